@@ -1,0 +1,44 @@
+# make demo     train on a bundled photograph, sample, write out/demo/index.html
+# make test     lint, types and tests
+# make lint | format | types
+# make bench    every benchmark of benchmarks/ (long)
+# make clean    remove the virtual environment and caches
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint format types bench clean
+.DEFAULT_GOAL := demo
+
+# The installation is repeated only where pyproject.toml has changed.
+$(STAMP): pyproject.toml
+	@echo 'Installing into $(VENV) (once, about a minute)'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/idiff-demo --out=out/demo
+
+test: lint types
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+
+format: $(STAMP)
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format --quiet
+
+types: $(STAMP)
+	@$(BIN)/mypy --no-error-summary
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks.run_all
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

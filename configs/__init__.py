@@ -1,0 +1,1 @@
+"""Training configurations; see default.py for every field."""

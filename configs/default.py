@@ -1,0 +1,69 @@
+"""Every field of a training configuration, with its default.
+
+The other files of this folder override some of them; a command line overrides
+any of them, as in --config.network.width=256.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The defaults; `image` alone has none."""
+  config = ml_collections.ConfigDict()
+
+  config.image = ''  # Path of the photograph; the one field that must be given.
+  config.max_side = 250  # Bound on its longest side, in pixels; 0 is no bound.
+  config.seed = 0  # Seed of everything random in the run.
+
+  config.pyramid = ml_collections.ConfigDict()
+  config.pyramid.scale_factor = 0.75  # Size of a level over the next finer.
+  config.pyramid.min_side = 20  # Smallest side of the coarsest level, pixels.
+  # A level is drawn in proportion to its number of patches to this power: at 1
+  # all patches of the pyramid are equally likely, at 0 all levels are.
+  config.pyramid.level_power = 1.0
+
+  config.patch_size = 7  # Side P of a patch, in pixels, odd.
+
+  config.network = ml_collections.ConfigDict()
+  config.network.width = 512  # Width of the residual stream.
+  config.network.depth = 3  # Number of residual blocks.
+  config.network.embedding_dim = (
+    64  # Embedding of noise level and pyramid level.
+  )
+  config.network.compute_dtype = 'float32'  # Or 'bfloat16', for GPU and TPU.
+
+  config.noise = ml_collections.ConfigDict()
+  # Draw of the noise level in training: ln sigma is 'lognormal' with this mean
+  # and standard deviation, or 'loguniform' from sigma_min to sigma_max.
+  config.noise.draw = 'lognormal'
+  config.noise.log_mean = -1.2
+  config.noise.log_std = 1.8
+  config.noise.sigma_min = 0.002  # Lowest level, in training and sampling.
+  config.noise.sigma_max = 80.0  # Highest level, in training and sampling.
+
+  config.optimizer = ml_collections.ConfigDict()
+  config.optimizer.name = 'adam'  # 'adam', 'adamw', 'muon' or 'sgd'.
+  config.optimizer.learning_rate = 2e-3  # Peak, after the warm-up.
+  config.optimizer.warmup_steps = 100  # Linear; then a cosine decay to 0.
+  config.optimizer.weight_decay = 0.0  # Of 'adamw' and 'muon'.
+  config.optimizer.clip_norm = 1.0  # Bound on the gradient's norm; 0 is none.
+  config.ema_decay = 0.999  # Of the averaged parameters, per step.
+
+  config.batch_size = 1024  # Patches in a step, over all devices.
+  config.num_devices = 0  # How many to train on; 0 is all there are.
+  # The run ends after so many steps or minutes, whichever comes first; 0 is no
+  # bound. The learning rate decays towards whichever end is in sight.
+  config.num_steps = 4000
+  config.max_minutes = 0.0
+  config.steps_per_call = 50  # Steps in one compiled call, between two logs.
+
+  config.checkpoint = ml_collections.ConfigDict()
+  config.checkpoint.every_steps = 1000  # How often one is saved.
+  config.checkpoint.keep = 2  # How many of the newest are kept.
+
+  config.sampling = ml_collections.ConfigDict()
+  config.sampling.num_steps = 18  # Heun steps; two evaluations each.
+  config.sampling.rho = 7.0  # Karras et al.'s grid exponent.
+  config.sampling.s_churn = 0.0  # Fresh noise over all steps; 0 is none.
+
+  return config

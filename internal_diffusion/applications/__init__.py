@@ -1,0 +1,1 @@
+"""What a model of one image is used for; one file a task."""

@@ -1,0 +1,1 @@
+"""The commands: flags, logging and one call each."""

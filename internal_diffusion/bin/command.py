@@ -1,0 +1,107 @@
+"""What all commands share: flags, one-line errors, exit codes, plain help.
+
+A command's errors are one line on standard error and exit code 2; a run that
+was interrupted and saved itself ends with 0.
+"""
+
+import logging
+import os
+import pathlib
+import sys
+import warnings
+from collections.abc import Callable
+
+from absl import flags
+
+from internal_diffusion.training.loop import NonFiniteLossError
+
+_USER_ERRORS = (ValueError, OSError, NonFiniteLossError, MemoryError)
+
+
+def run(
+  main: Callable[[], None],
+  flag_values: flags.FlagValues,
+  *,
+  name: str,
+  doc: str,
+) -> None:
+  """Parses flags, runs a command and exits.
+
+  Args:
+    main: The command; reads its flags' values.
+    flag_values: The command's own flags.
+    name: The command's name, for messages.
+    doc: What `--help` says before the flags.
+  """
+  arguments = sys.argv[1:]
+  if any(argument in ('--help', '-h', '-help') for argument in arguments):
+    print(_help_text(flag_values, doc))
+    sys.exit(0)
+  logging.getLogger('absl').setLevel(logging.ERROR)
+  flags.FLAGS.mark_as_parsed()  # Libraries may look at the global flags.
+  warnings.showwarning = _show_warning(name)
+  try:
+    rest = flag_values(sys.argv)[1:]
+    if rest:
+      raise ValueError(f'unexpected argument {rest[0]!r}; flags begin with --')
+  except Exception as error:  # A config file may raise anything.
+    _fail(name, error)
+  try:
+    main()
+  except _USER_ERRORS as error:
+    _fail(name, error)
+  except KeyboardInterrupt:
+    print(f'{name}: interrupted', file=sys.stderr)
+    sys.exit(130)
+
+
+def require(**values: object) -> None:
+  """Raises ValueError for the first flag that was not given."""
+  for name, value in values.items():
+    if value in (None, '', []):
+      raise ValueError(f'--{name} is required; see --help.')
+
+
+def output_dir(path: str) -> pathlib.Path:
+  """Makes a folder for results and checks that it can be written to.
+
+  Raises:
+    OSError: If it cannot.
+  """
+  directory = pathlib.Path(path)
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise OSError(
+      f'{path} cannot be made a folder: {error.strerror}.'
+    ) from error
+  if not os.access(directory, os.W_OK | os.X_OK):
+    raise PermissionError(f'{path} is not writable.')
+  return directory
+
+
+def _fail(name: str, error: BaseException) -> None:
+  message = ' '.join(str(error).split()) or type(error).__name__
+  print(f'{name}: error: {message}', file=sys.stderr)
+  sys.exit(2)
+
+
+def _show_warning(name: str) -> Callable[..., None]:
+  def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if issubclass(category, UserWarning):
+      print(f'{name}: {message}', file=sys.stderr)
+
+  return show
+
+
+def _help_text(flag_values: flags.FlagValues, doc: str) -> str:
+  lines = [doc.strip(), '', 'Flags:']
+  for name in sorted(flag_values):
+    flag = flag_values[name]
+    if flag.default_as_str and flag.default not in (None, '', []):
+      default = f' (default: {flag.default_as_str})'
+    else:
+      default = ''
+    lines.append(f'  --{name}')
+    lines.append(f'      {flag.help}{default}')
+  return '\n'.join(lines)

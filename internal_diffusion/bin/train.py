@@ -1,0 +1,73 @@
+"""Trains a diffusion model on one photograph.
+
+  idiff-train --config=configs/patch.py --config.image=photo.png \
+    --workdir=runs/photo
+
+Any field of configs/default.py can be set, as in --config.network.width=256 or
+--config.max_minutes=3. Ctrl-C and SIGTERM save the run and leave; the same
+command goes on where it stopped. The workdir holds the configuration,
+checkpoints, metrics.jsonl, TensorBoard events, loss.png and report.json.
+"""
+
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+import internal_diffusion.configs
+from internal_diffusion import report
+from internal_diffusion.bin import command
+from internal_diffusion.data import image_io
+from internal_diffusion.training import loop
+
+_NAME = 'idiff-train'
+_FLAGS = flags.FlagValues()
+_CONFIG = config_flags.DEFINE_config_file(
+  'config',
+  str(pathlib.Path(internal_diffusion.configs.__file__).parent / 'patch.py'),
+  'Configuration file; --config.field=value overrides a field.',
+  flag_values=_FLAGS,
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  '',
+  'Folder of the run; an unfinished run in it is resumed.',
+  flag_values=_FLAGS,
+)
+
+
+def main() -> None:
+  """Reads the image, trains, writes the report."""
+  config = _CONFIG.value
+  command.require(workdir=_WORKDIR.value, **{'config.image': config.image})
+  image = image_io.read_image(config.image, max_side=config.max_side or None)
+  directory = command.output_dir(_WORKDIR.value)
+  result = loop.train(image, config, directory)
+  report.write_report(
+    directory,
+    figures={
+      'loss': result.loss,
+      'step': result.step,
+      'patches_per_second': result.patches_per_second,
+      'interrupted': result.interrupted,
+    },
+    settings=config.to_dict(),
+    seed=config.seed,
+    seconds=result.seconds,
+  )
+  if result.interrupted:
+    print(
+      f'{_NAME}: stopped at step {result.step} and saved; the same command goes'
+      ' on from there.'
+    )
+  else:
+    print(f'{_NAME}: {result.step} steps in {directory}')
+
+
+def run() -> None:
+  """Entry point."""
+  command.run(main, _FLAGS, name=_NAME, doc=__doc__ or '')
+
+
+if __name__ == '__main__':
+  run()

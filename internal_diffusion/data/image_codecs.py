@@ -1,0 +1,200 @@
+"""From the bytes of a picture file to samples and back.
+
+Pillow holds 8 bits a channel of a colour picture where files may have 16. So
+`_load_wide_colour` lets it read high and low bytes apart, and pictures of 16
+bits are written without it. This is the only file that imports Pillow.
+"""
+
+import io
+import pathlib
+import re
+import struct
+import sys
+import zlib
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+_READABLE = 'PNG, JPEG, WebP, TIFF or BMP with 8 or 16 bits a channel'
+EXTENSIONS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
+EXTENSIONS |= {'.tif': 'TIFF', '.tiff': 'TIFF', '.bmp': 'BMP'}
+_FORMATS = tuple(set(EXTENSIONS.values()))
+_SAVE_OPTIONS: dict[str, dict[str, int]] = {
+  'JPEG': {'quality': 95, 'subsampling': 0},
+  'WEBP': {'lossless': True},
+}
+
+# Pillow's names of 16-bit colours: channels, then byte order (N is native).
+_WIDE_COLOUR = re.compile('(RGB|RGBX|RGBA);16[BLN]')
+_OTHER_ORDER = {'B': 'L', 'L': 'B', 'N': 'L' if sys.byteorder == 'big' else 'B'}
+
+
+def read_pixels(path: pathlib.Path) -> tuple[np.ndarray, list[str]]:
+  """Does `_decode` of a file, with errors that name the file."""
+  try:
+    data = path.read_bytes()
+  except FileNotFoundError:
+    raise FileNotFoundError(f'There is no file `{path}`.') from None
+  except IsADirectoryError:
+    raise IsADirectoryError(
+      f'`{path}` is a folder; give the path of one picture.'
+    ) from None
+  except OSError as error:
+    raise ValueError(f'Cannot read `{path}`: {error.strerror}.') from error
+  if not data:
+    raise ValueError(f'`{path}` is empty; expected {_READABLE}.')
+  try:
+    return _decode(data)
+  except UnidentifiedImageError as error:
+    raise ValueError(
+      f'`{path}` is not a picture that can be read; expected {_READABLE}.'
+    ) from error
+  except Image.DecompressionBombError as error:
+    raise ValueError(f'`{path}` is too large to be safe: {error}') from error
+  except ValueError as error:
+    raise ValueError(f'Cannot read `{path}`: {error}') from error
+  except Exception as error:  # Pillow's readers raise all kinds of them.
+    raise ValueError(f'`{path}` is truncated or corrupt: {error}.') from error
+
+
+def _decode(data: bytes) -> tuple[np.ndarray, list[str]]:
+  """Decodes pixels [H, W, 1 to 4] in [0, 1]; channels 2 and 4 hold alpha.
+
+  The second value is what the caller has to be told.
+  """
+  image = _open(data)
+  raw_mode = _raw_mode(image)
+  notes = []
+  num_frames = getattr(image, 'n_frames', 1)
+  if num_frames > 1:
+    notes.append(f'only the first of {num_frames} frames is read')
+  if re.match('(CMYK|RGBa);16', raw_mode):
+    notes.append('16 bits a channel are reduced to 8')
+  if raw_mode == 'LA;16B' or _WIDE_COLOUR.fullmatch(raw_mode):
+    return _load_wide_colour(data, raw_mode) / np.float32(65535), notes
+  image = _load(data)
+  if image.mode == 'F':
+    return _check_unit_range(np.asarray(image)[..., None]), notes
+  if image.mode.startswith('I;16'):
+    return np.asarray(image)[..., None] / np.float32(65535), notes
+  mode = 'L' if image.mode in ('1', 'L') else 'RGB'
+  mode = 'RGBA' if image.has_transparency_data else mode
+  samples = np.atleast_3d(np.asarray(image.convert(mode)))
+  return samples / np.float32(255), notes
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+  """Reads the header only."""
+  return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+  """Returns Pillow's name of the stored samples, '' for WebP (always 8 bits).
+
+  Raises:
+    ValueError: If Pillow misreads such samples or their range is unknown.
+  """
+  raw_mode = str(_tile_args(image.tile[0])[0]) if image.tile else ''
+  tags = getattr(image, 'tag_v2', {})  # Of TIFF, by their baseline numbers.
+  wide = tags.get(258, (8,))[0] > 8 or raw_mode.endswith(';16B')
+  if (
+    image.mode == 'I'  # Signed, or 32 bits.
+    or raw_mode == 'I;12'
+    or (wide and tags.get(262) == 0)  # White is zero.
+    or (wide and tags.get(284) == 2)  # A plane for each channel.
+    or (wide and 'transparency' in image.info)  # One colour, not a channel.
+  ):
+    raise ValueError(
+      f'its samples ({raw_mode}) are not supported; save it as a PNG with 8 or'
+      ' 16 bits a channel.'
+    )
+  return raw_mode
+
+
+def _tile_args(tile: Any) -> tuple[Any, ...]:
+  """Returns the arguments of Pillow's decoder; the first is the raw mode."""
+  return tile.args if isinstance(tile.args, tuple) else (tile.args,)
+
+
+def _load(data: bytes, raw_mode: str | None = None) -> ImageFile.ImageFile:
+  """Decodes upright pixels, on request as if stored in another raw mode."""
+  image = _open(data)
+  if raw_mode is not None:
+    image.tile = [
+      tile._replace(args=(raw_mode, *_tile_args(tile)[1:]))
+      for tile in image.tile
+    ]
+  image.load()
+  ImageOps.exif_transpose(image, in_place=True)
+  return image
+
+
+def _load_wide_colour(data: bytes, raw_mode: str) -> np.ndarray:
+  """Decodes 16-bit samples [H, W, 2 to 4] that Pillow cuts to the high byte.
+
+  Decoded as if in the other byte order, they are cut to the low byte.
+  """
+  if raw_mode == 'LA;16B':  # Four bytes a pixel are those of 8-bit RGBA.
+    return np.asarray(_load(data, 'RGBA')).view('>u2')
+  swapped_mode = raw_mode[:-1] + _OTHER_ORDER[raw_mode[-1]]
+  high = np.asarray(_load(data), np.uint16)
+  low = np.asarray(_load(data, swapped_mode), np.uint16)
+  return 256 * high + low
+
+
+def _check_unit_range(samples: np.ndarray) -> np.ndarray:
+  low, high = samples.min(), samples.max()
+  if not (low >= 0 and high <= 1):  # NaN fails as well.
+    raise ValueError(
+      f'its floats must be in [0, 1], got [{low:g}, {high:g}]; rescale them or'
+      ' save integers of 8 or 16 bits.'
+    )
+  return samples
+
+
+def downscale(pixels: np.ndarray, max_side: int) -> np.ndarray:
+  """Bounds the longest side of [H, W, C] (Lanczos, antialiased)."""
+  factor = max_side / max(pixels.shape[:2])
+  height, width = (max(1, round(factor * side)) for side in pixels.shape[:2])
+  # Pillow resamples floats one channel at a time, and keeps their precision.
+  resized = (
+    Image.fromarray(channel).resize((width, height), Image.Resampling.LANCZOS)
+    for channel in np.moveaxis(pixels, -1, 0)
+  )
+  return np.stack([np.asarray(channel) for channel in resized], axis=-1)
+
+
+def encode(samples: np.ndarray, file_format: str) -> bytes:
+  """The bytes of a file with samples [H, W, 1 or 3], uint8 or uint16."""
+  buffer = io.BytesIO()
+  if file_format == 'PNG' and samples.dtype == np.uint16:
+    return _encode_wide_png(samples)
+  is_grey = samples.shape[-1] == 1
+  flat = samples[..., 0] if is_grey else samples
+  if file_format == 'TIFF':
+    photometric = 'minisblack' if is_grey else 'rgb'
+    tifffile.imwrite(buffer, flat, photometric=photometric, metadata=None)
+  else:
+    options = _SAVE_OPTIONS.get(file_format, {})
+    Image.fromarray(flat).save(buffer, file_format, **options)
+  return buffer.getvalue()
+
+
+def _encode_wide_png(samples: np.ndarray) -> bytes:
+  """Encodes uint16 samples (W3C, PNG third edition, sections 5, 9.2 and 11)."""
+  height, width, channels = samples.shape
+  rows = samples.astype('>u2').reshape(height, -1).view(np.uint8)
+  # Filter type 2, Up: the difference to the row above, modulo 256.
+  filtered = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))
+  scanlines = np.pad(filtered, ((0, 0), (1, 0)), constant_values=2)
+  colour_type = 0 if channels == 1 else 2
+  header = struct.pack('>2I5B', width, height, 16, colour_type, 0, 0, 0)
+  body = zlib.compress(scanlines.tobytes())
+  png = b'\x89PNG\r\n\x1a\n'
+  for kind, content in ((b'IHDR', header), (b'IDAT', body), (b'IEND', b'')):
+    chunk = kind + content
+    png += struct.pack('>I', len(content)) + chunk
+    png += struct.pack('>I', zlib.crc32(chunk))
+  return png

@@ -1,0 +1,242 @@
+"""Pictures in files and in memory.
+
+In memory a picture is a float32 array [H, W, C] in [-1, 1], with C = 1 (grey)
+or C = 3 (sRGB as stored, colour profiles are ignored). -1 is black, 1 is white:
+sample k of a file with b bits a channel is 2 k / (2^b - 1) - 1. Nothing else in
+the project knows files of pictures or integers.
+"""
+
+import math
+import os
+import pathlib
+import secrets
+import warnings
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from internal_diffusion import arrays
+from internal_diffusion.data import image_codecs
+
+_PathLike = str | os.PathLike[str]
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601.
+_RANGE_TOLERANCE = 1e-3
+
+
+def read_image(
+  path: _PathLike, *, channels: int = 3, max_side: int | None = None
+) -> np.ndarray:
+  """Reads the first picture of a PNG, JPEG, WebP, TIFF or BMP file.
+
+  The EXIF orientation is applied, 16-bit grey and RGB keep their precision, and
+  transparent pixels are put on white. What is lost on the way (transparency,
+  further frames, size, precision) is said in a `UserWarning`.
+
+  Args:
+    path: File to read.
+    channels: 3 for RGB, 1 for grey (the luma of ITU-R BT.601).
+    max_side: Bound on the longest side in pixels; a larger picture is
+      downscaled to it (Lanczos, antialiased, aspect kept). None is no bound.
+
+  Returns:
+    The picture, float32 [H, W, channels] in [-1, 1].
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    IsADirectoryError: If the path is a folder.
+    ValueError: If the file cannot be read or an option is out of range.
+  """
+  if channels not in (1, 3):
+    raise ValueError(f'`channels` must be 1 or 3, got {channels}.')
+  if max_side is not None:
+    arrays.check_positive_int('max_side', max_side)
+  pixels, notes = image_codecs.read_pixels(pathlib.Path(path))
+  if pixels.shape[-1] in (2, 4):
+    if np.any(pixels[..., -1] < 1):
+      notes.append('transparent pixels are put on white')
+    pixels = _composite_on_white(pixels)
+  pixels = _set_channels(pixels, channels)
+  if max_side is not None and max(pixels.shape[:2]) > max_side:
+    old_size = 'x'.join(map(str, pixels.shape[:2]))
+    pixels = image_codecs.downscale(pixels, max_side)
+    new_size = 'x'.join(map(str, pixels.shape[:2]))
+    notes.append(f'downscaled from {old_size} to {new_size} (height x width)')
+  for note in notes:
+    warnings.warn(f'`{path}`: {note}.', stacklevel=2)
+  # Lanczos overshoots at edges, and the luma of white is 1 but for rounding.
+  return np.clip(2 * pixels - 1, -1, 1)
+
+
+def write_image(
+  path: _PathLike, image: ArrayLike, *, bit_depth: int = 8
+) -> None:
+  """Writes a picture in the format that the extension names.
+
+  The file appears whole or not at all; missing folders are created. All formats
+  are lossless but for the rounding, except JPEG, which has quality 95.
+
+  Args:
+    path: File to write: .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp.
+    image: Floats [H, W, 1 or 3]; values outside of [-1, 1] are clipped.
+    bit_depth: Bits a channel: 8, or 16 for PNG and TIFF.
+
+  Raises:
+    ValueError: If the picture or an option is not as said above.
+  """
+  path = pathlib.Path(path)
+  if path.suffix.lower() not in image_codecs.EXTENSIONS:
+    raise ValueError(
+      f'`path` must end in one of {", ".join(image_codecs.EXTENSIONS)},'
+      f' got `{path}`.'
+    )
+  if bit_depth not in (8, 16):
+    raise ValueError(f'`bit_depth` must be 8 or 16, got {bit_depth}.')
+  file_format = image_codecs.EXTENSIONS[path.suffix.lower()]
+  if bit_depth == 16 and file_format not in ('PNG', 'TIFF'):
+    raise ValueError(f'`bit_depth` 16 needs .png or .tiff, got `{path}`.')
+  pixels = _check_floats('image', image, layout='[H, W, C]')
+  _write_atomically(
+    path, image_codecs.encode(_quantise(pixels, bit_depth), file_format)
+  )
+
+
+def make_grid(
+  images: ArrayLike,
+  *,
+  num_columns: int | None = None,
+  padding: int = 1,
+  zoom: int = 1,
+  background: float = 1.0,
+) -> np.ndarray:
+  """Lays pictures out in rows, from left to right and from top to bottom.
+
+  The top left pixel of the picture in row r and column c lies at
+  `padding + r * (zoom * H + padding)`, `padding + c * (zoom * W + padding)`.
+
+  Args:
+    images: Floats [N, H, W, 1 or 3].
+    num_columns: Pictures in a row; None makes the grid about square.
+    padding: Pixels between the pictures and around them.
+    zoom: How often a pixel is repeated along each axis, to show small patches.
+    background: Value of the padding and of empty cells, in [-1, 1].
+
+  Returns:
+    The grid, float32 [pixel rows, pixel columns, C].
+  """
+  images = _check_floats('images', images, layout='[N, H, W, C]')
+  if num_columns is None:
+    num_columns = math.isqrt(len(images) - 1) + 1  # ceil(sqrt(N)) for N >= 1.
+  arrays.check_positive_int('num_columns', num_columns)
+  arrays.check_positive_int('zoom', zoom)
+  if not isinstance(padding, int) or padding < 0:
+    raise ValueError(f'`padding` must be an integer >= 0, got {padding!r}.')
+  arrays.check_in_range('background', background, -1, 1)
+  images = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
+  # A cell has the padding above it and to its left; the end adds the rest.
+  num_rows = -(-len(images) // num_columns)
+  _, height, width, channels = np.add(images.shape, (0, padding, padding, 0))
+  cells = np.full((num_rows * num_columns, height, width, channels), background)
+  cells[: len(images), padding:, padding:] = images
+  cells = cells.reshape(num_rows, num_columns, height, width, channels)
+  grid = cells.swapaxes(1, 2).reshape(num_rows * height, -1, channels)
+  margin = ((0, padding), (0, padding), (0, 0))
+  grid = np.pad(grid, margin, constant_values=background)
+  return grid.astype(np.float32)
+
+
+def write_grid(
+  path: _PathLike,
+  images: ArrayLike,
+  *,
+  num_columns: int | None = None,
+  padding: int = 1,
+  zoom: int = 1,
+  background: float = 1.0,
+) -> None:
+  """Writes pictures [N, H, W, C] as one: `write_image` of `make_grid`."""
+  grid = make_grid(
+    images,
+    num_columns=num_columns,
+    padding=padding,
+    zoom=zoom,
+    background=background,
+  )
+  write_image(path, grid)
+
+
+def check_image(image: ArrayLike, *, name: str = 'image') -> np.ndarray:
+  """Returns a picture as float32 [H, W, C], or says what is wrong with it.
+
+  Args:
+    image: Floats [H, W, 1 or 3], finite and in [-1, 1] up to 1e-3.
+    name: What messages call the picture.
+
+  Returns:
+    The picture with unchanged values, float32 [H, W, C].
+
+  Raises:
+    ValueError: If the picture is not as said above.
+  """
+  pixels = _check_floats(name, image, layout='[H, W, C]')
+  low, high = pixels.min(), pixels.max()
+  if low < -1 - _RANGE_TOLERANCE or high > 1 + _RANGE_TOLERANCE:
+    raise ValueError(
+      f'`{name}` must have values in [-1, 1], got [{low:g}, {high:g}]; from'
+      ' [0, 255], divide by 127.5 and subtract 1.'
+    )
+  return pixels
+
+
+def _check_floats(name: str, values: ArrayLike, *, layout: str) -> np.ndarray:
+  """Returns finite floats of the given layout as float32."""
+  array = np.asarray(values)
+  # NumPy's own `issubdtype` does not count bfloat16 among the floats.
+  if not jnp.issubdtype(array.dtype, jnp.floating):
+    raise ValueError(
+      f'`{name}` must hold floats in [-1, 1], got {array.dtype}; divide 8-bit'
+      ' values by 127.5 and subtract 1.'
+    )
+  right_rank = array.ndim == layout.count(',') + 1
+  if not right_rank or array.shape[-1] not in (1, 3) or not array.size:
+    raise ValueError(
+      f'`{name}` must be {layout} with C = 1 or 3 and no empty axis, got shape'
+      f' {array.shape}.'
+    )
+  array = array.astype(np.float32)
+  if not np.all(np.isfinite(array)):
+    raise ValueError(f'`{name}` must be finite, got NaN or infinite values.')
+  return array
+
+
+def _composite_on_white(pixels: np.ndarray) -> np.ndarray:
+  colour, alpha = pixels[..., :-1], pixels[..., -1:]
+  return alpha * colour + (1 - alpha)
+
+
+def _set_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+  if pixels.shape[-1] == channels:
+    return pixels
+  return pixels.repeat(3, axis=-1) if channels == 3 else pixels @ _LUMA[:, None]
+
+
+def _quantise(pixels: np.ndarray, bit_depth: int) -> np.ndarray:
+  white = 2**bit_depth - 1
+  samples = np.rint((np.clip(pixels, -1, 1) + 1) * (white / 2))
+  return samples.astype(np.uint8 if bit_depth == 8 else np.uint16)
+
+
+def _write_atomically(path: pathlib.Path, data: bytes) -> None:
+  """Writes a file beside `path`, which then takes its place in one step."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  # `tempfile` would make a picture that only its owner may read.
+  temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
+  try:
+    with open(temporary, 'xb') as file:
+      file.write(data)
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)

@@ -1,0 +1,230 @@
+"""Patches: dense extraction with its exact inverse, and random gathering.
+
+A patch is a square of P x P pixels with all channels, flattened to a vector of
+length P*P*C in row, column, channel order. Position (row, column) is that of
+its top left pixel; an image [H, W, C] has (H - P + 1) x (W - P + 1) of them.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion import arrays
+from internal_diffusion.data.pyramid import Pyramid
+
+Array = jax.Array
+
+
+def check_patch_size(
+  patch_size: int, *, smallest_side: int, where: str = 'image'
+) -> None:
+  """Raises ValueError unless the size is odd, positive and fits the image."""
+  arrays.check_positive_int('patch_size', patch_size)
+  if patch_size % 2 == 0:
+    raise ValueError(
+      f'`patch_size` must be odd, so that a patch has a centre pixel, got'
+      f' {patch_size}.'
+    )
+  if patch_size > smallest_side:
+    raise ValueError(
+      f'`patch_size` {patch_size} is larger than the smallest side of the'
+      f' {where}, {smallest_side}; give a larger image or a smaller patch.'
+    )
+
+
+def extract_patches(image: Array, *, patch_size: int, stride: int = 1) -> Array:
+  """All patches of an image at steps of `stride` pixels.
+
+  Where the stride does not divide the last position, the last row and column of
+  patches are left out, so with a stride above 1 a border may stay uncovered.
+
+  Args:
+    image: [H, W, C].
+    patch_size: P, odd.
+    stride: Distance of neighbouring patches, in pixels.
+
+  Returns:
+    [rows, columns, P*P*C].
+
+  Raises:
+    ValueError: If the patch does not fit.
+  """
+  check_patch_size(patch_size, smallest_side=min(image.shape[:2]))
+  arrays.check_positive_int('stride', stride)
+  rows = range(0, image.shape[0] - patch_size + 1, stride)
+  columns = range(0, image.shape[1] - patch_size + 1, stride)
+  # P*P shifted views, one a patch pixel: XLA makes it a few strided copies,
+  # which is several times faster on CPU than a gather of as many small squares.
+  views = [
+    image[dy : dy + rows[-1] + 1 : stride, dx : dx + columns[-1] + 1 : stride]
+    for dy in range(patch_size)
+    for dx in range(patch_size)
+  ]
+  return jnp.concatenate(views, axis=-1)
+
+
+def average_patches(
+  patches: Array,
+  *,
+  size: tuple[int, int],
+  patch_size: int,
+  stride: int = 1,
+  window: Array | None = None,
+) -> Array:
+  """Overlap-add: the image that is the weighted average of its patches.
+
+  The exact left inverse of `extract_patches` for any positive window.
+
+  Args:
+    patches: [rows, columns, P*P*C] as `extract_patches` gives them.
+    size: (H, W) of the image.
+    patch_size: P, odd.
+    stride: Distance of neighbouring patches, in pixels.
+    window: Weight of each pixel of a patch, [P, P], positive; None is uniform.
+
+  Returns:
+    [H, W, C]; pixels that no patch covers are 0.
+
+  Raises:
+    ValueError: If the shapes do not belong together.
+  """
+  check_patch_size(patch_size, smallest_side=min(size))
+  rows, columns, patch_dim = patches.shape
+  expected = tuple((side - patch_size) // stride + 1 for side in size)
+  if (rows, columns) != expected or patch_dim % patch_size**2:
+    raise ValueError(
+      f'`patches` of shape {patches.shape} do not come from an image of size'
+      f' {size} with patch_size {patch_size} and stride {stride}: that gives'
+      f' {expected} patches of a multiple of {patch_size**2} values.'
+    )
+  if window is None:
+    window = jnp.ones((patch_size, patch_size))
+  values = patches.reshape(rows, columns, patch_size**2, -1)
+  total = jnp.zeros((*size, values.shape[-1]))
+  weight = jnp.zeros((*size, 1))
+  for index, (dy, dx) in enumerate(np.ndindex(patch_size, patch_size)):
+    view = (
+      slice(dy, dy + (rows - 1) * stride + 1, stride),
+      slice(dx, dx + (columns - 1) * stride + 1, stride),
+    )
+    total = total.at[view].add(window[dy, dx] * values[:, :, index])
+    weight = weight.at[view].add(window[dy, dx])
+  return total / jnp.where(weight > 0, weight, 1.0)
+
+
+def level_probabilities(
+  sizes: Sequence[tuple[int, int]], *, patch_size: int, power: float = 1.0
+) -> Array:
+  """How often each level of a pyramid is drawn.
+
+  Proportional to the level's number of patches to the given power: 1 makes
+  every patch of the pyramid equally likely, 0 makes every level equally likely.
+
+  Args:
+    sizes: (height, width) of each level.
+    patch_size: P, odd; it must fit the coarsest level.
+    power: In [0, 1].
+
+  Returns:
+    [L], summing to 1.
+
+  Raises:
+    ValueError: If the patch does not fit or the power is out of range.
+  """
+  arrays.check_in_range('power', power, 0, 1)
+  sides = np.asarray(sizes, np.float64)
+  check_patch_size(
+    patch_size, smallest_side=int(sides.min()), where='coarsest level'
+  )
+  weights = np.prod(sides - patch_size + 1, axis=1) ** power
+  return jnp.asarray(weights / weights.sum(), jnp.float32)
+
+
+def gather_patches(
+  pyramid: Pyramid, level: Array, row: Array, column: Array, *, patch_size: int
+) -> Array:
+  """The patches at given positions of given levels.
+
+  Args:
+    pyramid: The stack.
+    level: [N] int32.
+    row: [N] int32, in [0, height of the level - P].
+    column: [N] int32, in [0, width of the level - P].
+    patch_size: P.
+
+  Returns:
+    [N, P*P*C].
+  """
+  num_channels = pyramid.images.shape[-1]
+
+  def gather_one(level: Array, row: Array, column: Array) -> Array:
+    start = (level, row, column, jnp.zeros_like(row))
+    size = (1, patch_size, patch_size, num_channels)
+    return jax.lax.dynamic_slice(pyramid.images, start, size).reshape(-1)
+
+  return jax.vmap(gather_one)(level, row, column)
+
+
+def levels_from_uniform(uniform: Array, probabilities: Array) -> Array:
+  """Random levels [N] int32 from uniform numbers [N] and probabilities [L]."""
+  # The inverse of the cumulative distribution. Its last boundary, 1, is left
+  # out, so that rounding in the sum can never point past the last level.
+  boundaries = jnp.cumsum(probabilities)[:-1]
+  level = jnp.searchsorted(boundaries, uniform, side='right')
+  return level.astype(jnp.int32)
+
+
+def positions_from_uniform(
+  uniform: Array, pyramid: Pyramid, level: Array, *, patch_size: int
+) -> tuple[Array, Array]:
+  """Random positions from uniform numbers, never reaching into the padding.
+
+  Args:
+    uniform: [N, 2] in [0, 1).
+    pyramid: The stack.
+    level: Level of each position, [N] int32.
+    patch_size: P.
+
+  Returns:
+    Row and column, [N] int32 each, uniform over the positions of their level.
+  """
+
+  def position(uniform: Array, side: Array) -> Array:
+    count = side[level] - patch_size + 1
+    # The minimum guards the product against rounding up to the bound.
+    return jnp.minimum((uniform * count).astype(jnp.int32), count - 1)
+
+  row = position(uniform[:, 0], pyramid.heights)
+  column = position(uniform[:, 1], pyramid.widths)
+  return row, column
+
+
+def sample_patches(
+  key: Array,
+  pyramid: Pyramid,
+  probabilities: Array,
+  *,
+  num: int,
+  patch_size: int,
+) -> tuple[Array, Array]:
+  """Random patches of the pyramid.
+
+  Args:
+    key: One key, or a key [num] for each patch.
+    pyramid: The stack.
+    probabilities: How often each level is drawn, [L].
+    num: How many.
+    patch_size: P.
+
+  Returns:
+    Patches [num, P*P*C] and their levels [num] int32.
+  """
+  uniform = arrays.uniform(key, (num, 3))
+  level = levels_from_uniform(uniform[:, 0], probabilities)
+  row, column = positions_from_uniform(
+    uniform[:, 1:], pyramid, level, patch_size=patch_size
+  )
+  patches = gather_patches(pyramid, level, row, column, patch_size=patch_size)
+  return patches, level

@@ -1,0 +1,150 @@
+"""Gaussian pyramids: one image as a stack of its antialiased downscalings.
+
+Level l of a pyramid has the size round(scale_factor^l * [H, W]); level 0 is the
+image. Each level is resampled from level 0 by antialiased cubic interpolation
+(the kernel is widened by the scale, so that nothing aliases), not from its
+neighbour, so errors do not pile up.
+
+Levels of different sizes live on the device as one padded stack, because
+compiled code wants one shape. The true sizes travel with the stack and no
+function of `patches` ever reads the padding.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion import arrays
+
+Array = jax.Array
+
+
+class Pyramid(NamedTuple):
+  """A pyramid as a padded stack.
+
+  Attributes:
+    images: [L, H, W, C] float32 in [-1, 1]; level l fills the top left
+      corner [:heights[l], :widths[l]], the rest is padding.
+    heights: [L] int32, true heights.
+    widths: [L] int32, true widths.
+  """
+
+  images: Array
+  heights: Array
+  widths: Array
+
+  @property
+  def num_levels(self) -> int:
+    """How many levels there are."""
+    return self.images.shape[0]
+
+
+def pyramid_sizes(
+  height: int, width: int, *, scale_factor: float, min_side: int
+) -> list[tuple[int, int]]:
+  """Sizes (height, width) of all levels whose smallest side is `min_side`.
+
+  Args:
+    height: Height of the image, in pixels.
+    width: Width of the image, in pixels.
+    scale_factor: Size of a level over that of the next finer, in (0, 1).
+    min_side: Smallest side of the coarsest level, in pixels, at least 1.
+
+  Returns:
+    At least one size, finest first, every one smaller than the one before.
+
+  Raises:
+    ValueError: If an option is out of range or the image is below `min_side`.
+  """
+  arrays.check_in_range(
+    'scale_factor', scale_factor, 0, 1, open_low=True, open_high=True
+  )
+  arrays.check_positive_int('min_side', min_side)
+  if min(height, width) < min_side:
+    raise ValueError(
+      f'The image is {height}x{width}, smaller than `min_side` {min_side};'
+      f' give an image of at least {min_side}x{min_side} pixels or a smaller'
+      ' `min_side`.'
+    )
+  # Rounding may bring a level one pixel below the bound: such a one is left out
+  # rather than stretched, which would change its aspect.
+  depth = math.floor(
+    math.log(min_side / min(height, width)) / math.log(scale_factor) + 1e-9
+  )
+  sizes = [(height, width)]
+  for level in range(1, depth + 1):
+    scale = scale_factor**level
+    size = (round(height * scale), round(width * scale))
+    if min(size) >= min_side and size != sizes[-1]:
+      sizes.append(size)
+  return sizes
+
+
+def resize(image: Array, size: tuple[int, int]) -> Array:
+  """Antialiased cubic resampling of [..., H, W, C] to [..., *size, C].
+
+  The result is clipped to [-1, 1], since cubic kernels overshoot at edges.
+  """
+  shape = (*image.shape[:-3], *size, image.shape[-1])
+  resized = jax.image.resize(image, shape, 'cubic', antialias=True)
+  return jnp.clip(resized, -1.0, 1.0)
+
+
+def build_pyramid(
+  image: Array, *, scale_factor: float = 0.75, min_side: int = 20
+) -> list[Array]:
+  """The levels of an image's pyramid, finest first.
+
+  Args:
+    image: [H, W, C] floats in [-1, 1].
+    scale_factor: Size of a level over that of the next finer, in (0, 1).
+    min_side: Smallest side of the coarsest level, in pixels.
+
+  Returns:
+    A list of images [h, w, C] float32 in [-1, 1]; the first is the image
+    itself.
+
+  Raises:
+    ValueError: If the image is not one, or an option is out of range.
+  """
+  if np.ndim(image) != 3:
+    raise ValueError(
+      f'`image` must be [H, W, C], got an array of shape {np.shape(image)}.'
+    )
+  height, width = image.shape[:2]
+  sizes = pyramid_sizes(
+    height, width, scale_factor=scale_factor, min_side=min_side
+  )
+  image = jnp.asarray(image, jnp.float32)
+  return [image] + [resize(image, size) for size in sizes[1:]]
+
+
+def stack_pyramid(levels: list[Array]) -> Pyramid:
+  """Pads the levels of a pyramid to one size and stacks them.
+
+  The padding is NaN: a function that touches it by mistake cannot hide it.
+
+  Args:
+    levels: Images [h, w, C], finest (largest) first.
+
+  Returns:
+    The stack.
+  """
+  height = max(level.shape[0] for level in levels)
+  width = max(level.shape[1] for level in levels)
+  images = [
+    jnp.pad(
+      level,
+      ((0, height - level.shape[0]), (0, width - level.shape[1]), (0, 0)),
+      constant_values=jnp.nan,
+    )
+    for level in levels
+  ]
+  return Pyramid(
+    images=jnp.stack(images),
+    heights=jnp.array([level.shape[0] for level in levels], jnp.int32),
+    widths=jnp.array([level.shape[1] for level in levels], jnp.int32),
+  )

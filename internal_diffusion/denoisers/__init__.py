@@ -1,0 +1,1 @@
+"""Denoisers: everything that estimates E[x0 | x, sigma, cond]."""

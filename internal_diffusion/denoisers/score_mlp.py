@@ -1,0 +1,97 @@
+"""The score network: a residual MLP, because patches are short vectors."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion.denoisers import embeddings
+from internal_diffusion.types import Condition
+
+Array = jax.Array
+
+
+class ResidualBlock(nn.Module):
+  """h + W2 silu(W1 norm(h) + We embedding), pre-norm.
+
+  Attributes:
+    width: Length of h and of the hidden vector.
+    dtype: Compute type; parameters are float32.
+  """
+
+  width: int
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, hidden: Array, embedding: Array) -> Array:
+    """Hidden [B, width] and embedding [B, E] to hidden [B, width]."""
+    update = nn.RMSNorm(dtype=self.dtype)(hidden)
+    update = nn.Dense(self.width, dtype=self.dtype)(update)
+    update += nn.Dense(self.width, use_bias=False, dtype=self.dtype)(embedding)
+    update = nn.silu(update)
+    return hidden + nn.Dense(
+      self.width,
+      dtype=self.dtype,
+      # Small, so that a deep network starts near the identity.
+      kernel_init=nn.initializers.variance_scaling(0.1, 'fan_in', 'normal'),
+    )(update)
+
+
+class ScoreMLP(nn.Module):
+  """Network F of `diffusion.preconditioning`, from vectors to vectors.
+
+  The output starts at zero, so the first denoiser is the skip connection alone:
+  in a principal basis, the Wiener filter.
+
+  Attributes:
+    output_dim: Length of the output; the input may have any length.
+    num_levels: Number of pyramid levels that `Condition.level` may name.
+    width: Width of the residual stream.
+    depth: Number of residual blocks.
+    embedding_dim: Length of the joint embedding of noise level and conditions.
+    dtype: Compute type, float32 or bfloat16; parameters and output are float32.
+  """
+
+  output_dim: int
+  num_levels: int = 1
+  width: int = 512
+  depth: int = 3
+  embedding_dim: int = 64
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, inputs: Array, c_noise: Array, cond: Condition | None = None
+  ) -> Array:
+    """Evaluates the network.
+
+    Args:
+      inputs: [B, D], of unit variance.
+      c_noise: Noise level as the network sees it, [B].
+      cond: Conditions; whichever fields are there are used.
+
+    Returns:
+      [B, output_dim] float32.
+    """
+    dtype = self.dtype
+    noise = embeddings.fourier_features(
+      c_noise, num_features=self.embedding_dim
+    )
+    embedding = nn.Dense(self.embedding_dim, dtype=dtype)(noise)
+    if cond is not None and cond.level is not None:
+      table = nn.Embed(self.num_levels, self.embedding_dim, dtype=dtype)
+      embedding += table(cond.level)
+    hidden = nn.Dense(self.width, dtype=dtype)(inputs)
+    if cond is not None and cond.vector is not None:
+      # The condition stands beside the input, at full width: a source patch is
+      # as long as the patch to be denoised.
+      hidden += nn.Dense(self.width, use_bias=False, dtype=dtype)(cond.vector)
+    embedding = nn.silu(embedding)
+    for _ in range(self.depth):
+      hidden = ResidualBlock(self.width, dtype)(hidden, embedding)
+    hidden = nn.RMSNorm(dtype=dtype)(hidden)
+    output = nn.Dense(
+      self.output_dim, dtype=dtype, kernel_init=nn.initializers.zeros
+    )(hidden)
+    return output.astype(jnp.float32)

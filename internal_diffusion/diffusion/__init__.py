@@ -1,0 +1,1 @@
+"""Noise processes, parametrizations, losses: the maths of diffusion models."""

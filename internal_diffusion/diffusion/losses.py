@@ -1,0 +1,103 @@
+"""Denoising score matching: noise-level draws, weightings and the loss.
+
+  loss = E  weight(sigma) |D(x0 + sigma eps; sigma) - x0|^2
+
+Its minimiser is the posterior mean E[x0 | x] whatever the positive weight
+(Vincent 2011); the weight and the draw of sigma say where a finite network
+spends its capacity.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion import arrays
+from internal_diffusion.types import Condition, DenoiseFn
+
+Array = jax.Array
+
+
+def stratified_uniform(key: Array, index: Array, num: int) -> Array:
+  """A uniform number for each of `num` strata (Kingma et al. 2021, I.1).
+
+  Every number alone is uniform on [0, 1); together they cover it evenly, which
+  lowers the variance of the loss.
+
+  Args:
+    key: One key for the whole batch.
+    index: Which members of the batch to return, [B] int32.
+    num: Size of the whole batch.
+
+  Returns:
+    [B], the numbers of the given members, the same however the batch is cut.
+  """
+  return (index / num + jax.random.uniform(key)) % 1.0
+
+
+def lognormal_sigma(uniform: Array, *, mean: float, std: float) -> Array:
+  """Quantiles of ln sigma ~ N(mean, std^2) (Karras et al. 2022)."""
+  # Away from the ends, where the quantile function is infinite.
+  margin = 1e-6
+  normal = jax.scipy.special.ndtri(jnp.clip(uniform, margin, 1 - margin))
+  return jnp.exp(mean + std * normal)
+
+
+def loguniform_sigma(
+  uniform: Array, *, sigma_min: float, sigma_max: float
+) -> Array:
+  """Ln sigma ~ U(ln sigma_min, ln sigma_max), by its quantile function."""
+  low, high = jnp.log(sigma_min), jnp.log(sigma_max)
+  return jnp.exp(low + uniform * (high - low))
+
+
+def edm_weight(sigma: Array, sigma_data: Array) -> Array:
+  """1 / c_out^2: the network's own error weighs 1 (Karras et al. 2022, eq. 8).
+
+  Args:
+    sigma: Noise levels [B].
+    sigma_data: Standard deviation of the data, broadcasting with [B, D].
+
+  Returns:
+    Weights, broadcasting with [B, D].
+  """
+  level = sigma[:, None]
+  return (sigma_data**2 + level**2) / (level * sigma_data) ** 2
+
+
+def snr_weight(sigma: Array, *, max_snr: float = float('inf')) -> Array:
+  """min(1/sigma^2, max_snr), [B, 1].
+
+  Without the bound it is the loss on eps (Ho et al. 2020); with it, min-SNR
+  weighting (Hang et al. 2023).
+  """
+  return jnp.minimum(1 / sigma**2, max_snr)[:, None]
+
+
+def uniform_weight(sigma: Array) -> Array:
+  """1 at every level, [B, 1]: the plain loss on x0."""
+  return jnp.ones_like(sigma)[:, None]
+
+
+def denoising_loss(
+  key: Array,
+  denoise_fn: DenoiseFn,
+  x0: Array,
+  cond: Condition | None,
+  sigma: Array,
+  weight: Array,
+) -> Array:
+  """Weighted squared error of the denoiser, a number for each sample.
+
+  Args:
+    key: One key, or a key [B] for each sample.
+    denoise_fn: The denoiser.
+    x0: Clean samples [B, D].
+    cond: Their conditions, or None.
+    sigma: Noise levels [B].
+    weight: Broadcasting with [B, D].
+
+  Returns:
+    [B], the mean over the components of each sample.
+  """
+  eps = arrays.normal(key, x0.shape)
+  denoised = denoise_fn(x0 + sigma[:, None] * eps, sigma, cond)
+  return jnp.mean(weight * (denoised - x0) ** 2, axis=-1)

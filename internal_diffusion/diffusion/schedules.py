@@ -1,0 +1,78 @@
+"""Grids of noise levels for samplers: decreasing, [num_steps + 1], ending in 0.
+
+All are in the unit scale, sigma / alpha, whatever the process they come from.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion import arrays
+from internal_diffusion.diffusion import processes
+
+Array = jax.Array
+
+
+def _check(num_steps: int, sigma_min: float, sigma_max: float) -> None:
+  arrays.check_positive_int('num_steps', num_steps)
+  if not 0 < sigma_min < sigma_max < float('inf'):
+    raise ValueError(
+      '0 < `sigma_min` < `sigma_max` < inf must hold, got'
+      f' {sigma_min} and {sigma_max}.'
+    )
+
+
+def _ending_in_zero(sigmas: Array) -> Array:
+  return jnp.append(sigmas, 0.0).astype(jnp.float32)
+
+
+def _fractions(num_steps: int) -> Array:
+  """From 0 to 1 in `num_steps` values; a single step starts at 0."""
+  return jnp.arange(num_steps) / max(num_steps - 1, 1)
+
+
+def karras_sigmas(
+  num_steps: int,
+  *,
+  sigma_min: float = 0.002,
+  sigma_max: float = 80.0,
+  rho: float = 7.0,
+) -> Array:
+  """Uniform in sigma^(1/rho) (Karras et al. 2022, eq. 5)."""
+  _check(num_steps, sigma_min, sigma_max)
+  arrays.check_in_range('rho', rho, 0, float('inf'), open_low=True)
+  high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+  return _ending_in_zero((high + _fractions(num_steps) * (low - high)) ** rho)
+
+
+def linear_sigmas(
+  num_steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0
+) -> Array:
+  """Uniform in sigma."""
+  return karras_sigmas(
+    num_steps, sigma_min=sigma_min, sigma_max=sigma_max, rho=1.0
+  )
+
+
+def exponential_sigmas(
+  num_steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0
+) -> Array:
+  """Uniform in log sigma; the limit of Karras et al.'s grid as rho grows."""
+  _check(num_steps, sigma_min, sigma_max)
+  high, low = jnp.log(sigma_max), jnp.log(sigma_min)
+  return _ending_in_zero(jnp.exp(high + _fractions(num_steps) * (low - high)))
+
+
+def cosine_sigmas(
+  num_steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0
+) -> Array:
+  """Uniform in the angle arctan(sigma), where alpha is the angle's cosine."""
+  _check(num_steps, sigma_min, sigma_max)
+  high, low = jnp.arctan(sigma_max), jnp.arctan(sigma_min)
+  return _ending_in_zero(jnp.tan(high + _fractions(num_steps) * (low - high)))
+
+
+def process_sigmas(num_steps: int, process: processes.NoiseProcess) -> Array:
+  """Uniform in a process's own time, from its `max_time` to 0."""
+  arrays.check_positive_int('num_steps', num_steps)
+  times = process.max_time * (1 - jnp.arange(num_steps) / num_steps)
+  return _ending_in_zero(processes.noise_level(process, times))

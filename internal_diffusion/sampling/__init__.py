@@ -1,0 +1,1 @@
+"""Samplers over a grid of noise levels; a denoiser is their argument."""

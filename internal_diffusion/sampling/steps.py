@@ -1,0 +1,143 @@
+"""One step of each sampler, in the unit scale x = x0 + sigma eps.
+
+The probability-flow equation is dx/dsigma = (x - D(x; sigma)) / sigma (Karras
+et al. 2022, eq. 3). At sigma_next = 0 every step returns the clean estimate.
+Where a step draws noise, `key` may be a batch of keys, one for each sample.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion import arrays
+from internal_diffusion.types import BoundDenoiseFn
+
+Array = jax.Array
+
+
+def euler_step(
+  key: Array,
+  x: Array,
+  sigma: Array,
+  sigma_next: Array,
+  denoise_fn: BoundDenoiseFn,
+) -> Array:
+  """Euler's method, order 1, one evaluation; the same as DDIM with eta 0."""
+  del key
+  slope = (x - denoise_fn(x, sigma)) / sigma
+  return x + (sigma_next - sigma) * slope
+
+
+def heun_step(
+  key: Array,
+  x: Array,
+  sigma: Array,
+  sigma_next: Array,
+  denoise_fn: BoundDenoiseFn,
+) -> Array:
+  """Heun's method, order 2, two evaluations (Karras et al. 2022, algorithm 1).
+
+  The step to 0 is Euler's, because the slope is not defined there.
+  """
+  slope = (x - denoise_fn(x, sigma)) / sigma
+  x_euler = x + (sigma_next - sigma) * slope
+
+  def correct(x_euler: Array) -> Array:
+    slope_next = (x_euler - denoise_fn(x_euler, sigma_next)) / sigma_next
+    return x + (sigma_next - sigma) * (slope + slope_next) / 2
+
+  return jax.lax.cond(sigma_next > 0, correct, lambda y: y, x_euler)
+
+
+def churn_step(
+  key: Array,
+  x: Array,
+  sigma: Array,
+  sigma_next: Array,
+  denoise_fn: BoundDenoiseFn,
+  *,
+  gamma: float,
+  s_tmin: float = 0.0,
+  s_tmax: float = float('inf'),
+  s_noise: float = 1.0,
+) -> Array:
+  """Stochastic Heun (Karras et al. 2022, algorithm 2).
+
+  Raises the level to sigma (1 + gamma) by fresh noise, then takes a Heun step
+  down to sigma_next.
+
+  Args:
+    key: Key of the fresh noise.
+    x: Samples at level `sigma`, [B, ...].
+    sigma: Current level, scalar.
+    sigma_next: Next level, scalar.
+    denoise_fn: `(x, sigma) -> denoised`.
+    gamma: Relative raise of the level, min(s_churn / T, sqrt(2) - 1).
+    s_tmin: No noise is added below this level.
+    s_tmax: No noise is added above this level.
+    s_noise: Standard deviation of the fresh noise; slightly above 1 makes up
+      for detail that an imperfect denoiser removes.
+
+  Returns:
+    Samples at level `sigma_next`, [B, ...].
+  """
+  in_window = (sigma >= s_tmin) & (sigma <= s_tmax)
+  sigma_hat = sigma * (1 + jnp.where(in_window, gamma, 0.0))
+  added = jnp.sqrt(jnp.maximum(sigma_hat**2 - sigma**2, 0.0))
+  x = x + added * s_noise * arrays.normal(key, x.shape)
+  return heun_step(key, x, sigma_hat, sigma_next, denoise_fn)
+
+
+def ddim_step(
+  key: Array,
+  x: Array,
+  sigma: Array,
+  sigma_next: Array,
+  denoise_fn: BoundDenoiseFn,
+  *,
+  eta: float = 0.0,
+) -> Array:
+  """One DDIM step (Song et al. 2021, eq. 12 and 16, in the unit scale).
+
+  Of the noise sigma_next that the result holds, `eta` times the ancestral
+  sampler's share is fresh and the rest points where the estimated noise does.
+
+  Args:
+    key: Key of the fresh noise; unused where `eta` is 0.
+    x: Samples at level `sigma`, [B, ...].
+    sigma: Current level, scalar.
+    sigma_next: Next level, scalar.
+    denoise_fn: `(x, sigma) -> denoised`.
+    eta: Share of fresh noise in [0, 1]; 0 is DDIM, 1 is DDPM's posterior.
+
+  Returns:
+    Samples at level `sigma_next`, [B, ...].
+  """
+  denoised = denoise_fn(x, sigma)
+  eps = (x - denoised) / sigma
+  # DDPM's posterior variance is sigma_next^2 (1 - sigma_next^2 / sigma^2).
+  ratio = sigma_next / sigma
+  fresh = eta * sigma_next * jnp.sqrt(1 - ratio**2)
+  kept = jnp.sqrt(sigma_next**2 - fresh**2)
+  x = denoised + kept * eps
+  return x + fresh * arrays.normal(key, x.shape) if eta else x
+
+
+def euler_maruyama_step(
+  key: Array,
+  x: Array,
+  sigma: Array,
+  sigma_next: Array,
+  denoise_fn: BoundDenoiseFn,
+) -> Array:
+  """Euler-Maruyama on the reverse SDE (Song et al. 2021, eq. 6, alpha = 1).
+
+  The forward process gains variance d(sigma^2), so the reverse drift over the
+  step is (sigma^2 - sigma_next^2) score, twice the probability flow's to first
+  order, and the noise has exactly that variance.
+  """
+  variance = sigma**2 - sigma_next**2
+  score = (denoise_fn(x, sigma) - x) / sigma**2
+  x = x + variance * score
+  # The last step adds none: it would be noise that nothing removes.
+  std = jnp.where(sigma_next > 0, jnp.sqrt(variance), 0.0)
+  return x + std * arrays.normal(key, x.shape)

@@ -1,0 +1,1 @@
+"""Training: a pure step, its parallel form, checkpoints and the loop."""

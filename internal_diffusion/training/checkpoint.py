@@ -1,0 +1,155 @@
+"""Checkpoints of a training run. The only file that imports orbax.
+
+Orbax writes each checkpoint into a temporary folder and renames it when it is
+whole, so a killed run leaves no half of one. Against damage that comes later,
+every checkpoint carries a checksum of its values; one that does not load or
+does not match is passed over, with a warning, for the one before it.
+"""
+
+import contextlib
+import gc
+import logging
+import os
+import sys
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+State = TypeVar('State')
+
+
+class _DamagedError(Exception):
+  """A checkpoint that cannot be used, and why."""
+
+
+def _checksum(state: object) -> int:
+  """CRC-32 of all leaves, in the order of the tree."""
+  crc = 0
+  for leaf in jax.tree.leaves(state):
+    crc = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), crc)
+  return crc
+
+
+def _abstract(state: State) -> State:
+  """Shapes and types of a state, to be restored onto the first device."""
+  sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  return jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(
+      leaf.shape, leaf.dtype, sharding=sharding
+    ),
+    state,
+  )
+
+
+@contextlib.contextmanager
+def _quiet_orbax() -> Iterator[None]:
+  """Keeps orbax's pages about what it could not read out of our line."""
+  logger, hook = logging.getLogger('absl'), sys.unraisablehook
+  level = logger.level
+  logger.setLevel(logging.CRITICAL)
+  sys.unraisablehook = lambda _: None
+  try:
+    yield
+  except Exception:
+    # Its abandoned coroutines complain when they are collected: do it now.
+    gc.collect()
+    raise
+  finally:
+    sys.unraisablehook = hook
+    logger.setLevel(level)
+
+
+class CheckpointStore:
+  """The checkpoints of one run, by step; a context manager.
+
+  Args:
+    directory: Where they are; made if it does not exist.
+    keep: How many of the newest to keep.
+  """
+
+  def __init__(self, directory: str | os.PathLike, *, keep: int = 3):
+    training = ocp.training
+    with _quiet_orbax():
+      self._checkpointer = training.Checkpointer(
+        os.path.abspath(directory),
+        save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(
+          1
+        ),
+        preservation_policy=training.preservation_policies.LatestN(keep),
+        cleanup_tmp_directories=True,
+      )
+
+  def __enter__(self) -> 'CheckpointStore':
+    return self
+
+  def __exit__(self, *exception: object) -> None:
+    self._checkpointer.close()
+
+  @property
+  def steps(self) -> Sequence[int]:
+    """Steps of all checkpoints there are, increasing."""
+    return sorted(entry.step for entry in self._checkpointer.checkpoints)
+
+  def save(self, step: int, state: object) -> None:
+    """Saves a state whole or not at all; a checkpoint of the step is kept."""
+    if step in self.steps:
+      return
+    with _quiet_orbax():
+      self._checkpointer.save(
+        step, state, custom_metadata={'crc32': _checksum(state)}
+      )
+
+  def restore(self, template: State) -> tuple[State, int] | None:
+    """The newest good checkpoint.
+
+    Args:
+      template: A state of the same structure, shapes and types.
+
+    Returns:
+      The state and its step, or None where there is no checkpoint at all.
+
+    Raises:
+      ValueError: If there are checkpoints but none of them is good.
+    """
+    problems = []
+    for step in reversed(self.steps):
+      try:
+        state = self._load(step, template)
+      except _DamagedError as error:
+        problems.append(f'step {step} ({error})')
+        continue
+      if problems:
+        warnings.warn(
+          f'Damaged checkpoint passed over: {", ".join(problems)}. Falling back'
+          f' to the last good one, step {step}.',
+          stacklevel=2,
+        )
+      return state, step
+    if problems:
+      raise ValueError(
+        f'No good checkpoint in {self._checkpointer.directory}:'
+        f' {", ".join(problems)}. Start again in an empty workdir.'
+      )
+    return None
+
+  def delete_after(self, step: int) -> None:
+    """Deletes checkpoints newer than a step, which will be written anew."""
+    for later in [s for s in self.steps if s > step]:
+      with _quiet_orbax():
+        self._checkpointer.delete(later)
+
+  def _load(self, step: int, template: State) -> State:
+    try:
+      with _quiet_orbax():
+        state = self._checkpointer.load(step, _abstract(template))
+        metadata = self._checkpointer.metadata(step).custom_metadata or {}
+    except Exception as error:  # Orbax raises many kinds for a damaged file.
+      raise _DamagedError('it cannot be read') from error
+    if metadata.get('crc32') != _checksum(state):
+      raise _DamagedError('its values do not match their checksum')
+    return state

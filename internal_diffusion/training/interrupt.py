@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM as a question the loop asks, not as an exception."""
+
+import contextlib
+import signal
+import threading
+import types
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def stop_requested() -> Iterator[Callable[[], bool]]:
+  """Yields a function that says whether a signal has asked the run to stop.
+
+  The second signal acts as it would outside, for those who cannot wait. Only a
+  process's main thread can catch signals; in another, the answer stays False.
+  """
+  request = threading.Event()
+  if threading.current_thread() is not threading.main_thread():
+    yield request.is_set
+    return
+  previous = {
+    number: signal.getsignal(number)
+    for number in (signal.SIGINT, signal.SIGTERM)
+  }
+
+  def handle(number: int, frame: types.FrameType | None) -> None:
+    del frame
+    request.set()
+    signal.signal(number, previous[signal.Signals(number)])
+
+  for number in previous:
+    signal.signal(number, handle)
+  try:
+    yield request.is_set
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)

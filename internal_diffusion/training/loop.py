@@ -1,0 +1,241 @@
+"""The loop on the host: calls, logs, checkpoints and reasons to stop."""
+
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+import time
+from collections.abc import Iterator, Sequence
+
+import jax
+import ml_collections
+import numpy as np
+from tqdm import tqdm
+
+from internal_diffusion import arrays
+from internal_diffusion.denoisers.learned import LearnedParams
+from internal_diffusion.training import parallel, setup, workdir, writers
+from internal_diffusion.training import step as step_lib
+from internal_diffusion.training.budget import Budget
+from internal_diffusion.training.checkpoint import CheckpointStore
+from internal_diffusion.training.interrupt import stop_requested
+from internal_diffusion.training.state import TrainState, learned_params
+
+CURVE_NAME = 'loss.png'
+
+
+class NonFiniteLossError(RuntimeError):
+  """The loss or its gradient became NaN or infinite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+  """How a run ended.
+
+  Attributes:
+    params: The averaged parameters and the basis.
+    step: Steps taken, those of earlier parts of the run included.
+    loss: Mean loss of the last call, NaN if there was none.
+    interrupted: Whether a signal stopped it before its end.
+    seconds: Times of this part of the run: 'setup', 'compile' and 'run'.
+    patches_per_second: Patches trained on over 'run'.
+  """
+
+  params: LearnedParams
+  step: int
+  loss: float
+  interrupted: bool
+  seconds: dict[str, float]
+  patches_per_second: float
+
+
+class _Stopwatch:
+  """Laps that add up by name."""
+
+  def __init__(self) -> None:
+    self.seconds = {'setup': 0.0, 'compile': 0.0, 'run': 0.0}
+    self._last = time.monotonic()
+
+  def lap(self, name: str) -> None:
+    """Adds the time since the last lap to a name."""
+    now = time.monotonic()
+    self.seconds[name] += now - self._last
+    self._last = now
+
+
+def train(
+  image: np.ndarray,
+  config: ml_collections.ConfigDict,
+  run_dir: str | os.PathLike,
+  *,
+  progress: bool = True,
+) -> TrainResult:
+  """Trains on one image, going on from whatever the run's folder holds.
+
+  Args:
+    image: [H, W, C] float32 in [-1, 1].
+    config: As in configs/default.py.
+    run_dir: Folder of the run: configuration, checkpoints, metrics.
+    progress: Whether to show a progress bar.
+
+  Returns:
+    The trained parameters and how the run went.
+
+  Raises:
+    ValueError: If the image, a field or the folder is not usable.
+    OSError: If the folder cannot be written.
+    NonFiniteLossError: If the loss is no longer a number.
+  """
+  watch = _Stopwatch()
+  budget = Budget(config.num_steps, 60.0 * config.max_minutes)
+  devices = _devices(config)
+  run = setup.make_run(image, config)
+  directory = pathlib.Path(run_dir)
+  workdir.claim_workdir(directory, config, image)
+  loss = math.nan
+  with (
+    CheckpointStore(
+      directory / workdir.CHECKPOINT_DIR, keep=config.checkpoint.keep
+    ) as store,
+    stop_requested() as should_stop,
+  ):
+    state, first_step = _initial_or_restored(run, store)
+    watch.lap('setup')
+    with (
+      writers.MetricWriter(directory, step=first_step) as writer,
+      _progress_bar(first_step, disable=not progress) as bar,
+    ):
+      earlier = writer.last.get('seconds', 0.0)
+      calls = _calls(run, state, config, devices, budget, watch, earlier)
+      for state, metrics, length in calls:
+        step = int(state.step)
+        _check_finite(metrics, step, store)
+        loss = float(np.mean(metrics.loss))
+        seconds = watch.seconds['run']
+        rate = (step - first_step) * config.batch_size / seconds
+        writer.write(
+          step,
+          loss=loss,
+          grad_norm=float(np.mean(metrics.grad_norm)),
+          learning_rate=float(metrics.learning_rate[-1]),
+          patches_per_second=rate,
+          seconds=earlier + seconds,
+        )
+        _show(bar, step, length, loss=loss, rate=rate)
+        every = config.checkpoint.every_steps
+        if step // every > (step - len(metrics.loss)) // every:
+          store.save(step, state)
+        if should_stop():
+          break
+    store.save(int(state.step), state)
+    interrupted = should_stop()
+  lines = writers.read_metrics(directory)
+  if lines:
+    writers.write_loss_curve(lines, directory / CURVE_NAME)
+  trained = (int(state.step) - first_step) * config.batch_size
+  return TrainResult(
+    params=learned_params(state),
+    step=int(state.step),
+    loss=loss,
+    interrupted=interrupted,
+    seconds=watch.seconds,
+    patches_per_second=trained / max(watch.seconds['run'], 1e-9),
+  )
+
+
+def _devices(config: ml_collections.ConfigDict) -> Sequence[jax.Device]:
+  """The devices to train on; checks all fields that only the loop uses."""
+  devices = jax.local_devices()
+  arrays.check_in_range('num_devices', config.num_devices, 0, len(devices))
+  devices = devices[: config.num_devices or len(devices)]
+  parallel.batch_indices(config.batch_size, len(devices))
+  arrays.check_positive_int('steps_per_call', config.steps_per_call)
+  for name in ('every_steps', 'keep'):
+    arrays.check_positive_int(f'checkpoint.{name}', config.checkpoint[name])
+  return devices
+
+
+def _initial_or_restored(
+  run: setup.Run, store: CheckpointStore
+) -> tuple[TrainState, int]:
+  state = run.initial_state()
+  restored = store.restore(state)
+  if restored is None:
+    return state, 0
+  state, step = restored
+  store.delete_after(step)
+  return state, step
+
+
+def _calls(
+  run: setup.Run,
+  state: TrainState,
+  config: ml_collections.ConfigDict,
+  devices: Sequence[jax.Device],
+  budget: Budget,
+  watch: _Stopwatch,
+  earlier_seconds: float,
+) -> Iterator[tuple[TrainState, step_lib.Metrics, int]]:
+  """Yields state, metrics [S] and the run's length, until it is spent."""
+  train_step = step_lib.make_train_step(
+    run.batch_loss_fn,
+    run.optimizer,
+    peak_learning_rate=config.optimizer.learning_rate,
+    warmup_steps=config.optimizer.warmup_steps,
+    ema_decay=config.ema_decay,
+    axis_name=parallel.DEVICE_AXIS,
+  )
+  shapes = jax.eval_shape(lambda: state)
+
+  @functools.cache
+  def compiled(num_substeps: int) -> parallel.TrainFn:
+    return parallel.compile_train_fn(
+      train_step,
+      shapes,
+      run.data,
+      num_substeps=num_substeps,
+      batch_size=config.batch_size,
+      devices=devices,
+    )
+
+  while True:
+    step = int(state.step)
+    length = budget.total_steps(step, earlier_seconds + watch.seconds['run'])
+    if step >= length:
+      return
+    # Only the end of a run bounded in steps asks for a shorter call.
+    left = config.num_steps - step if config.num_steps else math.inf
+    train_fn = compiled(int(min(config.steps_per_call, left)))
+    watch.lap('compile')
+    state, metrics = train_fn(state, run.data, length)
+    metrics = jax.tree.map(np.asarray, metrics)  # Waits for the call.
+    watch.lap('run')
+    yield state, metrics, length
+
+
+def _check_finite(
+  metrics: step_lib.Metrics, step: int, store: CheckpointStore
+) -> None:
+  finite = np.isfinite(metrics.loss) & np.isfinite(metrics.grad_norm)
+  if finite.all():
+    return
+  bad_step = step - len(finite) + int(np.argmin(finite)) + 1
+  last = f'step {store.steps[-1]}' if store.steps else 'none yet'
+  raise NonFiniteLossError(
+    f'The loss or its gradient is not finite at step {bad_step}; the run stops.'
+    f' Last good checkpoint: {last}. A lower `optimizer.learning_rate` or'
+    ' `optimizer.clip_norm` may help.'
+  )
+
+
+def _progress_bar(first_step: int, *, disable: bool) -> tqdm:
+  return tqdm(desc='training', unit='step', initial=first_step, disable=disable)
+
+
+def _show(
+  bar: tqdm, step: int, length: int, *, loss: float, rate: float
+) -> None:
+  bar.total = max(length, step)
+  bar.set_postfix_str(f'loss {loss:.4f}, {rate:,.0f} patches/s', refresh=False)
+  bar.update(step - bar.n)

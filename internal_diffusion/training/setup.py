@@ -1,0 +1,263 @@
+"""From a configuration to a run: data, network, loss, optimiser."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+
+from internal_diffusion import arrays
+from internal_diffusion.data import image_io, patches, principal_basis
+from internal_diffusion.data import pyramid as pyramid_lib
+from internal_diffusion.data.principal_basis import PrincipalBasis
+from internal_diffusion.denoisers import learned
+from internal_diffusion.denoisers.score_mlp import ScoreMLP
+from internal_diffusion.diffusion import losses
+from internal_diffusion.training import step as step_lib
+from internal_diffusion.training.state import TrainState, create_train_state
+from internal_diffusion.types import Condition, Params
+
+Array = jax.Array
+# Draws that the principal basis is fitted to.
+_BASIS_DRAWS = 2**16
+
+
+class PatchData(NamedTuple):
+  """What a training step draws from, on the device.
+
+  Attributes:
+    pyramid: The photograph's pyramid.
+    level_probabilities: How often each level is drawn, [L].
+  """
+
+  pyramid: pyramid_lib.Pyramid
+  level_probabilities: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """The parts of a training run.
+
+  Attributes:
+    data: What training draws from.
+    network: The score network.
+    batch_loss_fn: The loss of given examples of a batch.
+    optimizer: With learning rate 1; the step multiplies by its own.
+    initial_state: Makes the state before the first step.
+  """
+
+  data: PatchData
+  network: ScoreMLP
+  batch_loss_fn: step_lib.BatchLossFn
+  optimizer: optax.GradientTransformation
+  initial_state: Callable[[], TrainState]
+
+
+def make_data(
+  image: np.ndarray, config: ml_collections.ConfigDict
+) -> PatchData:
+  """The pyramid of an image on the device, and its level probabilities."""
+  image = image_io.check_image(image)
+  if image.max() - image.min() < 1e-6:
+    raise ValueError(
+      'The image is constant, so there is nothing to learn from it; give one'
+      ' with some contrast.'
+    )
+  height, width = image.shape[:2]
+  patches.check_patch_size(
+    config.patch_size, smallest_side=min(height, width), where='image'
+  )
+  levels = pyramid_lib.build_pyramid(
+    jnp.asarray(image),
+    scale_factor=config.pyramid.scale_factor,
+    # A small image is a pyramid of one level.
+    min_side=min(config.pyramid.min_side, height, width),
+  )
+  probabilities = patches.level_probabilities(
+    [(level.shape[0], level.shape[1]) for level in levels],
+    patch_size=config.patch_size,
+    power=config.pyramid.level_power,
+  )
+  return PatchData(pyramid_lib.stack_pyramid(levels), probabilities)
+
+
+def make_network(
+  config: ml_collections.ConfigDict, *, num_levels: int, num_channels: int
+) -> ScoreMLP:
+  """The network of a configuration."""
+  for name in ('width', 'depth'):
+    arrays.check_positive_int(f'network.{name}', config.network[name])
+  match config.network.compute_dtype:
+    case 'float32':
+      dtype = jnp.float32
+    case 'bfloat16':
+      dtype = jnp.bfloat16
+    case other:
+      raise ValueError(
+        "`network.compute_dtype` must be 'float32' or 'bfloat16', got"
+        f' {other!r}.'
+      )
+  return ScoreMLP(
+    output_dim=config.patch_size**2 * num_channels,
+    num_levels=num_levels,
+    width=config.network.width,
+    depth=config.network.depth,
+    embedding_dim=config.network.embedding_dim,
+    dtype=dtype,
+  )
+
+
+def init_network(key: Array, network: ScoreMLP) -> Params:
+  """Fresh parameters."""
+  return jax.jit(network.init)(
+    key,
+    jnp.zeros((1, network.output_dim)),
+    jnp.zeros(1),
+    Condition(level=jnp.zeros(1, jnp.int32)),
+  )
+
+
+def make_sigma_fn(
+  config: ml_collections.ConfigDict,
+) -> Callable[[Array], Array]:
+  """Quantile function of the noise level: uniform [B] to sigma [B]."""
+  noise = config.noise
+  if not 0 < noise.sigma_min < noise.sigma_max:
+    raise ValueError(
+      '0 < `noise.sigma_min` < `noise.sigma_max` must hold, got'
+      f' {noise.sigma_min} and {noise.sigma_max}.'
+    )
+  match noise.draw:
+    case 'lognormal':
+      arrays.check_in_range(
+        'noise.log_std', noise.log_std, 0, float('inf'), open_low=True
+      )
+      return lambda uniform: losses.lognormal_sigma(
+        uniform, mean=noise.log_mean, std=noise.log_std
+      )
+    case 'loguniform':
+      return lambda uniform: losses.loguniform_sigma(
+        uniform, sigma_min=noise.sigma_min, sigma_max=noise.sigma_max
+      )
+    case other:
+      raise ValueError(
+        f"`noise.draw` must be 'lognormal' or 'loguniform', got {other!r}."
+      )
+
+
+def make_optimizer(
+  config: ml_collections.ConfigDict,
+) -> optax.GradientTransformation:
+  """The optimiser of a configuration, at learning rate 1."""
+  options = config.optimizer
+  arrays.check_in_range('optimizer.clip_norm', options.clip_norm, 0, np.inf)
+  match options.name:
+    case 'adam':
+      optimizer = optax.adam(1.0, b2=0.99)
+    case 'adamw':
+      optimizer = optax.adamw(1.0, b2=0.99, weight_decay=options.weight_decay)
+    case 'muon':
+      optimizer = optax.contrib.muon(1.0, weight_decay=options.weight_decay)
+    case 'sgd':
+      optimizer = optax.sgd(1.0, momentum=0.9)
+    case other:
+      raise ValueError(
+        "`optimizer.name` must be 'adam', 'adamw', 'muon' or 'sgd', got"
+        f' {other!r}.'
+      )
+  if not options.clip_norm:
+    return optimizer
+  return optax.chain(optax.clip_by_global_norm(options.clip_norm), optimizer)
+
+
+def make_batch_loss_fn(
+  network: ScoreMLP, config: ml_collections.ConfigDict
+) -> step_lib.BatchLossFn:
+  """Draws patches and noise on the device and returns their losses."""
+  denoise_fn = learned.make_principal_denoise_fn(network)
+  sigma_fn = make_sigma_fn(config)
+
+  def batch_loss_fn(
+    params: Params,
+    basis: PrincipalBasis,
+    data: PatchData,
+    key: Array,
+    index: Array,
+  ) -> Array:
+    data_key, sigma_key, noise_key = jax.random.split(key, 3)
+
+    def keys_of(key: Array) -> Array:
+      return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+
+    vectors, level = patches.sample_patches(
+      keys_of(data_key),
+      *data,
+      num=index.shape[0],
+      patch_size=config.patch_size,
+    )
+    cond = Condition(level=level)
+    z0 = principal_basis.to_principal(basis, vectors)
+    sigma = sigma_fn(
+      losses.stratified_uniform(sigma_key, index, config.batch_size)
+    )
+    return losses.denoising_loss(
+      keys_of(noise_key),
+      lambda z, sigma, cond: denoise_fn(
+        learned.LearnedParams(params, basis), z, sigma, cond
+      ),
+      z0,
+      cond,
+      sigma,
+      losses.edm_weight(sigma, learned.sigma_data(basis, cond)),
+    )
+
+  return batch_loss_fn
+
+
+def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:
+  """Checks a configuration against an image and makes the parts of its run.
+
+  Args:
+    image: [H, W, C] float32 in [-1, 1].
+    config: As in configs/default.py.
+
+  Raises:
+    ValueError: If the image or a field is not usable, before anything is
+      compiled.
+  """
+  for name in ('batch_size', 'steps_per_call'):
+    arrays.check_positive_int(name, config[name])
+  data = make_data(image, config)
+  num_levels = data.pyramid.num_levels
+  network = make_network(
+    config, num_levels=num_levels, num_channels=image.shape[-1]
+  )
+  optimizer = make_optimizer(config)
+  network_key, basis_key, run_key = jax.random.split(
+    jax.random.key(config.seed), 3
+  )
+
+  def initial_state() -> TrainState:
+    draw = jax.jit(
+      lambda key: patches.sample_patches(
+        key, *data, num=_BASIS_DRAWS, patch_size=config.patch_size
+      )
+    )
+    vectors, level = draw(basis_key)
+    basis = principal_basis.fit_principal_basis(
+      vectors, level, num_levels=num_levels
+    )
+    params = init_network(network_key, network)
+    return create_train_state(run_key, params, basis, optimizer)
+
+  return Run(
+    data=data,
+    network=network,
+    batch_loss_fn=make_batch_loss_fn(network, config),
+    optimizer=optimizer,
+    initial_state=initial_state,
+  )

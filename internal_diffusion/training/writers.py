@@ -1,0 +1,112 @@
+"""Where a run writes what it measures: JSON lines, TensorBoard, a curve."""
+
+import json
+import os
+import pathlib
+import types
+from collections.abc import Iterator
+
+import matplotlib.figure
+import numpy as np
+import tensorboardX
+
+LOG_NAME = 'metrics.jsonl'
+
+
+class MetricWriter:
+  """Appends scalars to `metrics.jsonl` and to TensorBoard event files.
+
+  Args:
+    workdir: Folder of the run.
+    step: First step of this part of the run. Lines of later steps, which a
+      killed run wrote after its last checkpoint, are dropped; TensorBoard is
+      told to do the same.
+
+  Attributes:
+    last: The last line that was kept, empty in a new run.
+  """
+
+  def __init__(self, workdir: str | os.PathLike, *, step: int = 0):
+    self._path = pathlib.Path(workdir) / LOG_NAME
+    kept = [line for line in read_metrics(workdir) if line['step'] <= step]
+    self.last: dict[str, float] = kept[-1] if kept else {}
+    partial = self._path.with_suffix('.partial')
+    partial.write_text(''.join(json.dumps(line) + '\n' for line in kept))
+    os.replace(partial, self._path)
+    self._file = self._path.open('a')
+    self._events = tensorboardX.SummaryWriter(
+      str(workdir), purge_step=step + 1 if step else None
+    )
+
+  def __enter__(self) -> 'MetricWriter':
+    return self
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: types.TracebackType | None,
+  ) -> None:
+    self._file.close()
+    self._events.close()
+
+  def write(self, step: int, **scalars: float) -> None:
+    """Writes the scalars of a step at once, so that no crash loses them."""
+    self._file.write(json.dumps({'step': step, **scalars}) + '\n')
+    self._file.flush()
+    for name, value in scalars.items():
+      self._events.add_scalar(name, value, step)
+
+
+def read_metrics(workdir: str | os.PathLike) -> list[dict[str, float]]:
+  """The lines of a run's `metrics.jsonl`; none where there is no such file."""
+  path = pathlib.Path(workdir) / LOG_NAME
+  return list(_parse_lines(path)) if path.exists() else []
+
+
+def _parse_lines(path: pathlib.Path) -> Iterator[dict[str, float]]:
+  for line in path.read_text().splitlines():
+    try:
+      yield json.loads(line)
+    except json.JSONDecodeError:
+      return  # The line that a killed run was writing.
+
+
+def write_loss_curve(
+  metrics: list[dict[str, float]], path: str | os.PathLike
+) -> None:
+  """Draws loss and learning rate over steps, as PNG.
+
+  Args:
+    metrics: Lines with `step`, `loss` and `learning_rate`.
+    path: Where to write.
+  """
+  steps = np.array([line['step'] for line in metrics])
+  loss = np.array([line['loss'] for line in metrics])
+  figure = matplotlib.figure.Figure(figsize=(7, 4), layout='constrained')
+  axes = figure.add_subplot()
+  axes.plot(steps, loss, color='0.75', linewidth=0.8, label='each call')
+  if len(loss) >= 10:
+    width = len(loss) // 10
+    smooth = np.convolve(loss, np.ones(width) / width, mode='valid')
+    axes.plot(
+      steps[width - 1 :], smooth, color='C0', label=f'mean of {width} calls'
+    )
+  axes.set(
+    title='Training loss', xlabel='step', ylabel='denoising loss (weighted)'
+  )
+  axes.grid(alpha=0.3)
+  rate = axes.twinx()
+  rate.plot(
+    steps,
+    [line['learning_rate'] for line in metrics],
+    color='C1',
+    linestyle=':',
+    label='learning rate (right)',
+  )
+  rate.set_ylim(bottom=0)
+  axes.legend(handles=[*axes.get_lines(), *rate.get_lines()], loc='upper right')
+  path = pathlib.Path(path)
+  partial = path.with_suffix('.partial')
+  figure.savefig(partial, format='png', dpi=120)
+  os.replace(partial, path)
