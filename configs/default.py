@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.patch_size = 7  # Side P of a patch, in pixels, odd.
 
   config.network = ml_collections.ConfigDict()
-  config.network.width = 512  # Width of the residual stream.
+  config.network.width = 256  # Width of the residual stream.
   config.network.depth = 3  # Number of residual blocks.
   config.network.embedding_dim = (
     64  # Embedding of noise level and pyramid level.
@@ -35,11 +35,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.noise = ml_collections.ConfigDict()
   # Draw of the noise level in training: ln sigma is 'lognormal' with this mean
   # and standard deviation, or 'loguniform' from sigma_min to sigma_max.
-  config.noise.draw = 'lognormal'
+  config.noise.draw = 'loguniform'
   config.noise.log_mean = -1.2
   config.noise.log_std = 1.8
   config.noise.sigma_min = 0.002  # Lowest level, in training and sampling.
-  config.noise.sigma_max = 80.0  # Highest level, in training and sampling.
+  config.noise.sigma_max = 40.0  # Highest level, in training and sampling.
 
   config.optimizer = ml_collections.ConfigDict()
   config.optimizer.name = 'adam'  # 'adam', 'adamw', 'muon' or 'sgd'.
@@ -49,11 +49,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.clip_norm = 1.0  # Bound on the gradient's norm; 0 is none.
   config.ema_decay = 0.999  # Of the averaged parameters, per step.
 
-  config.batch_size = 1024  # Patches in a step, over all devices.
+  config.batch_size = 512  # Patches in a step, over all devices.
   config.num_devices = 0  # How many to train on; 0 is all there are.
   # The run ends after so many steps or minutes, whichever comes first; 0 is no
   # bound. The learning rate decays towards whichever end is in sight.
-  config.num_steps = 4000
+  config.num_steps = 10000
   config.max_minutes = 0.0
   config.steps_per_call = 50  # Steps in one compiled call, between two logs.
 
@@ -62,7 +62,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.checkpoint.keep = 2  # How many of the newest are kept.
 
   config.sampling = ml_collections.ConfigDict()
-  config.sampling.num_steps = 18  # Heun steps; two evaluations each.
+  config.sampling.num_steps = 20  # Heun steps; two evaluations each.
   config.sampling.rho = 7.0  # Karras et al.'s grid exponent.
   config.sampling.s_churn = 0.0  # Fresh noise over all steps; 0 is none.
 

@@ -59,7 +59,7 @@ def make_patch_sample_fn(
   return make_sample_fn(
     learned.make_principal_denoise_fn(model.network),
     sampling_sigmas(model, num_steps=num_steps),
-    sample_shape=(model.network.output_dim,),
+    sample_shape=model.params.basis.mean.shape,
     sampler=sampler,
     decode_fn=learned.decode,
     chunk_size=chunk_size,

@@ -1,7 +1,10 @@
-"""Embeddings of scalars for networks."""
+"""What networks are shown: noise levels and noisy vectors as features."""
+
+import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from internal_diffusion import arrays
 
@@ -22,7 +25,7 @@ def fourier_features(
     max_frequency: Highest frequency, in radians per unit; the lowest is 1.
 
   Returns:
-    [B, num_features], each of unit mean square.
+    [B, num_features].
 
   Raises:
     ValueError: If `num_features` is not a positive even number.
@@ -32,5 +35,43 @@ def fourier_features(
     raise ValueError(f'`num_features` must be even, got {num_features}.')
   frequencies = jnp.geomspace(1.0, max_frequency, num_features // 2)
   angles = values[:, None] * frequencies[None]
-  features = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-  return jnp.sqrt(2.0) * features
+  return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+
+def frequency_bands(dim: int, *, num_bands: int = 18) -> np.ndarray:
+  """Matrix [D, bands] that averages neighbouring principal components.
+
+  Bands grow from single components at the coarse end, where each has a meaning
+  of its own, to wide groups at the fine end.
+  """
+  edges = dim * np.linspace(0, 1, num_bands + 1) ** 1.5
+  edges = np.unique(np.maximum(edges.round().astype(int), range(num_bands + 1)))
+  edges = np.append(edges[edges < dim], dim)
+  bands = np.zeros((dim, len(edges) - 1), np.float32)
+  for index, (first, last) in enumerate(itertools.pairwise(edges)):
+    bands[first:last, index] = 1 / (last - first)
+  return bands
+
+
+def noise_relative_features(y: Array) -> Array:
+  """Features of a vector in units of its noise, y = x / sigma [B, D].
+
+  Patches of one image are a mixture of very different contrasts: flat ground,
+  fine grain, hard edges. How much of a component is signal shows in the energy
+  of its neighbours, so a network is told, beside the values on a compressed
+  scale, the logarithm of the energy in each band (Portilla et al. 2003 denoise
+  with the same knowledge, as Gaussian scale mixtures).
+
+  Returns:
+    [B, D + bands].
+  """
+  bands = frequency_bands(y.shape[-1])
+  energy = jnp.square(y) @ bands
+  return jnp.concatenate(
+    [jnp.arcsinh(y) / 2, jnp.log(energy + 0.1) / 2], axis=-1
+  )
+
+
+def soft_clip(y: Array, *, bound: float = 3.0) -> Array:
+  """Y where |y| is well below the bound, the bound with y's sign far above."""
+  return y * jax.lax.rsqrt(1 + jnp.square(y / bound))

@@ -1,18 +1,26 @@
-"""The learned denoiser: a preconditioned network in a principal basis."""
+"""The learned denoiser: a preconditioned network in a principal basis.
+
+In the coordinates z of the basis,
+
+  D(z; sigma) = c_skip z + c_out (a + b * soft_clip(z / sigma)),
+
+where the network gives a and b [D] each. The skip connection is the Wiener
+filter of the data's covariance. The gate b multiplies the observation, so the
+network can turn that filter up where a patch has contrast and down where it is
+flat, instead of having to copy the observation through its layers.
+"""
 
 from typing import NamedTuple, cast
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from internal_diffusion.data import principal_basis
 from internal_diffusion.data.principal_basis import PrincipalBasis
+from internal_diffusion.denoisers import embeddings
 from internal_diffusion.diffusion import preconditioning
-from internal_diffusion.types import (
-  Condition,
-  ParametricDenoiseFn,
-  Params,
-)
+from internal_diffusion.types import Condition, ParametricDenoiseFn, Params
 
 Array = jax.Array
 
@@ -29,15 +37,18 @@ class LearnedParams(NamedTuple):
   basis: PrincipalBasis
 
 
-def sigma_data(basis: PrincipalBasis, cond: Condition | None) -> Array:
-  """Standard deviation of each coordinate, [B, D], or [1, D] without levels."""
-  if cond is None or cond.level is None:
-    return basis.stddev[:1]
-  return basis.stddev[cond.level]
+def network_dims(patch_dim: int) -> tuple[int, int]:
+  """Length of the network's input and output for vectors of a length."""
+  features = embeddings.noise_relative_features(jnp.zeros((1, patch_dim)))
+  return patch_dim + features.shape[-1], 2 * patch_dim
 
 
 def make_principal_denoise_fn(network: nn.Module) -> ParametricDenoiseFn:
   """The denoiser of principal coordinates z [B, D] that a network makes.
+
+  Args:
+    network: `apply(params, inputs, c_noise, cond)`, of the lengths that
+      `network_dims` says.
 
   Returns:
     `denoise_fn(params, z, sigma, cond) -> denoised`, where params are
@@ -47,15 +58,19 @@ def make_principal_denoise_fn(network: nn.Module) -> ParametricDenoiseFn:
   def denoise_fn(
     params: LearnedParams, z: Array, sigma: Array, cond: Condition | None
   ) -> Array:
-    sigma = jax.numpy.broadcast_to(sigma, z.shape[:1])
-    coefficients = preconditioning.edm_coefficients(
-      sigma, sigma_data(params.basis, cond)
-    )
+    sigma = jnp.broadcast_to(sigma, z.shape[:1])
+    y = z / sigma[:, None]
 
     def network_fn(inputs: Array, c_noise: Array) -> Array:
+      features = embeddings.noise_relative_features(y)
+      inputs = jnp.concatenate([inputs, features], axis=-1)
       output = network.apply(params.network, inputs, c_noise, cond)
-      return cast(Array, output)
+      offset, gate = jnp.split(cast(Array, output), 2, axis=-1)
+      return offset + gate * embeddings.soft_clip(y)
 
+    coefficients = preconditioning.edm_coefficients(
+      sigma, params.basis.stddev[None]
+    )
     return preconditioning.apply_coefficients(coefficients, network_fn, z)
 
   return denoise_fn
@@ -79,5 +94,5 @@ def make_learned_denoise_fn(network: nn.Module) -> ParametricDenoiseFn:
 
 
 def decode(params: LearnedParams, z: Array) -> Array:
-  """Principal coordinates [..., D] to vectors [..., D]."""
+  """Principal coordinates [B, D] to vectors [B, D]."""
   return principal_basis.from_principal(params.basis, z)

@@ -13,7 +13,10 @@ Array = jax.Array
 
 
 class ResidualBlock(nn.Module):
-  """h + W2 silu(W1 norm(h) + We embedding), pre-norm.
+  """h + W2 silu((1 + scale) W1 norm(h) + shift), pre-norm.
+
+  Scale and shift are linear in the embedding (Perez et al. 2018) and start at
+  0.
 
   Attributes:
     width: Length of h and of the hidden vector.
@@ -28,21 +31,24 @@ class ResidualBlock(nn.Module):
     """Hidden [B, width] and embedding [B, E] to hidden [B, width]."""
     update = nn.RMSNorm(dtype=self.dtype)(hidden)
     update = nn.Dense(self.width, dtype=self.dtype)(update)
-    update += nn.Dense(self.width, use_bias=False, dtype=self.dtype)(embedding)
-    update = nn.silu(update)
+    modulation = nn.Dense(
+      2 * self.width, dtype=self.dtype, kernel_init=nn.initializers.zeros
+    )(embedding)
+    scale, shift = jnp.split(modulation, 2, axis=-1)
+    update = nn.silu((1 + scale) * update + shift)
     return hidden + nn.Dense(
       self.width,
       dtype=self.dtype,
       # Small, so that a deep network starts near the identity.
-      kernel_init=nn.initializers.variance_scaling(0.1, 'fan_in', 'normal'),
+      kernel_init=nn.initializers.variance_scaling(0.2, 'fan_in', 'normal'),
     )(update)
 
 
 class ScoreMLP(nn.Module):
   """Network F of `diffusion.preconditioning`, from vectors to vectors.
 
-  The output starts at zero, so the first denoiser is the skip connection alone:
-  in a principal basis, the Wiener filter.
+  The output starts at zero, so that the first denoiser is the skip connection
+  alone.
 
   Attributes:
     output_dim: Length of the output; the input may have any length.

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
-from internal_diffusion.types import Condition, DenoiseFn
+from internal_diffusion.types import BoundDenoiseFn, Condition, DenoiseFn
 
 Array = jax.Array
 
@@ -63,6 +63,23 @@ def edm_weight(sigma: Array, sigma_data: Array) -> Array:
   return (sigma_data**2 + level**2) / (level * sigma_data) ** 2
 
 
+def wiener_weight(sigma: Array, sigma_data: Array) -> Array:
+  """1 over the mean squared error of the data's Wiener filter, [B, 1].
+
+  That filter, c_skip of `preconditioning.edm_coefficients`, leaves the variance
+  s^2 sigma^2 / (s^2 + sigma^2) in a component of standard deviation s. So
+  weighted, a loss of 1 is the filter's at every noise level, all levels count
+  alike, and within a level all components count by their error in pixels.
+
+  Args:
+    sigma: Noise levels [B].
+    sigma_data: Standard deviation of each component, [1, D] or [B, D].
+  """
+  level = sigma[:, None]
+  error = (sigma_data * level) ** 2 / (sigma_data**2 + level**2)
+  return 1 / jnp.mean(error, axis=-1, keepdims=True)
+
+
 def snr_weight(sigma: Array, *, max_snr: float = float('inf')) -> Array:
   """min(1/sigma^2, max_snr), [B, 1].
 
@@ -84,6 +101,8 @@ def denoising_loss(
   cond: Condition | None,
   sigma: Array,
   weight: Array,
+  *,
+  target_fn: BoundDenoiseFn | None = None,
 ) -> Array:
   """Weighted squared error of the denoiser, a number for each sample.
 
@@ -94,10 +113,14 @@ def denoising_loss(
     cond: Their conditions, or None.
     sigma: Noise levels [B].
     weight: Broadcasting with [B, D].
+    target_fn: `(x, sigma) -> [B, D]`, an estimate of E[x0 | x] of less variance
+      than x0 to regress on (Xu et al. 2023); None regresses on x0.
 
   Returns:
     [B], the mean over the components of each sample.
   """
-  eps = arrays.normal(key, x0.shape)
-  denoised = denoise_fn(x0 + sigma[:, None] * eps, sigma, cond)
-  return jnp.mean(weight * (denoised - x0) ** 2, axis=-1)
+  x = x0 + sigma[:, None] * arrays.normal(key, x0.shape)
+  target = (
+    x0 if target_fn is None else jax.lax.stop_gradient(target_fn(x, sigma))
+  )
+  return jnp.mean(weight * (denoise_fn(x, sigma, cond) - target) ** 2, axis=-1)

@@ -81,8 +81,11 @@ def churn_step(
     Samples at level `sigma_next`, [B, ...].
   """
   in_window = (sigma >= s_tmin) & (sigma <= s_tmax)
-  sigma_hat = sigma * (1 + jnp.where(in_window, gamma, 0.0))
-  added = jnp.sqrt(jnp.maximum(sigma_hat**2 - sigma**2, 0.0))
+  raised = jnp.where(in_window, gamma, 0.0)
+  sigma_hat = sigma * (1 + raised)
+  # sqrt(sigma_hat^2 - sigma^2), in a form that is exactly 0 where nothing is
+  # raised: the difference of squares leaves a rounding error whose root shows.
+  added = sigma * jnp.sqrt(raised * (2 + raised))
   x = x + added * s_noise * arrays.normal(key, x.shape)
   return heun_step(key, x, sigma_hat, sigma_next, denoise_fn)
 

@@ -91,6 +91,15 @@ def train(
   budget = Budget(config.num_steps, 60.0 * config.max_minutes)
   devices = _devices(config)
   run = setup.make_run(image, config)
+  train_step = step_lib.make_train_step(
+    run.batch_loss_fn,
+    run.optimizer,
+    peak_learning_rate=config.optimizer.learning_rate,
+    warmup_steps=config.optimizer.warmup_steps,
+    ema_decay=config.ema_decay,
+    axis_name=parallel.DEVICE_AXIS,
+  )
+  # All is checked by now; from here on there are files.
   directory = pathlib.Path(run_dir)
   workdir.claim_workdir(directory, config, image)
   loss = math.nan
@@ -107,7 +116,9 @@ def train(
       _progress_bar(first_step, disable=not progress) as bar,
     ):
       earlier = writer.last.get('seconds', 0.0)
-      calls = _calls(run, state, config, devices, budget, watch, earlier)
+      calls = _calls(
+        train_step, state, run.data, config, devices, budget, watch, earlier
+      )
       for state, metrics, length in calls:
         step = int(state.step)
         _check_finite(metrics, step, store)
@@ -169,8 +180,9 @@ def _initial_or_restored(
 
 
 def _calls(
-  run: setup.Run,
+  train_step: step_lib.TrainStep,
   state: TrainState,
+  data: setup.PatchData,
   config: ml_collections.ConfigDict,
   devices: Sequence[jax.Device],
   budget: Budget,
@@ -178,14 +190,6 @@ def _calls(
   earlier_seconds: float,
 ) -> Iterator[tuple[TrainState, step_lib.Metrics, int]]:
   """Yields state, metrics [S] and the run's length, until it is spent."""
-  train_step = step_lib.make_train_step(
-    run.batch_loss_fn,
-    run.optimizer,
-    peak_learning_rate=config.optimizer.learning_rate,
-    warmup_steps=config.optimizer.warmup_steps,
-    ema_decay=config.ema_decay,
-    axis_name=parallel.DEVICE_AXIS,
-  )
   shapes = jax.eval_shape(lambda: state)
 
   @functools.cache
@@ -193,7 +197,7 @@ def _calls(
     return parallel.compile_train_fn(
       train_step,
       shapes,
-      run.data,
+      data,
       num_substeps=num_substeps,
       batch_size=config.batch_size,
       devices=devices,
@@ -208,7 +212,7 @@ def _calls(
     left = config.num_steps - step if config.num_steps else math.inf
     train_fn = compiled(int(min(config.steps_per_call, left)))
     watch.lap('compile')
-    state, metrics = train_fn(state, run.data, length)
+    state, metrics = train_fn(state, data, length)
     metrics = jax.tree.map(np.asarray, metrics)  # Waits for the call.
     watch.lap('run')
     yield state, metrics, length

@@ -84,11 +84,11 @@ def _state_shapes(
   """Shapes and types of the run's state, nothing computed."""
 
   def make_state() -> TrainState:
-    dim = network.output_dim
+    dim = network.output_dim // 2
     basis = PrincipalBasis(
       mean=jnp.zeros(dim),
       components=jnp.zeros((dim, dim)),
-      stddev=jnp.zeros((network.num_levels, dim)),
+      stddev=jnp.zeros(dim),
     )
     params = setup.init_network(jax.random.key(0), network)
     optimizer = setup.make_optimizer(config)

@@ -14,7 +14,7 @@ from internal_diffusion import arrays
 from internal_diffusion.data import image_io, patches, principal_basis
 from internal_diffusion.data import pyramid as pyramid_lib
 from internal_diffusion.data.principal_basis import PrincipalBasis
-from internal_diffusion.denoisers import learned
+from internal_diffusion.denoisers import closed_form, learned
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import losses
 from internal_diffusion.training import step as step_lib
@@ -101,8 +101,9 @@ def make_network(
         "`network.compute_dtype` must be 'float32' or 'bfloat16', got"
         f' {other!r}.'
       )
+  _, output_dim = learned.network_dims(config.patch_size**2 * num_channels)
   return ScoreMLP(
-    output_dim=config.patch_size**2 * num_channels,
+    output_dim=output_dim,
     num_levels=num_levels,
     width=config.network.width,
     depth=config.network.depth,
@@ -113,9 +114,10 @@ def make_network(
 
 def init_network(key: Array, network: ScoreMLP) -> Params:
   """Fresh parameters."""
+  input_dim, _ = learned.network_dims(network.output_dim // 2)
   return jax.jit(network.init)(
     key,
-    jnp.zeros((1, network.output_dim)),
+    jnp.zeros((1, input_dim)),
     jnp.zeros(1),
     Condition(level=jnp.zeros(1, jnp.int32)),
   )
@@ -189,30 +191,33 @@ def make_batch_loss_fn(
     index: Array,
   ) -> Array:
     data_key, sigma_key, noise_key = jax.random.split(key, 3)
-
-    def keys_of(key: Array) -> Array:
-      return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
-
+    # Every device draws the whole batch of clean patches, which costs little,
+    # and takes its share of it. The rest are references for the targets.
     vectors, level = patches.sample_patches(
-      keys_of(data_key),
-      *data,
-      num=index.shape[0],
-      patch_size=config.patch_size,
+      data_key, *data, num=config.batch_size, patch_size=config.patch_size
     )
-    cond = Condition(level=level)
-    z0 = principal_basis.to_principal(basis, vectors)
+    references = principal_basis.to_principal(basis, vectors)
+
+    def posterior_mean(z: Array, sigma: Array) -> Array:
+      same_level = level[index][:, None] == level[None]
+      return closed_form.posterior_mean(
+        z, sigma, references, allowed=same_level
+      )
+
     sigma = sigma_fn(
       losses.stratified_uniform(sigma_key, index, config.batch_size)
     )
+    noise_keys = jax.vmap(lambda i: jax.random.fold_in(noise_key, i))(index)
     return losses.denoising_loss(
-      keys_of(noise_key),
+      noise_keys,
       lambda z, sigma, cond: denoise_fn(
         learned.LearnedParams(params, basis), z, sigma, cond
       ),
-      z0,
-      cond,
+      references[index],
+      Condition(level=level[index]),
       sigma,
-      losses.edm_weight(sigma, learned.sigma_data(basis, cond)),
+      losses.wiener_weight(sigma, basis.stddev[None]),
+      target_fn=posterior_mean,
     )
 
   return batch_loss_fn
@@ -247,10 +252,8 @@ def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:
         key, *data, num=_BASIS_DRAWS, patch_size=config.patch_size
       )
     )
-    vectors, level = draw(basis_key)
-    basis = principal_basis.fit_principal_basis(
-      vectors, level, num_levels=num_levels
-    )
+    vectors, _ = draw(basis_key)
+    basis = principal_basis.fit_principal_basis(vectors)
     params = init_network(network_key, network)
     return create_train_state(run_key, params, basis, optimizer)
 

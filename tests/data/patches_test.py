@@ -1,0 +1,138 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from internal_diffusion.data import patches, pyramid
+
+
+@pytest.fixture
+def image():
+  return jax.random.uniform(jax.random.key(0), (19, 23, 3), minval=-1, maxval=1)
+
+
+@pytest.fixture
+def stack(image):
+  levels = pyramid.build_pyramid(image, scale_factor=0.7, min_side=9)
+  return pyramid.stack_pyramid(levels)
+
+
+@pytest.mark.parametrize('patch_size', [1, 3, 7, 19])
+def test_extraction_gives_the_slices(image, patch_size):
+  found = patches.extract_patches(image, patch_size=patch_size)
+  rows, columns = 19 - patch_size + 1, 23 - patch_size + 1
+  assert found.shape == (rows, columns, patch_size**2 * 3)
+  for row, column in [(0, 0), (rows - 1, columns - 1), (0, columns // 2)]:
+    piece = image[row : row + patch_size, column : column + patch_size]
+    np.testing.assert_array_equal(found[row, column], piece.reshape(-1))
+
+
+@pytest.mark.parametrize('stride', [1, 2, 3])
+@pytest.mark.parametrize('uniform', [True, False])
+def test_averaging_inverts_extraction(image, stride, uniform):
+  window = None if uniform else jnp.exp(-jnp.arange(25.0).reshape(5, 5) / 9)
+  found = patches.extract_patches(image, patch_size=5, stride=stride)
+  back = patches.average_patches(
+    found, size=(19, 23), patch_size=5, stride=stride, window=window
+  )
+  height = (19 - 5) // stride * stride + 5
+  width = (23 - 5) // stride * stride + 5
+  covered = image[:height, :width]
+  np.testing.assert_allclose(back[:height, :width], covered, atol=1e-5)
+  assert (back[height:] == 0).all()
+
+
+def test_averaging_weighs_by_the_window():
+  # Two patches of a row, 0 and 1, overlap in two columns of a 3x4 image.
+  values = jnp.stack([jnp.zeros(9), jnp.ones(9)])[None]
+  window = jnp.broadcast_to(jnp.array([1.0, 2.0, 4.0]), (3, 3))
+  mean = patches.average_patches(
+    values, size=(3, 4), patch_size=3, window=window
+  )
+  np.testing.assert_allclose(mean[0, :, 0], [0, 1 / 3, 2 / 6, 1], rtol=1e-6)
+
+
+def test_gathering_agrees_with_extraction(stack):
+  level = jnp.array([0, 1, 2, 0])
+  row, column = jnp.array([0, 3, 1, 12]), jnp.array([5, 2, 0, 16])
+  found = patches.gather_patches(stack, level, row, column, patch_size=7)
+  for i in range(4):
+    size = int(stack.heights[level[i]]), int(stack.widths[level[i]])
+    one_level = stack.images[level[i], : size[0], : size[1]]
+    dense = patches.extract_patches(one_level, patch_size=7)
+    np.testing.assert_array_equal(found[i], dense[row[i], column[i]])
+
+
+def test_sampling_never_touches_the_padding(stack):
+  probabilities = patches.level_probabilities(
+    list(zip(stack.heights.tolist(), stack.widths.tolist(), strict=True)),
+    patch_size=7,
+    power=0.0,
+  )
+  found, level = patches.sample_patches(
+    jax.random.key(1), stack, probabilities, num=20_000, patch_size=7
+  )
+  assert np.isfinite(found).all()
+  assert set(level.tolist()) == set(range(stack.num_levels))
+
+
+def test_positions_are_uniform_and_reach_both_ends(stack):
+  uniform = jax.random.uniform(jax.random.key(2), (40_000, 2))
+  level = jnp.ones(40_000, jnp.int32)
+  row, column = patches.positions_from_uniform(
+    uniform, stack, level, patch_size=7
+  )
+  for position, side in ((row, stack.heights), (column, stack.widths)):
+    counts = np.bincount(position, minlength=int(side[1]) - 6)
+    assert len(counts) == side[1] - 6
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+  largest = jnp.full((1, 2), jnp.nextafter(jnp.float32(1), jnp.float32(0)))
+  row, column = patches.positions_from_uniform(
+    largest, stack, jnp.zeros(1, jnp.int32), patch_size=7
+  )
+  assert (row[0], column[0]) == (19 - 7, 23 - 7)
+
+
+@pytest.mark.parametrize('power', [0.0, 0.5, 1.0])
+def test_levels_are_drawn_as_often_as_their_weights_say(power):
+  sizes = [(40, 60), (20, 30), (10, 15)]
+  weights = np.array([34 * 54, 14 * 24, 4 * 9]) ** power
+  expected = weights / weights.sum()
+  probabilities = patches.level_probabilities(sizes, patch_size=7, power=power)
+  np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
+  uniform = jax.random.uniform(jax.random.key(3), (50_000,))
+  level = patches.levels_from_uniform(uniform, probabilities)
+  counts = np.bincount(level, minlength=3)
+  assert scipy.stats.chisquare(counts, 50_000 * expected).pvalue > 1e-3
+  ends = patches.levels_from_uniform(jnp.array([0.0, 1.0]), probabilities)
+  np.testing.assert_array_equal(ends, [0, 2])
+
+
+def test_a_key_per_patch_makes_draws_independent_of_the_batch(stack):
+  probabilities = jnp.full(stack.num_levels, 1 / stack.num_levels)
+  keys = jax.random.split(jax.random.key(4), 12)
+  whole, _ = patches.sample_patches(
+    keys, stack, probabilities, num=12, patch_size=5
+  )
+  part, _ = patches.sample_patches(
+    keys[4:8], stack, probabilities, num=4, patch_size=5
+  )
+  np.testing.assert_array_equal(part, whole[4:8])
+
+
+@pytest.mark.parametrize('patch_size', [0, -3, 4, 2.0, True])
+def test_patch_size_must_be_odd_and_positive(image, patch_size):
+  with pytest.raises(ValueError, match='patch_size'):
+    patches.extract_patches(image, patch_size=patch_size)
+
+
+def test_patch_larger_than_the_coarsest_level():
+  with pytest.raises(ValueError, match='coarsest level'):
+    patches.level_probabilities([(40, 40), (6, 6)], patch_size=7)
+
+
+def test_patches_of_another_image_are_refused(image):
+  found = patches.extract_patches(image, patch_size=5)
+  with pytest.raises(ValueError, match='do not come from'):
+    patches.average_patches(found, size=(23, 19), patch_size=5)

@@ -1,0 +1,98 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from internal_diffusion.denoisers.score_mlp import ScoreMLP
+from internal_diffusion.types import Condition
+
+
+def make(dtype=jnp.float32, **options):
+  network = ScoreMLP(
+    output_dim=5, num_levels=3, width=16, depth=2, dtype=dtype, **options
+  )
+  cond = Condition(
+    level=jnp.array([0, 1, 2, 2]),
+    vector=jax.random.normal(jax.random.key(1), (4, 7)),
+  )
+  inputs = jax.random.normal(jax.random.key(2), (4, 9))
+  params = network.init(jax.random.key(0), inputs, jnp.zeros(4), cond)
+  return network, params, inputs, cond
+
+
+def randomised(params):
+  """All parameters away from their zeros."""
+  leaves, tree = jax.tree.flatten(params)
+  keys = jax.random.split(jax.random.key(5), len(leaves))
+  noisy = [
+    leaf + 0.1 * jax.random.normal(key, leaf.shape)
+    for key, leaf in zip(keys, leaves, strict=True)
+  ]
+  return jax.tree.unflatten(tree, noisy)
+
+
+def test_output_starts_at_zero():
+  network, params, inputs, cond = make()
+  output = network.apply(params, inputs, jnp.zeros(4), cond)
+  assert output.shape == (4, 5)
+  np.testing.assert_array_equal(output, 0)
+
+
+def test_depends_on_everything_it_is_told():
+  network, params, inputs, cond = make()
+  params = randomised(params)
+  base = network.apply(params, inputs, jnp.zeros(4), cond)
+  others = [
+    (inputs + 1, jnp.zeros(4), cond),
+    (inputs, jnp.ones(4), cond),
+    (inputs, jnp.zeros(4), cond._replace(level=jnp.array([1, 2, 0, 0]))),
+    (inputs, jnp.zeros(4), cond._replace(vector=cond.vector + 1)),
+  ]
+  for arguments in others:
+    changed = network.apply(params, *arguments)
+    assert (abs(changed - base).max(axis=1) > 1e-3).all()
+
+
+def test_samples_do_not_see_each_other():
+  network, params, inputs, cond = make()
+  params = randomised(params)
+  whole = network.apply(params, inputs, jnp.zeros(4), cond)
+  half = network.apply(
+    params, inputs[:2], jnp.zeros(2), jax.tree.map(lambda c: c[:2], cond)
+  )
+  np.testing.assert_allclose(half, whole[:2], atol=1e-5)
+
+
+def test_works_without_conditions():
+  network = ScoreMLP(output_dim=3, width=8, depth=1)
+  inputs = jnp.ones((2, 3))
+  params = network.init(jax.random.key(0), inputs, jnp.zeros(2))
+  assert network.apply(params, inputs, jnp.zeros(2)).shape == (2, 3)
+
+
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
+def test_compute_type_leaves_parameters_and_output_in_float32(dtype):
+  network, params, inputs, cond = make(dtype)
+  assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {
+    jnp.dtype('float32')
+  }
+  params = randomised(params)
+  output = network.apply(params, inputs, jnp.zeros(4), cond)
+  assert output.dtype == jnp.float32
+  reference = make()[0].apply(params, inputs, jnp.zeros(4), cond)
+  tolerance = 1e-6 if dtype == jnp.float32 else 0.1
+  np.testing.assert_allclose(output, reference, atol=tolerance)
+
+
+def test_width_and_depth_are_the_configs():
+  def num_blocks(depth, width):
+    network = ScoreMLP(output_dim=3, width=width, depth=depth)
+    shapes = jax.eval_shape(
+      network.init, jax.random.key(0), jnp.ones((1, 3)), jnp.zeros(1)
+    )
+    kernels = [leaf.shape for leaf in jax.tree.leaves(shapes)]
+    return kernels.count((width, width))
+
+  # Two square matrices a block.
+  assert num_blocks(depth=2, width=24) == 4
+  assert num_blocks(depth=5, width=40) == 10

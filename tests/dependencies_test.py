@@ -1,0 +1,101 @@
+"""The import rules of the package, read from its import statements."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1] / 'internal_diffusion'
+
+# Which packages each package may import; every one may import itself, `types`
+# and `arrays`.
+ALLOWED = {
+  'types': set(),
+  'arrays': set(),
+  'data': set(),
+  'diffusion': {'data'},
+  'denoisers': {'data', 'diffusion'},
+  'sampling': {'data', 'diffusion'},
+  'evaluation': {'data'},
+  'training': {'data', 'diffusion', 'denoisers'},
+  'figures': {'data'},
+  'report': set(),
+  'configs': set(),
+  'applications': {
+    'data',
+    'diffusion',
+    'denoisers',
+    'sampling',
+    'training',
+    'evaluation',
+    'figures',
+    'report',
+  },
+}
+# Libraries that only the named files may import.
+CONFINED = {
+  'PIL': {'data/image_codecs.py'},
+  'tifffile': {'data/image_codecs.py'},
+  'orbax': {'training/checkpoint.py'},
+  'tensorboardX': {'training/writers.py'},
+  'sklearn': {'evaluation'},
+  'absl': {'bin'},
+  'ml_collections': {
+    'bin',
+    'configs',
+    'training/loop.py',
+    'training/setup.py',
+    'training/restore.py',
+    'training/workdir.py',
+  },
+  'matplotlib': {'figures.py', 'training/writers.py'},
+}
+
+
+def imported_modules(path):
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      for alias in node.names:
+        yield f'{node.module}.{alias.name}'
+
+
+def source_files():
+  return sorted(p for p in ROOT.rglob('*.py') if p.name != '__init__.py')
+
+
+def own_package(module):
+  parts = module.split('.')
+  if parts[0] != 'internal_diffusion' or len(parts) < 2:
+    return None
+  return parts[1]
+
+
+@pytest.mark.parametrize(
+  'path', source_files(), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_imports_only_what_it_may(path):
+  relative = path.relative_to(ROOT)
+  package = relative.parts[0].removesuffix('.py')
+  for module in imported_modules(path):
+    other = own_package(module)
+    if package != 'bin' and other not in (None, package, 'types', 'arrays'):
+      assert other in ALLOWED[package], f'{relative} imports {module}'
+    confined = CONFINED.get(module.split('.')[0])
+    if confined is not None:
+      assert confined & {str(relative), package}, f'{relative} imports {module}'
+
+
+def test_only_one_file_says_pmap():
+  users = [p.name for p in source_files() if 'jax.pmap' in p.read_text()]
+  assert users == ['parallel.py']
+
+
+def test_sigmas_are_scanned_in_one_place():
+  scans = [
+    str(p.relative_to(ROOT))
+    for p in source_files()
+    if 'lax.scan' in p.read_text() and 'sampling' in p.parts
+  ]
+  assert scans == ['sampling/loop.py']

@@ -1,0 +1,101 @@
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from internal_diffusion.training.checkpoint import CheckpointStore
+
+
+def make_state(seed):
+  return {
+    'params': {'w': jax.random.normal(jax.random.key(seed), (300, 40))},
+    'step': jnp.int32(seed),
+  }
+
+
+def assert_equal(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def save(directory, steps, keep=3):
+  with CheckpointStore(directory, keep=keep) as store:
+    for step in steps:
+      store.save(step, make_state(step))
+
+
+def largest_file(directory):
+  files = [p for p in pathlib.Path(directory).rglob('*') if p.is_file()]
+  return max(files, key=lambda p: p.stat().st_size)
+
+
+def test_restores_the_newest_bit_for_bit(tmp_path):
+  save(tmp_path, [1, 2, 3])
+  with CheckpointStore(tmp_path) as store:
+    state, step = store.restore(make_state(0))
+  assert step == 3
+  assert_equal(state, make_state(3))
+
+
+def test_keeps_the_newest(tmp_path):
+  save(tmp_path, [10, 20, 30, 40], keep=2)
+  with CheckpointStore(tmp_path) as store:
+    assert store.steps == [30, 40]
+
+
+def test_empty_folder_has_none(tmp_path):
+  with CheckpointStore(tmp_path / 'new') as store:
+    assert store.restore(make_state(0)) is None
+
+
+def truncate(directory):
+  path = largest_file(directory)
+  path.write_bytes(path.read_bytes()[:100])
+
+
+def flip_a_byte(directory):
+  path = largest_file(directory)
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 0xFF
+  path.write_bytes(content)
+
+
+def remove_values(directory):
+  largest_file(directory).unlink()
+
+
+@pytest.mark.parametrize('damage', [truncate, flip_a_byte, remove_values])
+def test_damage_falls_back_to_the_last_good_one_and_says_so(tmp_path, damage):
+  save(tmp_path, [1, 2])
+  damage(tmp_path / '2')
+  with CheckpointStore(tmp_path) as store:
+    with pytest.warns(UserWarning, match=r'step 2.*last good one, step 1'):
+      state, step = store.restore(make_state(0))
+    assert step == 1
+    assert_equal(state, make_state(1))
+    # The run goes on and writes step 2 anew.
+    store.delete_after(step)
+    store.save(2, make_state(2))
+  with CheckpointStore(tmp_path) as store:
+    assert store.restore(make_state(0))[1] == 2
+
+
+def test_half_written_checkpoint_is_not_one(tmp_path):
+  save(tmp_path, [1])
+  half = tmp_path / '2.orbax-checkpoint-tmp-1234'
+  half.mkdir()
+  (half / 'state').write_text('half')
+  with CheckpointStore(tmp_path) as store:
+    assert store.restore(make_state(0))[1] == 1
+
+
+def test_nothing_good_is_an_error_with_one_line(tmp_path):
+  save(tmp_path, [1])
+  truncate(tmp_path / '1')
+  with (
+    CheckpointStore(tmp_path) as store,
+    pytest.raises(ValueError, match='No good checkpoint') as error,
+  ):
+    store.restore(make_state(0))
+  assert '\n' not in str(error.value)
