@@ -39,6 +39,7 @@ CONFINED = {
   'orbax': {'training/checkpoint.py'},
   'tensorboardX': {'training/writers.py'},
   'sklearn': {'evaluation'},
+  'skimage': {'evaluation', 'bin'},
   'absl': {'bin'},
   'ml_collections': {
     'bin',

@@ -58,15 +58,24 @@ def read_image(
       notes.append('transparent pixels are put on white')
     pixels = _composite_on_white(pixels)
   pixels = _set_channels(pixels, channels)
-  if max_side is not None and max(pixels.shape[:2]) > max_side:
-    old_size = 'x'.join(map(str, pixels.shape[:2]))
-    pixels = image_codecs.downscale(pixels, max_side)
-    new_size = 'x'.join(map(str, pixels.shape[:2]))
+  # The luma of white is 1 but for rounding.
+  image = np.clip(2 * pixels - 1, -1, 1)
+  if max_side is not None and max(image.shape[:2]) > max_side:
+    old_size = 'x'.join(map(str, image.shape[:2]))
+    image = bound_side(image, max_side=max_side)
+    new_size = 'x'.join(map(str, image.shape[:2]))
     notes.append(f'downscaled from {old_size} to {new_size} (height x width)')
   for note in notes:
     warnings.warn(f'`{path}`: {note}.', stacklevel=2)
-  # Lanczos overshoots at edges, and the luma of white is 1 but for rounding.
-  return np.clip(2 * pixels - 1, -1, 1)
+  return image
+
+
+def bound_side(image: np.ndarray, *, max_side: int) -> np.ndarray:
+  """Downscales a picture [H, W, C] in [-1, 1] whose longest side is larger."""
+  if max(image.shape[:2]) <= max_side:
+    return image
+  # Lanczos overshoots at edges.
+  return np.clip(image_codecs.downscale(image, max_side), -1, 1)
 
 
 def write_image(

@@ -191,10 +191,10 @@ def make_batch_loss_fn(
     index: Array,
   ) -> Array:
     data_key, sigma_key, noise_key = jax.random.split(key, 3)
-    # Every device draws the whole batch of clean patches, which costs little,
-    # and takes its share of it. The rest are references for the targets.
+    # Every device draws all clean patches, which costs little, and takes its
+    # share of the batch. The rest are references for the targets.
     vectors, level = patches.sample_patches(
-      data_key, *data, num=config.batch_size, patch_size=config.patch_size
+      data_key, *data, num=config.num_references, patch_size=config.patch_size
     )
     references = principal_basis.to_principal(basis, vectors)
 
@@ -234,8 +234,12 @@ def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:
     ValueError: If the image or a field is not usable, before anything is
       compiled.
   """
-  for name in ('batch_size', 'steps_per_call'):
-    arrays.check_positive_int(name, config[name])
+  arrays.check_positive_int('batch_size', config.batch_size)
+  if config.num_references < config.batch_size:
+    raise ValueError(
+      f'`num_references` must be at least `batch_size` {config.batch_size}, got'
+      f' {config.num_references}.'
+    )
   data = make_data(image, config)
   num_levels = data.pyramid.num_levels
   network = make_network(

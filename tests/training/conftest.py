@@ -24,6 +24,7 @@ def config():
   config.network.depth = 1
   config.network.embedding_dim = 16
   config.batch_size = 32
+  config.num_references = 64
   config.num_devices = 1
   config.num_steps = 20
   config.steps_per_call = 5

@@ -1,0 +1,198 @@
+"""Speed of gathering, training and sampling against their bounds.
+
+  python -m benchmarks.throughput
+
+The bound of training and of sampling is the time that the same matrix products
+take alone, each shape timed by itself in the same run. Ratios are what counts;
+absolute times depend on the machine.
+"""
+
+import time
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import skimage.data
+
+from benchmarks import timing
+from internal_diffusion.configs import default
+from internal_diffusion.data import image_io, patches
+from internal_diffusion.denoisers import learned
+from internal_diffusion.diffusion import schedules
+from internal_diffusion.sampling.api import make_sample_fn
+from internal_diffusion.training import parallel, setup
+from internal_diffusion.training import step as step_lib
+from internal_diffusion.training.state import learned_params
+from internal_diffusion.types import Condition
+
+_REPEATS = 20
+_SUBSTEPS = 50
+
+
+def product_seconds(m: int, k: int, n: int) -> float:
+  """Time of one product [m, k] @ [k, n] in float32."""
+  a, b = jnp.ones((m, k)), jnp.ones((k, n))
+
+  @jax.jit
+  def repeat(a: jax.Array, b: jax.Array) -> jax.Array:
+    def body(carry: jax.Array, _: None) -> tuple[jax.Array, None]:
+      # Every product depends on the one before, so none can be left out.
+      return ((a + carry) @ b)[0, 0] * 1e-30, None
+
+    return jax.lax.scan(body, jnp.zeros(()), length=_REPEATS)[0]
+
+  return timing.seconds_of(lambda: repeat(a, b)) / _REPEATS
+
+
+def kernel_shapes(params: object) -> list[tuple[int, int]]:
+  """Shapes (in, out) of all matrices that multiply a batch; tables left out."""
+  flat = jax.tree_util.tree_leaves_with_path(params)
+  return [
+    leaf.shape for path, leaf in flat if 'kernel' in jax.tree_util.keystr(path)
+  ]
+
+
+def training_products(
+  kernels: Sequence[tuple[int, int]], batch: int, dim: int
+) -> list[tuple[int, int, int]]:
+  """All products of a training step."""
+  products = []
+  for rows, columns in kernels:
+    products.append((batch, rows, columns))  # Forward.
+    products.append((rows, batch, columns))  # Gradient of the matrix.
+    products.append((batch, columns, rows))  # Gradient of the input.
+  # The network's own input and the embedding's need no gradient.
+  first_input = max(rows for rows, _ in kernels)
+  for shape in [(r, c) for r, c in kernels if r == first_input][:1]:
+    products.remove((batch, shape[1], shape[0]))
+  # To the principal basis; targets: distances to the batch, weighted means.
+  return [
+    *products,
+    (batch, dim, dim),
+    (batch, dim, batch),
+    (batch, batch, dim),
+  ]
+
+
+def total_seconds(products: Sequence[tuple[int, int, int]]) -> float:
+  """Sum of the products' times, each shape measured once."""
+  times = {shape: product_seconds(*shape) for shape in set(products)}
+  return sum(times[shape] for shape in products)
+
+
+def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
+  """Pixels gathered a second, positions given."""
+  num = 2**16
+  _, level = patches.sample_patches(
+    jax.random.key(0), *run.data, num=num, patch_size=patch_size
+  )
+  uniform = jax.random.uniform(jax.random.key(1), (num, 2))
+  row, column = patches.positions_from_uniform(
+    uniform, run.data.pyramid, level, patch_size=patch_size
+  )
+  gather = jax.jit(
+    lambda level, row, column: patches.gather_patches(
+      run.data.pyramid, level, row, column, patch_size=patch_size
+    )
+  )
+  seconds = timing.seconds_of(lambda: gather(level, row, column))
+  return {'million_pixels_per_second': num * patch_size**2 / seconds / 1e6}
+
+
+def measure_training(run: setup.Run, batch: int, dim: int) -> dict[str, float]:
+  """Time of a step, of its products alone and of the host's part."""
+  train_step = step_lib.make_train_step(
+    run.batch_loss_fn,
+    run.optimizer,
+    peak_learning_rate=1e-3,
+    warmup_steps=10,
+    ema_decay=0.999,
+    axis_name=parallel.DEVICE_AXIS,
+  )
+  state = run.initial_state()
+  start = time.perf_counter()
+  train_fn = parallel.compile_train_fn(
+    train_step,
+    state,
+    run.data,
+    num_substeps=_SUBSTEPS,
+    batch_size=batch,
+    devices=jax.local_devices()[:1],
+  )
+  compile_seconds = time.perf_counter() - start
+  kernels = kernel_shapes(state.params)
+
+  def call() -> step_lib.Metrics:
+    nonlocal state
+    state, metrics = train_fn(state, run.data, 1000)
+    return metrics
+
+  step = timing.seconds_of(call) / _SUBSTEPS
+  # The host's part is the time until a call returns, before its result is
+  # there.
+  dispatch = []
+  for _ in range(10):
+    start = time.perf_counter()
+    metrics = call()
+    dispatch.append(time.perf_counter() - start)
+    jax.block_until_ready(metrics)
+  products = total_seconds(training_products(kernels, batch, dim))
+  return {
+    'patches_per_second': batch / step,
+    'step_ms': 1e3 * step,
+    'products_ms': 1e3 * products,
+    'share_of_product_bound': products / step,
+    'host_overhead_share': float(np.median(dispatch)) / _SUBSTEPS / step,
+    'compile_seconds': compile_seconds,
+  }
+
+
+def measure_sampling(run: setup.Run, dim: int) -> dict[str, float]:
+  """Time of 4096 patches with 18 Heun steps, and of its products alone."""
+  num, num_steps, chunk = 4096, 18, 1024
+  state = run.initial_state()
+  sample_fn = make_sample_fn(
+    learned.make_principal_denoise_fn(run.network),
+    schedules.karras_sigmas(num_steps, sigma_max=40.0),
+    sample_shape=(dim,),
+    decode_fn=learned.decode,
+    chunk_size=chunk,
+  )
+  cond = Condition(level=jnp.zeros(num, jnp.int32))
+  params = learned_params(state)
+  seconds = timing.seconds_of(
+    lambda: sample_fn(params, jax.random.key(0), cond), repeats=5
+  )
+  kernels = kernel_shapes(state.params)
+  forward = total_seconds([(chunk, *shape) for shape in kernels])
+  decode = product_seconds(chunk, dim, dim)
+  products = (num // chunk) * ((2 * num_steps - 1) * forward + decode)
+  return {
+    'patches_per_second': num / seconds,
+    'seconds': seconds,
+    'products_seconds': products,
+    'share_of_product_bound': products / seconds,
+  }
+
+
+def main() -> None:
+  """Measures all three."""
+  config = default.get_config()
+  image = 2 * (skimage.data.coffee() / np.float32(255)) - 1
+  image = image_io.bound_side(image, max_side=config.max_side)
+  run = setup.make_run(image, config)
+  dim = config.patch_size**2 * 3
+  timing.save(
+    'throughput',
+    'python -m benchmarks.throughput',
+    {
+      'gathering': measure_gathering(run, config.patch_size),
+      'training': measure_training(run, config.batch_size, dim),
+      'sampling': measure_sampling(run, dim),
+    },
+  )
+
+
+if __name__ == '__main__':
+  main()

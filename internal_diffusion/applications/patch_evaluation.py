@@ -1,0 +1,116 @@
+"""How alike generated patches are to those of the photograph they came from."""
+
+import os
+import pathlib
+import zipfile
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion.data import image_io, patches
+from internal_diffusion.data import pyramid as pyramid_lib
+
+Array = jax.Array
+
+
+class Samples(NamedTuple):
+  """What idiff-sample writes.
+
+  Attributes:
+    patches: [N, P, P, C] in [-1, 1].
+    level: [N] int32.
+    level_sizes: [L, 2], height and width of each pyramid level.
+  """
+
+  patches: np.ndarray
+  level: np.ndarray
+  level_sizes: np.ndarray
+
+
+class RealPatches(NamedTuple):
+  """Patches of the photograph that generated ones are compared with.
+
+  Attributes:
+    first: Random patches at the levels of the generated ones, [N, P, P, C].
+    second: The same, drawn independently.
+    training: All patches of all levels, [M, P, P, C].
+  """
+
+  first: np.ndarray
+  second: np.ndarray
+  training: np.ndarray
+
+
+def read_samples(path: str | os.PathLike) -> Samples:
+  """Reads a samples.npz.
+
+  Raises:
+    ValueError: If it is not one.
+  """
+  try:
+    with np.load(pathlib.Path(path)) as content:
+      return Samples(*(content[name] for name in Samples._fields))
+  except (KeyError, zipfile.BadZipFile, EOFError, ValueError) as error:
+    raise ValueError(
+      f'`{path}` is not a samples.npz of idiff-sample with'
+      f' {", ".join(Samples._fields)}.'
+    ) from error
+
+
+def real_patches(
+  key: Array,
+  image: np.ndarray,
+  *,
+  level: np.ndarray,
+  level_sizes: Sequence[Sequence[int]],
+  patch_size: int,
+) -> RealPatches:
+  """Draws the real patches that generated ones are compared with.
+
+  Args:
+    key: One key.
+    image: The photograph [H, W, C]; downscaled to the finest level if larger.
+    level: Levels of the generated patches, [N].
+    level_sizes: Height and width of each level.
+    patch_size: P.
+
+  Returns:
+    The patches.
+
+  Raises:
+    ValueError: If the photograph does not have the finest level's shape.
+  """
+  sizes = [(int(height), int(width)) for height, width in level_sizes]
+  image = image_io.check_image(image)
+  image = image_io.bound_side(image, max_side=max(sizes[0]))
+  if image.shape[:2] != sizes[0]:
+    raise ValueError(
+      f'The reference, {image.shape[0]}x{image.shape[1]}, is not the photograph'
+      f' of these samples, whose finest level is {sizes[0][0]}x{sizes[0][1]}.'
+    )
+  levels = [jnp.asarray(image)]
+  levels += [pyramid_lib.resize(levels[0], size) for size in sizes[1:]]
+  pyramid = pyramid_lib.stack_pyramid(levels)
+  shape = (-1, patch_size, patch_size, image.shape[-1])
+  levels_drawn = jnp.asarray(level, jnp.int32)
+
+  def draw(key: Array) -> np.ndarray:
+    uniform = jax.random.uniform(key, (len(level), 2))
+    row, column = patches.positions_from_uniform(
+      uniform, pyramid, levels_drawn, patch_size=patch_size
+    )
+    found = patches.gather_patches(
+      pyramid, levels_drawn, row, column, patch_size=patch_size
+    )
+    return np.asarray(found).reshape(shape)
+
+  dense = [patches.extract_patches(x, patch_size=patch_size) for x in levels]
+  first_key, second_key = jax.random.split(key)
+  return RealPatches(
+    first=draw(first_key),
+    second=draw(second_key),
+    training=np.concatenate([np.asarray(x).reshape(shape) for x in dense]),
+  )

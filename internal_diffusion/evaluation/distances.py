@@ -1,0 +1,294 @@
+"""Distances between the distributions of two sets of patches.
+
+A set of patches is an array of floats [N, P, P, C] or [N, D], finite; every
+function flattens a patch to a vector of D values. All of these figures have a
+floor that depends on N: put beside each the same figure for real against real.
+
+References:
+  Rabin et al. 2012, Wasserstein barycenter and its application to texture
+    mixing; Bonneel et al. 2015, Sliced and Radon Wasserstein barycenters.
+  Gretton et al. 2012, A kernel two-sample test.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from scipy.spatial import distance
+
+from internal_diffusion import arrays
+
+Array = jax.Array
+
+# Projections held at once: a tile of N x 64 values.
+_PROJECTION_CHUNK = 64
+# On GPUs the default for float32 products is a shorter mantissa.
+_EXACT = jax.lax.Precision.HIGHEST
+
+
+def as_vectors(*, min_patches: int = 2, **sets: ArrayLike) -> list[np.ndarray]:
+  """Returns sets of patches as float32 [N, D], or says what is wrong.
+
+  Args:
+    min_patches: Smallest N that makes sense.
+    **sets: The sets of patches, by the names that messages call them.
+
+  Returns:
+    The sets, in the order given.
+
+  Raises:
+    ValueError: If a set is not as the module says, is smaller than
+      `min_patches`, or has patches of another length than the first set.
+  """
+  vectors: dict[str, np.ndarray] = {}
+  for name, patches in sets.items():
+    values = np.asarray(patches)
+    # NumPy's own `issubdtype` does not count bfloat16 among the floats.
+    if not jnp.issubdtype(values.dtype, jnp.floating):
+      raise ValueError(f'`{name}` must hold floats, got {values.dtype}.')
+    if values.ndim not in (2, 4) or not values.size:
+      raise ValueError(
+        f'`{name}` must be [N, P, P, C] or [N, D] with no empty axis, got shape'
+        f' {values.shape}.'
+      )
+    if len(values) < min_patches:
+      raise ValueError(
+        f'`{name}` must hold at least {min_patches} patches, got {len(values)}.'
+      )
+    values = values.reshape(len(values), -1).astype(np.float32)
+    if not np.all(np.isfinite(values)):
+      raise ValueError(f'`{name}` must be finite, got NaN or infinite values.')
+    vectors[name] = values
+  _check_same(vectors, axis=1, what='patches of one length')
+  return list(vectors.values())
+
+
+def check_same_size(**sets: np.ndarray) -> None:
+  """Raises ValueError unless all the sets hold equally many patches."""
+  _check_same(sets, axis=0, what='equally many patches')
+
+
+def _check_same(sets: dict[str, np.ndarray], *, axis: int, what: str) -> None:
+  sizes = {name: values.shape[axis] for name, values in sets.items()}
+  if len(set(sizes.values())) > 1:
+    names = ', '.join(f'`{name}`' for name in sizes)
+    raise ValueError(f'{names} must hold {what}, got {sizes}.')
+
+
+def sliced_wasserstein(
+  key: Array, x: ArrayLike, y: ArrayLike, *, num_projections: int = 512
+) -> float:
+  """Sliced 2-Wasserstein distance (Rabin et al. 2012; Bonneel et al. 2015).
+
+  SW_2^2 = E_theta W_2^2(theta . x, theta . y) over unit vectors theta. On a
+  line, W_2^2 is the integral over u in [0, 1] of the squared difference of the
+  two quantile functions; of samples these are steps, so the sum over the
+  steps of both is exact, for sets of unequal size also.
+
+  Args:
+    key: Key for the projections; the same key gives the same projections.
+    x: Patches, [N, P, P, C] or [N, D].
+    y: Patches, [M, P, P, C] or [M, D].
+    num_projections: Number of random directions.
+
+  Returns:
+    SW_2, in the unit of the values; a shift by v makes |v| / sqrt(D).
+
+  Raises:
+    ValueError: If an argument is not as said above.
+  """
+  arrays.check_positive_int('num_projections', num_projections)
+  xs, ys = as_vectors(x=x, y=y)
+  num_x, num_y = len(xs), len(ys)
+  # In units of 1 / (N M) all ends of steps are whole numbers.
+  edges = np.union1d(
+    np.arange(num_x + 1, dtype=np.int64) * num_y,
+    np.arange(num_y + 1, dtype=np.int64) * num_x,
+  )
+  weights = (np.diff(edges) / (num_x * num_y)).astype(np.float32)
+  steps_x, steps_y = edges[:-1] // num_y, edges[:-1] // num_x
+  directions = jax.random.normal(key, (num_projections, xs.shape[1]))
+  directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)
+  squares = _wasserstein_squares(directions, xs, ys, weights, steps_x, steps_y)
+  return float(np.sqrt(np.mean(np.asarray(squares, np.float64))))
+
+
+@jax.jit
+def _wasserstein_squares(
+  directions: Array,
+  x: Array,
+  y: Array,
+  weights: Array,
+  steps_x: Array,
+  steps_y: Array,
+) -> Array:
+  """W_2^2 along each direction, [num_projections]."""
+
+  def along(direction: Array) -> Array:
+    quantiles_x = jnp.sort(jnp.matmul(x, direction, precision=_EXACT))[steps_x]
+    quantiles_y = jnp.sort(jnp.matmul(y, direction, precision=_EXACT))[steps_y]
+    return jnp.sum(weights * (quantiles_x - quantiles_y) ** 2)
+
+  return jax.lax.map(along, directions, batch_size=_PROJECTION_CHUNK)
+
+
+class SquaredMmd(NamedTuple):
+  """Squared maximum mean discrepancy.
+
+  Attributes:
+    value: The unbiased estimate, around 0 (below it also) for equal
+      distributions.
+    null_std: Standard deviation of the estimate if the distributions were
+      equal: the unit in which to read `value`.
+  """
+
+  value: float
+  null_std: float
+
+
+def mmd_squared(
+  x: ArrayLike,
+  y: ArrayLike,
+  *,
+  bandwidths: Sequence[float],
+  chunk_size: int = 1024,
+) -> SquaredMmd:
+  """Unbiased squared MMD under a mean of Gaussian kernels.
+
+  The U-statistic of Gretton et al. 2012, eq. 4, and its standard deviation
+  under the null hypothesis (appendix B.3 there): with pairs z_i = (x_i, y_i),
+
+    h(z_i, z_j) = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i),
+    MMD^2 = mean of h over i != j,     variance = 2 mean of h^2 / (N (N - 1)).
+
+  Args:
+    x: Patches, [N, P, P, C] or [N, D].
+    y: Patches, equally many.
+    bandwidths: Standard deviations of the Gaussians, of which k is the mean;
+      see `median_bandwidths`.
+    chunk_size: Side of the square tiles in which the N x N pairs are visited.
+
+  Returns:
+    The estimate, with its standard deviation under the null hypothesis.
+
+  Raises:
+    ValueError: If an argument is not as said above.
+  """
+  arrays.check_positive_int('chunk_size', chunk_size)
+  xs, ys = as_vectors(x=x, y=y)
+  check_same_size(x=xs, y=ys)
+  if not bandwidths or not all(0 < b < np.inf for b in bandwidths):
+    raise ValueError(
+      f'`bandwidths` must be positive and finite numbers, got {bandwidths}.'
+    )
+  # Only differences count; small values lose less in the squared distances.
+  centre = ys.mean(axis=0)
+  pairs = np.stack([xs - centre, ys - centre])
+  scales = jnp.asarray(bandwidths, jnp.float32)
+  chunks = range(0, len(xs), chunk_size)
+  sums = np.zeros(2)
+  for rows in chunks:
+    for columns in chunks[rows // chunk_size :]:
+      tile = _mmd_tile(
+        pairs[:, rows : rows + chunk_size],
+        pairs[:, columns : columns + chunk_size],
+        scales,
+        on_diagonal=rows == columns,
+      )
+      # h is symmetric: a tile off the diagonal stands for its mirror also.
+      multiplicity = 1 if rows == columns else 2
+      sums += multiplicity * np.sum(np.asarray(tile, np.float64), axis=1)
+  num_pairs = len(xs) * (len(xs) - 1)
+  mean, mean_square = sums / num_pairs
+  return SquaredMmd(float(mean), float(np.sqrt(2 * mean_square / num_pairs)))
+
+
+@functools.partial(jax.jit, static_argnames='on_diagonal')
+def _mmd_tile(
+  left: Array, right: Array, scales: Array, *, on_diagonal: bool
+) -> Array:
+  """Sums of h and h^2 over the columns of a tile, [2, rows]."""
+
+  def kernel(a: Array, b: Array) -> Array:
+    exponents = _squared_distances(a, b)[None] / (2 * scales**2)[:, None, None]
+    return jnp.mean(jnp.exp(-exponents), axis=0)
+
+  h = kernel(left[0], right[0]) + kernel(left[1], right[1])
+  h -= kernel(left[0], right[1]) + kernel(left[1], right[0])
+  if on_diagonal:
+    h = jnp.fill_diagonal(h, 0.0, inplace=False)
+  return jnp.stack([jnp.sum(h, axis=1), jnp.sum(h**2, axis=1)])
+
+
+def _squared_distances(a: Array, b: Array) -> Array:
+  """|a_i - b_j|^2, [rows, columns]."""
+  products = jnp.matmul(a, b.T, precision=_EXACT)
+  norms = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :]
+  return jnp.maximum(norms - 2 * products, 0.0)
+
+
+def median_bandwidths(
+  patches: ArrayLike,
+  *,
+  factors: Sequence[float] = (0.25, 0.5, 1.0, 2.0),
+  max_patches: int = 1000,
+) -> tuple[float, ...]:
+  """Bandwidths around the median distance (Gretton et al. 2012, section 8).
+
+  One bandwidth sees one scale of differences. Smaller ones are added since the
+  contrast of photographs varies, and most patches lie closer than the median.
+
+  Args:
+    patches: The real patches, [N, P, P, C] or [N, D].
+    factors: The bandwidths, in units of the median distance.
+    max_patches: Number of patches, evenly spaced in the set, to measure.
+
+  Returns:
+    One bandwidth for each factor.
+
+  Raises:
+    ValueError: If the patches are not as said above, or most are equal.
+  """
+  (vectors,) = as_vectors(patches=patches)
+  arrays.check_positive_int('max_patches', max_patches)
+  stride = -(-len(vectors) // max_patches)
+  median = float(np.median(distance.pdist(vectors[::stride])))
+  if median == 0:
+    raise ValueError('`patches` must differ, got a median distance of 0.')
+  return tuple(factor * median for factor in factors)
+
+
+def principal_variance_ratios(
+  generated: ArrayLike, reference: ArrayLike
+) -> np.ndarray:
+  """Variance of the generated over that of the real patches, by component.
+
+  The components are the principal ones of the real set. Below 1 the generated
+  set lacks variety or detail, above 1 it has noise. The components fit their
+  own set best: for real against real also the last ratios lie above 1, by
+  2 D / M for Gaussian data and by more where the tails are heavy.
+
+  Args:
+    generated: Patches, [N, P, P, C] or [N, D].
+    reference: Real patches, [M, P, P, C] or [M, D].
+
+  Returns:
+    [K], by decreasing variance of the real set. K is D, less the directions in
+    which the real set does not vary: a ratio has no meaning there.
+
+  Raises:
+    ValueError: If a set is not as said above, or the real one does not vary.
+  """
+  made, real = as_vectors(generated=generated, reference=reference)
+  covariance = np.cov(real, rowvar=False, dtype=np.float64)
+  variances, components = np.linalg.eigh(np.atleast_2d(covariance))
+  varies = variances > 1e-10 * variances[-1]
+  if not np.any(varies):
+    raise ValueError('`reference` must vary, got equal patches.')
+  coordinates = made.astype(np.float64) @ components[:, varies]
+  ratios = coordinates.var(axis=0, ddof=1) / variances[varies]
+  return ratios[::-1]

@@ -1,0 +1,87 @@
+"""Fidelity of an image to a reference: PSNR and SSIM.
+
+Images are floats [H, W, C] in [-1, 1], so a peak-to-peak value is 2. Clip what
+overshoots first: what is judged is the picture that is written.
+"""
+
+import math
+
+import numpy as np
+from jax.typing import ArrayLike
+from skimage import metrics
+
+from internal_diffusion.data import image_io
+
+_PEAK_TO_PEAK = 2.0
+# Wang et al. 2004, section III.C: a Gaussian window of 1.5 pixels, 11 wide.
+_SSIM_SIGMA = 1.5
+_SSIM_WINDOW = 11
+
+
+def psnr(image: ArrayLike, reference: ArrayLike) -> float:
+  """Peak signal-to-noise ratio in dB; infinite where the images are equal.
+
+  Args:
+    image: [H, W, C] in [-1, 1].
+    reference: The truth, [H, W, C] in [-1, 1].
+
+  Returns:
+    10 log10(4 / mean squared error).
+
+  Raises:
+    ValueError: If the images are not as said above, or of two shapes.
+  """
+  image, reference = _check_pair(image, reference)
+  if np.array_equal(image, reference):
+    return math.inf
+  return float(
+    metrics.peak_signal_noise_ratio(reference, image, data_range=_PEAK_TO_PEAK)
+  )
+
+
+def ssim(image: ArrayLike, reference: ArrayLike) -> float:
+  """Structural similarity (Wang et al. 2004), the mean over the channels.
+
+  Args:
+    image: [H, W, C] in [-1, 1], at least 11 pixels high and wide.
+    reference: The truth, [H, W, C] in [-1, 1].
+
+  Returns:
+    A number up to 1, which is reached by equal images only.
+
+  Raises:
+    ValueError: If the images are not as said above, or of two shapes.
+  """
+  image, reference = _check_pair(image, reference)
+  if min(image.shape[:2]) < _SSIM_WINDOW:
+    raise ValueError(
+      f'`image` must be at least {_SSIM_WINDOW} pixels high and wide for SSIM,'
+      f' got shape {image.shape}.'
+    )
+  # The luminance term compares means of intensities that start at 0: it is
+  # not invariant to a shift, and in [-1, 1] a mid grey would divide by 0.
+  return float(
+    metrics.structural_similarity(
+      reference + 1,
+      image + 1,
+      data_range=_PEAK_TO_PEAK,
+      channel_axis=-1,
+      gaussian_weights=True,
+      sigma=_SSIM_SIGMA,
+      use_sample_covariance=False,
+    )
+  )
+
+
+def _check_pair(
+  image: ArrayLike, reference: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns both images as float64, or says what is wrong with them."""
+  first = image_io.check_image(image, name='image')
+  second = image_io.check_image(reference, name='reference')
+  if first.shape != second.shape:
+    raise ValueError(
+      f'`image` and `reference` must have one shape, got {first.shape} and'
+      f' {second.shape}.'
+    )
+  return first.astype(np.float64), second.astype(np.float64)

@@ -1,0 +1,136 @@
+"""All figures of generated against real patches, beside real against real."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from internal_diffusion.evaluation import distances, memorization
+from internal_diffusion.evaluation import patch_two_sample as two_sample
+
+Array = jax.Array
+
+# Patches whose nearest neighbours are looked for; the search is exact.
+_MAX_QUERIES = 2048
+
+
+def compare_patches(
+  key: Array,
+  generated: ArrayLike,
+  reference: ArrayLike,
+  control: ArrayLike,
+  *,
+  training: ArrayLike | None = None,
+) -> dict[str, Any]:
+  """All figures for generated against real patches, beside real against real.
+
+  The control set plays the part of a perfect generator: real patches, drawn as
+  the reference is, at other positions. Read every figure of `generated` beside
+  the same of `control`. A distance a little below the control's is chance;
+  nearest distances far below it, and a share of copies above it, are copying.
+
+  Draw reference and control at random from the whole photograph, not from two
+  sides of it, which are two distributions. Distances to the training patches
+  leave out the patch itself for the control, so that it may be of them.
+
+  Args:
+    key: Key; the same key gives the same figures.
+    generated: Patches, [N, P, P, C] or [N, D], N at least 128.
+    reference: Real patches, equally many.
+    control: Other real patches, equally many.
+    training: All patches that the model has seen, [M, P, P, C] or [M, D];
+      by default the reference.
+
+  Returns:
+    A report of plain numbers, strings and lists, fit for JSON: `num_patches`,
+    `patch_dim`, `num_training`; the figures of `generated` and `control`; and
+    `ratios` of those where one has a meaning, generated over control, None
+    where the control's is 0. The figures:
+
+    c2st_accuracy, c2st_standard_error: `perceptron_two_sample_test`.
+    boosted_trees_accuracy: `boosted_trees_two_sample_test`.
+    sliced_wasserstein: `distances.sliced_wasserstein`.
+    mmd_squared, mmd_null_std: `distances.mmd_squared`, with bandwidths of the
+      reference.
+    variance_ratios: `distances.principal_variance_ratios`, a list.
+    variance_log_rms: Root mean square of their logarithms; 0 is perfect.
+    nearest_distance_median: Of `memorization.nearest_distances`, over the
+      first 2048 patches.
+    copy_share: Share of copies, `memorization.is_copy`.
+
+  Raises:
+    ValueError: If the sets are not as said above.
+  """
+  made, real, other = distances.as_vectors(
+    generated=generated,
+    reference=reference,
+    control=control,
+    min_patches=two_sample.MIN_PATCHES,
+  )
+  distances.check_same_size(generated=made, reference=real, control=other)
+  _, bank = distances.as_vectors(
+    reference=real, training=real if training is None else training
+  )
+  figures = {
+    name: _distribution_figures(key, patches, real)
+    | _copy_figures(patches, bank, leave_one_out=name == 'control')
+    for name, patches in (('generated', made), ('control', other))
+  }
+  ratios = {
+    name: _ratio(figures['generated'][name], figures['control'][name])
+    for name in (
+      'sliced_wasserstein',
+      'variance_log_rms',
+      'nearest_distance_median',
+    )
+  }
+  return {
+    'num_patches': len(real),
+    'patch_dim': real.shape[1],
+    'num_training': len(bank),
+    **figures,
+    'ratios': ratios,
+  }
+
+
+def _distribution_figures(
+  key: Array, patches: np.ndarray, reference: np.ndarray
+) -> dict[str, Any]:
+  key_test, key_projections = jax.random.split(key)
+  test = two_sample.perceptron_two_sample_test(key_test, patches, reference)
+  trees = two_sample.boosted_trees_two_sample_test(key_test, patches, reference)
+  mmd = distances.mmd_squared(
+    patches, reference, bandwidths=distances.median_bandwidths(reference)
+  )
+  ratios = distances.principal_variance_ratios(patches, reference)
+  # A direction that the generator lost altogether must not make it infinite.
+  logs = np.log(np.maximum(ratios, 1e-12))
+  return {
+    'c2st_accuracy': test.accuracy,
+    'c2st_standard_error': test.standard_error,
+    'boosted_trees_accuracy': trees.accuracy,
+    'sliced_wasserstein': distances.sliced_wasserstein(
+      key_projections, patches, reference
+    ),
+    'mmd_squared': mmd.value,
+    'mmd_null_std': mmd.null_std,
+    'variance_ratios': ratios.tolist(),
+    'variance_log_rms': float(np.sqrt(np.mean(logs**2))),
+  }
+
+
+def _copy_figures(
+  patches: np.ndarray, training: np.ndarray, *, leave_one_out: bool
+) -> dict[str, float]:
+  nearest = memorization.nearest_distances(
+    patches[:_MAX_QUERIES], training, leave_one_out=leave_one_out
+  )
+  return {
+    'nearest_distance_median': float(np.median(nearest.first)),
+    'copy_share': float(np.mean(memorization.is_copy(nearest))),
+  }
+
+
+def _ratio(generated: float, control: float) -> float | None:
+  return generated / control if control else None
