@@ -24,6 +24,7 @@ def run(
   *,
   name: str,
   doc: str,
+  default_config: pathlib.Path | None = None,
 ) -> None:
   """Parses flags, runs a command and exits.
 
@@ -32,6 +33,7 @@ def run(
     flag_values: The command's own flags.
     name: The command's name, for messages.
     doc: What `--help` says before the flags.
+    default_config: Configuration file where --config is left out.
   """
   arguments = sys.argv[1:]
   if any(argument in ('--help', '-h', '-help') for argument in arguments):
@@ -41,6 +43,8 @@ def run(
   flags.FLAGS.mark_as_parsed()  # Libraries may look at the global flags.
   warnings.showwarning = _show_warning(name)
   try:
+    if default_config is not None:
+      sys.argv[1:] = _config_first(arguments, default_config)
     rest = flag_values(sys.argv)[1:]
     if rest:
       raise ValueError(f'unexpected argument {rest[0]!r}; flags begin with --')
@@ -53,6 +57,16 @@ def run(
   except KeyboardInterrupt:
     print(f'{name}: interrupted', file=sys.stderr)
     sys.exit(130)
+
+
+def _config_first(arguments: list[str], default: pathlib.Path) -> list[str]:
+  """Puts --config=FILE, or the default's, before the --config.field flags.
+
+  config_flags reads fields into a configuration that it must have by then.
+  """
+  chosen = [a for a in arguments if a.startswith(('--config=', '-config='))]
+  rest = [a for a in arguments if a not in chosen]
+  return [*(chosen or [f'--config={default}']), *rest]
 
 
 def require(**values: object) -> None:

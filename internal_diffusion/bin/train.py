@@ -14,8 +14,7 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-import internal_diffusion.configs
-from internal_diffusion import report
+from internal_diffusion import configs, report
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
 from internal_diffusion.training import loop
@@ -24,8 +23,9 @@ _NAME = 'idiff-train'
 _FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
-  str(pathlib.Path(internal_diffusion.configs.__file__).parent / 'patch.py'),
-  'Configuration file; --config.field=value overrides a field.',
+  None,
+  'Configuration file, configs/patch.py if left out; --config.field=value sets'
+  ' a field of it.',
   flag_values=_FLAGS,
 )
 _WORKDIR = flags.DEFINE_string(
@@ -66,7 +66,13 @@ def main() -> None:
 
 def run() -> None:
   """Entry point."""
-  command.run(main, _FLAGS, name=_NAME, doc=__doc__ or '')
+  command.run(
+    main,
+    _FLAGS,
+    name=_NAME,
+    doc=__doc__ or '',
+    default_config=pathlib.Path(configs.__file__).parent / 'patch.py',
+  )
 
 
 if __name__ == '__main__':

@@ -121,7 +121,8 @@ def _perceptron(
   classifier = neural_network.MLPClassifier(
     (256, 256), early_stopping=True, random_state=0
   )
-  with warnings.catch_warnings():
+  # One thread adds in one order, so one key gives one answer.
+  with warnings.catch_warnings(), threadpoolctl.threadpool_limits(limits=1):
     # It stops early or at its last epoch; either is an answer.
     warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
     return classifier.fit(train, labels).predict(test)

@@ -66,9 +66,10 @@ def test_lost_detail_is_found_however_small_its_variance(c2st):
 def test_a_direction_without_variance_does_not_matter(c2st):
   x, y = gaussian(0, (200, 6)), gaussian(1, (200, 6)) + 1
   constant = np.ones((200, 1), np.float32)
-  assert c2st(x, y) == c2st(
-    np.concatenate([x, constant], axis=1), np.concatenate([y, constant], axis=1)
-  )
+  longer_x, longer_y = (np.concatenate([v, constant], axis=1) for v in (x, y))
+  plain, longer = c2st(x, y), c2st(longer_x, longer_y)
+  # A perceptron of another length starts from other weights.
+  assert abs(plain.accuracy - longer.accuracy) <= plain.standard_error
 
 
 def test_one_key_gives_one_answer(c2st):
