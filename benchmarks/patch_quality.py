@@ -1,10 +1,11 @@
-"""How alike to real patches generated ones are, after three minutes of training.
+"""How alike to real patches generated ones are, after training three minutes.
 
   python -m benchmarks.patch_quality
 
 Trains p(patch) on two photographs of scikit-image at 250 pixels, all pyramid
 levels, for three minutes each, several seeds on the first, and compares 8192
-generated patches with 8192 real ones of the same levels, as idiff-evaluate does.
+generated patches with 8192 real ones of the same levels, as idiff-evaluate
+does.
 """
 
 import statistics

@@ -32,6 +32,11 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.network.compute_dtype = 'float32'  # Or 'bfloat16', for GPU and TPU.
 
+  # How the network's output makes a denoiser: 'wiener' is EDM with the standard
+  # deviation of each principal component, 'edm' with one for all; or the
+  # prediction of a process: 'vp_eps', 'vp_v', 've_score', 'flow' (velocity).
+  config.parametrization = 'wiener'
+
   config.noise = ml_collections.ConfigDict()
   # Draw of the noise level in training: ln sigma is 'lognormal' with this mean
   # and standard deviation, or 'loguniform' from sigma_min to sigma_max.

@@ -45,6 +45,7 @@ CONFINED = {
     'bin',
     'configs',
     'training/loop.py',
+    'training/model.py',
     'training/setup.py',
     'training/restore.py',
     'training/workdir.py',

@@ -57,7 +57,7 @@ def make_patch_sample_fn(
   the end.
   """
   return make_sample_fn(
-    learned.make_principal_denoise_fn(model.network),
+    model.principal_denoise_fn,
     sampling_sigmas(model, num_steps=num_steps),
     sample_shape=model.params.basis.mean.shape,
     sampler=sampler,

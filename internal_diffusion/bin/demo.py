@@ -89,7 +89,6 @@ def main() -> None:
     seed=config.seed,
   )
   evaluation_start = time.monotonic()
-  print('comparing with real patches')
   figures = evaluate.evaluate_patches(
     directory,
     directory / 'samples.npz',

@@ -126,7 +126,12 @@ def evaluate_patches(
   )
   # The ratios are in the figure; as a list they would drown the report.
   compared = patch_report.compare_patches(
-    compare_key, generated, real.first, real.second, training=real.training
+    compare_key,
+    generated,
+    real.first,
+    real.second,
+    training=real.training,
+    progress=True,
   )
   for name in ('generated', 'control'):
     compared[name].pop('variance_ratios')

@@ -1,6 +1,6 @@
 """The learned denoiser: a preconditioned network in a principal basis.
 
-In the coordinates z of the basis,
+In the coordinates z of the basis, and by default,
 
   D(z; sigma) = c_skip z + c_out (a + b * soft_clip(z / sigma)),
 
@@ -10,6 +10,7 @@ network can turn that filter up where a patch has contrast and down where it is
 flat, instead of having to copy the observation through its layers.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import flax.linen as nn
@@ -20,9 +21,14 @@ from internal_diffusion.data import principal_basis
 from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.denoisers import embeddings
 from internal_diffusion.diffusion import preconditioning
+from internal_diffusion.diffusion.processes import NoiseProcess
 from internal_diffusion.types import Condition, ParametricDenoiseFn, Params
 
 Array = jax.Array
+
+
+# `coefficients_fn(sigma [B], stddev [D]) -> Coefficients`.
+CoefficientsFn = Callable[[Array, Array], preconditioning.Coefficients]
 
 
 class LearnedParams(NamedTuple):
@@ -43,12 +49,45 @@ def network_dims(patch_dim: int) -> tuple[int, int]:
   return patch_dim + features.shape[-1], 2 * patch_dim
 
 
-def make_principal_denoise_fn(network: nn.Module) -> ParametricDenoiseFn:
+def wiener_coefficients(
+  sigma: Array, stddev: Array
+) -> preconditioning.Coefficients:
+  """Karras et al.'s, with a sigma_data for each component: a Wiener filter."""
+  return preconditioning.edm_coefficients(sigma, stddev[None])
+
+
+def edm_coefficients(
+  sigma: Array, stddev: Array
+) -> preconditioning.Coefficients:
+  """Karras et al.'s own, with one sigma_data for all components."""
+  sigma_data = jnp.sqrt(jnp.mean(stddev**2))
+  return preconditioning.edm_coefficients(sigma, sigma_data[None, None])
+
+
+def process_coefficients_fn(
+  process: NoiseProcess, to_x0: preconditioning.ToX0
+) -> CoefficientsFn:
+  """The coefficients of a network that predicts in a process's coordinate."""
+
+  def coefficients_fn(
+    sigma: Array, stddev: Array
+  ) -> preconditioning.Coefficients:
+    del stddev
+    return preconditioning.process_coefficients(sigma, process, to_x0)
+
+  return coefficients_fn
+
+
+def make_principal_denoise_fn(
+  network: nn.Module, *, coefficients_fn: CoefficientsFn = wiener_coefficients
+) -> ParametricDenoiseFn:
   """The denoiser of principal coordinates z [B, D] that a network makes.
 
   Args:
     network: `apply(params, inputs, c_noise, cond)`, of the lengths that
       `network_dims` says.
+    coefficients_fn: Preconditioning, from sigma [B] and the standard deviations
+      [D] of the components.
 
   Returns:
     `denoise_fn(params, z, sigma, cond) -> denoised`, where params are
@@ -68,20 +107,19 @@ def make_principal_denoise_fn(network: nn.Module) -> ParametricDenoiseFn:
       offset, gate = jnp.split(cast(Array, output), 2, axis=-1)
       return offset + gate * embeddings.soft_clip(y)
 
-    coefficients = preconditioning.edm_coefficients(
-      sigma, params.basis.stddev[None]
-    )
+    coefficients = coefficients_fn(sigma, params.basis.stddev)
     return preconditioning.apply_coefficients(coefficients, network_fn, z)
 
   return denoise_fn
 
 
-def make_learned_denoise_fn(network: nn.Module) -> ParametricDenoiseFn:
-  """The denoiser of the vectors themselves, x [B, D] of pixel values.
+def to_pixel_space(
+  principal_denoise_fn: ParametricDenoiseFn,
+) -> ParametricDenoiseFn:
+  """The same denoiser for the vectors themselves, x [B, D] of pixel values.
 
   The basis is orthonormal, so noise level and noise are the same in both.
   """
-  principal_denoise_fn = make_principal_denoise_fn(network)
 
   def denoise_fn(
     params: LearnedParams, x: Array, sigma: Array, cond: Condition | None

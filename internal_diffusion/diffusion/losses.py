@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
+from internal_diffusion.diffusion.processes import NoiseProcess, noise_level
 from internal_diffusion.types import BoundDenoiseFn, Condition, DenoiseFn
 
 Array = jax.Array
@@ -47,6 +48,16 @@ def loguniform_sigma(
   """Ln sigma ~ U(ln sigma_min, ln sigma_max), by its quantile function."""
   low, high = jnp.log(sigma_min), jnp.log(sigma_max)
   return jnp.exp(low + uniform * (high - low))
+
+
+def process_sigma(uniform: Array, process: NoiseProcess) -> Array:
+  """Noise levels at times uniform in a process's own range, for uniform [B].
+
+  The draw of DDPM (Ho et al. 2020) and of flow matching (Lipman et al. 2023).
+  """
+  # The end of the range at 0 is left out: it has no noise to remove.
+  time = jnp.maximum(uniform, 1e-5) * process.max_time
+  return noise_level(process, time)
 
 
 def edm_weight(sigma: Array, sigma_data: Array) -> Array:

@@ -2,13 +2,13 @@
 
 With x = alpha x0 + sigma eps in the process's own coordinate:
 
-  eps    the noise
-  v      alpha eps - sigma x0                     (Salimans & Ho 2022)
-  score  grad log p(x) = -eps / sigma             (Song et al. 2021)
+  eps       the noise                          (Ho et al. 2020)
+  v         alpha eps - sigma x0               (Salimans & Ho 2022)
+  score     grad log p(x) = -eps / sigma       (Song et al. 2021)
+  velocity  eps - x0                           (Lipman et al. 2023)
 
-The linear flow's velocity eps - x0 is no further case: at alpha + sigma = 1 it
-is (x - x0) / sigma. All are affine in x and x0, so each conversion has an
-inverse. `alpha` and `sigma` are scalars or [B]; x is [B, ...].
+All are affine in x and x0, so each conversion has an inverse. `alpha` and
+`sigma` are scalars or [B]; x is [B, ...].
 """
 
 import jax
@@ -57,6 +57,19 @@ def score_to_x0(score: Array, x: Array, alpha: Array, sigma: Array) -> Array:
   """The posterior mean of a score (Tweedie's formula); alpha above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x + sigma**2 * score) / alpha
+
+
+def x0_to_velocity(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
+  """The linear flow's velocity of a clean sample; sigma above 0."""
+  return x0_to_eps(x0, x, alpha, sigma) - x0
+
+
+def velocity_to_x0(
+  velocity: Array, x: Array, alpha: Array, sigma: Array
+) -> Array:
+  """The clean sample of a velocity, for any alpha and sigma."""
+  alpha, sigma = _match(x, alpha, sigma)
+  return (x - sigma * velocity) / (alpha + sigma)
 
 
 def x0_to_x0(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.typing import ArrayLike
+from tqdm import tqdm
 
 from internal_diffusion.evaluation import distances, memorization
 from internal_diffusion.evaluation import patch_two_sample as two_sample
@@ -22,6 +23,7 @@ def compare_patches(
   control: ArrayLike,
   *,
   training: ArrayLike | None = None,
+  progress: bool = False,
 ) -> dict[str, Any]:
   """All figures for generated against real patches, beside real against real.
 
@@ -41,6 +43,7 @@ def compare_patches(
     control: Other real patches, equally many.
     training: All patches that the model has seen, [M, P, P, C] or [M, D];
       by default the reference.
+    progress: Whether to show a progress bar.
 
   Returns:
     A report of plain numbers, strings and lists, fit for JSON: `num_patches`,
@@ -72,11 +75,16 @@ def compare_patches(
   _, bank = distances.as_vectors(
     reference=real, training=real if training is None else training
   )
-  figures = {
-    name: _distribution_figures(key, patches, real)
-    | _copy_figures(patches, bank, leave_one_out=name == 'control')
+  figures: dict[str, dict[str, Any]] = {'generated': {}, 'control': {}}
+  stages = [
+    (name, patches, stage)
     for name, patches in (('generated', made), ('control', other))
-  }
+    for stage in (_classifier_figures, _distance_figures, _copy_figures)
+  ]
+  for name, patches, stage in tqdm(
+    stages, desc='comparing', disable=not progress
+  ):
+    figures[name] |= stage(key, patches, real, bank, is_real=name == 'control')
   ratios = {
     name: _ratio(figures['generated'][name], figures['control'][name])
     for name in (
@@ -94,12 +102,33 @@ def compare_patches(
   }
 
 
-def _distribution_figures(
-  key: Array, patches: np.ndarray, reference: np.ndarray
+def _classifier_figures(
+  key: Array,
+  patches: np.ndarray,
+  reference: np.ndarray,
+  training: np.ndarray,
+  *,
+  is_real: bool,
 ) -> dict[str, Any]:
-  key_test, key_projections = jax.random.split(key)
-  test = two_sample.perceptron_two_sample_test(key_test, patches, reference)
-  trees = two_sample.boosted_trees_two_sample_test(key_test, patches, reference)
+  del training, is_real
+  perceptron = two_sample.perceptron_two_sample_test(key, patches, reference)
+  trees = two_sample.boosted_trees_two_sample_test(key, patches, reference)
+  return {
+    'c2st_accuracy': perceptron.accuracy,
+    'c2st_standard_error': perceptron.standard_error,
+    'boosted_trees_accuracy': trees.accuracy,
+  }
+
+
+def _distance_figures(
+  key: Array,
+  patches: np.ndarray,
+  reference: np.ndarray,
+  training: np.ndarray,
+  *,
+  is_real: bool,
+) -> dict[str, Any]:
+  del training, is_real
   mmd = distances.mmd_squared(
     patches, reference, bandwidths=distances.median_bandwidths(reference)
   )
@@ -107,12 +136,7 @@ def _distribution_figures(
   # A direction that the generator lost altogether must not make it infinite.
   logs = np.log(np.maximum(ratios, 1e-12))
   return {
-    'c2st_accuracy': test.accuracy,
-    'c2st_standard_error': test.standard_error,
-    'boosted_trees_accuracy': trees.accuracy,
-    'sliced_wasserstein': distances.sliced_wasserstein(
-      key_projections, patches, reference
-    ),
+    'sliced_wasserstein': distances.sliced_wasserstein(key, patches, reference),
     'mmd_squared': mmd.value,
     'mmd_null_std': mmd.null_std,
     'variance_ratios': ratios.tolist(),
@@ -121,10 +145,16 @@ def _distribution_figures(
 
 
 def _copy_figures(
-  patches: np.ndarray, training: np.ndarray, *, leave_one_out: bool
-) -> dict[str, float]:
+  key: Array,
+  patches: np.ndarray,
+  reference: np.ndarray,
+  training: np.ndarray,
+  *,
+  is_real: bool,
+) -> dict[str, Any]:
+  del key, reference
   nearest = memorization.nearest_distances(
-    patches[:_MAX_QUERIES], training, leave_one_out=leave_one_out
+    patches[:_MAX_QUERIES], training, leave_one_out=is_real
   )
   return {
     'nearest_distance_median': float(np.median(nearest.first)),

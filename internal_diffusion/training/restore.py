@@ -12,13 +12,14 @@ from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.data.pyramid import pyramid_sizes
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
-from internal_diffusion.training import setup, workdir
+from internal_diffusion.training import model, setup, workdir
 from internal_diffusion.training.checkpoint import CheckpointStore
 from internal_diffusion.training.state import (
   TrainState,
   create_train_state,
   learned_params,
 )
+from internal_diffusion.types import ParametricDenoiseFn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class TrainedModel:
     image_shape: (H, W, C) of the photograph it was trained on.
     level_sizes: (height, width) of each pyramid level, finest first.
     network: The score network.
+    principal_denoise_fn: Its denoiser, `(params, z, sigma, cond)`, of principal
+      coordinates; `denoisers.learned` takes it to pixels.
     params: Averaged parameters and basis.
     step: Step of the checkpoint they come from.
   """
@@ -38,6 +41,7 @@ class TrainedModel:
   image_shape: tuple[int, int, int]
   level_sizes: list[tuple[int, int]]
   network: ScoreMLP
+  principal_denoise_fn: ParametricDenoiseFn
   params: LearnedParams
   step: int
 
@@ -57,7 +61,7 @@ def load_model(run_dir: str | os.PathLike) -> TrainedModel:
     scale_factor=config.pyramid.scale_factor,
     min_side=min(config.pyramid.min_side, height, width),
   )
-  network = setup.make_network(
+  network = model.make_network(
     config, num_levels=len(level_sizes), num_channels=channels
   )
   directory = pathlib.Path(run_dir) / workdir.CHECKPOINT_DIR
@@ -73,6 +77,7 @@ def load_model(run_dir: str | os.PathLike) -> TrainedModel:
     image_shape=(height, width, channels),
     level_sizes=level_sizes,
     network=network,
+    principal_denoise_fn=model.make_denoise_fn(network, config),
     params=learned_params(state),
     step=step,
   )
@@ -90,7 +95,7 @@ def _state_shapes(
       components=jnp.zeros((dim, dim)),
       stddev=jnp.zeros(dim),
     )
-    params = setup.init_network(jax.random.key(0), network)
+    params = model.init_network(jax.random.key(0), network)
     optimizer = setup.make_optimizer(config)
     return create_train_state(jax.random.key(0), params, basis, optimizer)
 

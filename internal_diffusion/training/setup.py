@@ -17,6 +17,7 @@ from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.denoisers import closed_form, learned
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import losses
+from internal_diffusion.training import model
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.state import TrainState, create_train_state
 from internal_diffusion.types import Condition, Params
@@ -85,44 +86,6 @@ def make_data(
   return PatchData(pyramid_lib.stack_pyramid(levels), probabilities)
 
 
-def make_network(
-  config: ml_collections.ConfigDict, *, num_levels: int, num_channels: int
-) -> ScoreMLP:
-  """The network of a configuration."""
-  for name in ('width', 'depth'):
-    arrays.check_positive_int(f'network.{name}', config.network[name])
-  match config.network.compute_dtype:
-    case 'float32':
-      dtype = jnp.float32
-    case 'bfloat16':
-      dtype = jnp.bfloat16
-    case other:
-      raise ValueError(
-        "`network.compute_dtype` must be 'float32' or 'bfloat16', got"
-        f' {other!r}.'
-      )
-  _, output_dim = learned.network_dims(config.patch_size**2 * num_channels)
-  return ScoreMLP(
-    output_dim=output_dim,
-    num_levels=num_levels,
-    width=config.network.width,
-    depth=config.network.depth,
-    embedding_dim=config.network.embedding_dim,
-    dtype=dtype,
-  )
-
-
-def init_network(key: Array, network: ScoreMLP) -> Params:
-  """Fresh parameters."""
-  input_dim, _ = learned.network_dims(network.output_dim // 2)
-  return jax.jit(network.init)(
-    key,
-    jnp.zeros((1, input_dim)),
-    jnp.zeros(1),
-    Condition(level=jnp.zeros(1, jnp.int32)),
-  )
-
-
 def make_sigma_fn(
   config: ml_collections.ConfigDict,
 ) -> Callable[[Array], Array]:
@@ -180,7 +143,7 @@ def make_batch_loss_fn(
   network: ScoreMLP, config: ml_collections.ConfigDict
 ) -> step_lib.BatchLossFn:
   """Draws patches and noise on the device and returns their losses."""
-  denoise_fn = learned.make_principal_denoise_fn(network)
+  denoise_fn = model.make_denoise_fn(network, config)
   sigma_fn = make_sigma_fn(config)
 
   def batch_loss_fn(
@@ -242,7 +205,7 @@ def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:
     )
   data = make_data(image, config)
   num_levels = data.pyramid.num_levels
-  network = make_network(
+  network = model.make_network(
     config, num_levels=num_levels, num_channels=image.shape[-1]
   )
   optimizer = make_optimizer(config)
@@ -258,7 +221,7 @@ def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:
     )
     vectors, _ = draw(basis_key)
     basis = principal_basis.fit_principal_basis(vectors)
-    params = init_network(network_key, network)
+    params = model.init_network(network_key, network)
     return create_train_state(run_key, params, basis, optimizer)
 
   return Run(

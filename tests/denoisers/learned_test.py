@@ -20,9 +20,13 @@ def make():
   return network, learned.LearnedParams(params, basis), vectors
 
 
+def make_pixel_denoise_fn(network):
+  return learned.to_pixel_space(learned.make_principal_denoise_fn(network))
+
+
 def test_untrained_it_is_the_wiener_filter():
   network, params, vectors = make()
-  denoise_fn = learned.make_learned_denoise_fn(network)
+  denoise_fn = make_pixel_denoise_fn(network)
   x = vectors[:10]
   denoised = denoise_fn(params, x, jnp.float32(0.7), None)
   covariance = np.cov(np.asarray(vectors).T, bias=True)
@@ -39,7 +43,7 @@ def test_both_coordinates_are_one_denoiser():
   )
   x = vectors[:5] + 0.4
   sigma = jnp.array([0.1, 0.4, 1.0, 3.0, 9.0])
-  in_pixels = learned.make_learned_denoise_fn(network)(params, x, sigma, None)
+  in_pixels = make_pixel_denoise_fn(network)(params, x, sigma, None)
   z = principal_basis.to_principal(params.basis, x)
   denoised = learned.make_principal_denoise_fn(network)(params, z, sigma, None)
   np.testing.assert_allclose(
@@ -49,7 +53,7 @@ def test_both_coordinates_are_one_denoiser():
 
 def test_scalar_level_is_a_batch_of_equal_levels():
   network, params, vectors = make()
-  denoise_fn = learned.make_learned_denoise_fn(network)
+  denoise_fn = make_pixel_denoise_fn(network)
   one = denoise_fn(params, vectors[:3], jnp.float32(0.5), None)
   many = denoise_fn(params, vectors[:3], jnp.full(3, 0.5), None)
   np.testing.assert_array_equal(one, many)

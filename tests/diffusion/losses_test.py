@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from internal_diffusion.diffusion import losses
+from internal_diffusion.diffusion import losses, processes
 
 
 def test_strata_are_uniform_even_and_independent_of_the_cut():
@@ -26,6 +26,9 @@ def test_noise_levels_have_their_distributions():
   sigma = losses.loguniform_sigma(uniform, sigma_min=0.01, sigma_max=10.0)
   position = (np.log(sigma) - np.log(0.01)) / np.log(1000)
   assert scipy.stats.kstest(position, 'uniform').statistic < 1e-3
+  process = processes.flow_process(max_time=0.9)
+  time = process.time(losses.process_sigma(uniform, process)) / 0.9
+  assert scipy.stats.kstest(time, 'uniform').statistic < 1e-3
   assert np.isfinite(
     losses.lognormal_sigma(jnp.array([0.0, 1.0]), mean=0, std=1)
   ).all()

@@ -62,6 +62,7 @@ def test_eps_has_the_coefficients_of_karras_table_1(name):
     (predictions.x0_to_eps, predictions.eps_to_x0),
     (predictions.x0_to_v, predictions.v_to_x0),
     (predictions.x0_to_score, predictions.score_to_x0),
+    (predictions.x0_to_velocity, predictions.velocity_to_x0),
     (predictions.x0_to_x0, predictions.x0_to_x0),
   ],
 )

@@ -13,6 +13,7 @@ PAIRS = {
   'eps': (predictions.x0_to_eps, predictions.eps_to_x0),
   'v': (predictions.x0_to_v, predictions.v_to_x0),
   'score': (predictions.x0_to_score, predictions.score_to_x0),
+  'velocity': (predictions.x0_to_velocity, predictions.velocity_to_x0),
   'x0': (predictions.x0_to_x0, predictions.x0_to_x0),
 }
 
@@ -40,6 +41,7 @@ def test_of_the_true_x0_they_are_their_definitions(sample):
     'eps': eps,
     'v': alpha * eps - sigma * x0,
     'score': -eps / sigma,
+    'velocity': eps - x0,
     'x0': x0,
   }
   for name, (from_x0, _) in PAIRS.items():

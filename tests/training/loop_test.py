@@ -86,12 +86,13 @@ def test_writes_what_it_measures(image, config, tmp_path):
 
 
 def test_learns(image, config, tmp_path):
-  config.num_steps = 300
+  config.network.width = 64
+  config.batch_size = config.num_references = 256
+  config.num_steps = 200
   config.steps_per_call = 20
-  config.checkpoint.every_steps = 300
+  config.checkpoint.every_steps = 200
   train(image, config, tmp_path)
   loss = [line['loss'] for line in writers.read_metrics(tmp_path)]
-  print(loss)
   # 1 is the Wiener filter's, on single patches as targets.
   assert loss[0] < 1
   assert loss[-1] < 0.85 * loss[0]
@@ -167,6 +168,17 @@ def test_seed_decides(image, config, tmp_path):
   )
 
 
+@pytest.mark.parametrize('name', ['edm', 'vp_eps', 'vp_v', 've_score', 'flow'])
+def test_other_parametrizations_learn(image, config, tmp_path, name):
+  config.parametrization = name
+  config.num_steps = 150
+  config.steps_per_call = 50
+  result = train(image, config, tmp_path)
+  lines = writers.read_metrics(tmp_path)
+  assert math.isfinite(result.loss)
+  assert lines[-1]['loss'] < lines[0]['loss']
+
+
 @pytest.mark.parametrize('name', ['adamw', 'muon', 'sgd'])
 def test_other_optimizers(image, config, tmp_path, name):
   config.optimizer.name = name
@@ -194,6 +206,7 @@ def set_field(config, path, value):
     ('network.width', 0, 'network.width'),
     ('network.compute_dtype', 'float16', 'compute_dtype'),
     ('noise.draw', 'cauchy', 'noise.draw'),
+    ('parametrization', 'vp', 'parametrization'),
     ('noise.sigma_max', 0.001, 'sigma_max'),
     ('optimizer.name', 'lion', 'optimizer.name'),
     ('optimizer.learning_rate', -1.0, 'learning_rate'),
