@@ -1,0 +1,162 @@
+"""What must be exact: orders of convergence, processes, devices, resuming.
+
+python -m benchmarks.exactness
+"""
+
+import os
+
+# Four host devices stand for four GPUs; must be said before JAX starts.
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
+
+import tempfile
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import skimage.data
+
+from benchmarks import timing
+from internal_diffusion.configs import patch
+from internal_diffusion.data import image_io
+from internal_diffusion.denoisers import gaussian
+from internal_diffusion.diffusion import processes, schedules
+from internal_diffusion.sampling import samplers
+from internal_diffusion.training import loop, parallel, setup
+from internal_diffusion.training import step as step_lib
+
+_MEAN = np.array([0.5, -1.0])
+_COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
+
+
+def order_of_convergence(sampler: samplers.Sampler) -> float:
+  """Slope of log error over log step on a Gaussian, in float64."""
+  denoise_fn = gaussian.make_gaussian_denoise_fn(_MEAN, _COVARIANCE)
+  flow_fn = gaussian.make_gaussian_flow_fn(_MEAN, _COVARIANCE)
+  with jax.enable_x64(True):
+    x = jnp.asarray(_MEAN[None] + np.array([[1.0, 2.0], [-3.0, 0.5]]))
+    counts, errors = [16, 32, 64, 128, 256], []
+    for count in counts:
+      # The step to 0 is the denoiser's own and of first order; the level before
+      # it shrinks fast enough for its error not to count.
+      grid = np.append(np.linspace(2.0, 0, count, endpoint=False), count**-3.0)
+      sigmas = jnp.asarray(np.append(grid, 0.0))
+      found = sampler(jax.random.key(0), denoise_fn, x, sigmas)
+      errors.append(float(abs(found - flow_fn(x, 2.0)).max()))
+  return -float(np.polyfit(np.log(counts), np.log(errors), 1)[0])
+
+
+def process_errors(
+  make_process: Callable[[], processes.NoiseProcess],
+) -> dict[str, float]:
+  """Errors of mean and covariance of samples, over their standard errors."""
+  num, process = 50_000, make_process()
+  time = jnp.float32(process.max_time)
+  start = process.sigma(time) * jax.random.normal(jax.random.key(0), (num, 2))
+  found = samplers.sample_heun(
+    jax.random.key(1),
+    gaussian.make_gaussian_denoise_fn(_MEAN, _COVARIANCE),
+    processes.to_unit_scale(process, start, time),
+    schedules.process_sigmas(1000, process),
+  )
+  variance = np.diag(_COVARIANCE)
+  # Var of a sample covariance: (v_i v_j + c_ij^2) / N.
+  covariance_variance = (np.outer(variance, variance) + _COVARIANCE**2) / num
+  mean_z = (np.mean(found, axis=0) - _MEAN) / np.sqrt(variance / num)
+  covariance_z = np.cov(np.asarray(found).T) - _COVARIANCE
+  covariance_z /= np.sqrt(covariance_variance)
+  return {
+    'mean_z': float(abs(mean_z).max()),
+    'covariance_z': float(abs(covariance_z).max()),
+  }
+
+
+def small_run() -> tuple[np.ndarray, ml_collections.ConfigDict]:
+  """A photograph and a configuration for 20 steps."""
+  config = patch.get_config()
+  config.network.width, config.num_devices, config.num_steps = 64, 1, 20
+  config.batch_size = config.num_references = 256
+  config.steps_per_call = config.checkpoint.every_steps = 5
+  config.checkpoint.keep = 4
+  photograph = 2 * (skimage.data.coffee() / np.float32(255)) - 1
+  return image_io.bound_side(photograph, max_side=100), config
+
+
+def largest_difference(a: object, b: object) -> float:
+  """Largest absolute difference of two trees of parameters."""
+  differences = jax.tree.map(lambda x, y: float(abs(x - y).max()), a, b)
+  return max(jax.tree.leaves(differences))
+
+
+def device_difference() -> float:
+  """Four devices against one, after 20 steps on the same merged batch."""
+  image, config = small_run()
+  run = setup.make_run(image, config)
+  train_step = step_lib.make_train_step(
+    run.batch_loss_fn,
+    run.optimizer,
+    peak_learning_rate=1e-3,
+    warmup_steps=5,
+    ema_decay=0.9,
+    axis_name=parallel.DEVICE_AXIS,
+  )
+  results = []
+  for num_devices in (1, 4):
+    state = run.initial_state()
+    train_fn = parallel.compile_train_fn(
+      train_step,
+      state,
+      run.data,
+      num_substeps=20,
+      batch_size=config.batch_size,
+      devices=jax.local_devices()[:num_devices],
+    )
+    state, _ = train_fn(state, run.data, 20)
+    results.append(jax.tree.map(np.asarray, state.params))
+  return largest_difference(*results)
+
+
+def resume_difference() -> float:
+  """A run of 20 steps against one stopped at 10 and resumed."""
+  image, config = small_run()
+  with tempfile.TemporaryDirectory() as whole:
+    unbroken = loop.train(image, config, whole, progress=False)
+  with tempfile.TemporaryDirectory() as broken:
+    # The learning rate looks at the run's length, so the length stays and the
+    # checkpoints beyond step 10 are taken away, as if never written.
+    loop.train(image, config, broken, progress=False)
+    for step in (15, 20):
+      os.rename(
+        os.path.join(broken, 'checkpoints', str(step)),
+        os.path.join(broken, f'lost_{step}'),
+      )
+    resumed = loop.train(image, config, broken, progress=False)
+  return largest_difference(unbroken.params, resumed.params)
+
+
+def main() -> None:
+  """Measures all."""
+  timing.save(
+    'exactness',
+    'python -m benchmarks.exactness',
+    {
+      'orders': {
+        'euler (1)': order_of_convergence(samplers.sample_euler),
+        'heun (2)': order_of_convergence(samplers.sample_heun),
+      },
+      'processes': {
+        'edm': process_errors(processes.edm_process),
+        've': process_errors(processes.ve_process),
+        'vp_linear': process_errors(processes.vp_linear_process),
+        'vp_cosine': process_errors(processes.vp_cosine_process),
+        'flow': process_errors(processes.flow_process),
+      },
+      'four_devices_against_one': device_difference(),
+      'resumed_against_unbroken': resume_difference(),
+    },
+  )
+
+
+if __name__ == '__main__':
+  main()
