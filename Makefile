@@ -38,7 +38,10 @@ types: $(STAMP)
 	@$(BIN)/mypy --no-error-summary
 
 bench: $(STAMP)
-	@$(BIN)/python -m benchmarks.run_all
+	@$(BIN)/python -m benchmarks.exactness
+	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.patch_quality
+	@$(BIN)/python -m benchmarks.report
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -7,11 +7,13 @@ take alone, each shape timed by itself in the same run. Ratios are what counts;
 absolute times depend on the machine.
 """
 
+import tempfile
 import time
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import skimage.data
 
@@ -21,7 +23,7 @@ from internal_diffusion.data import image_io, patches
 from internal_diffusion.denoisers import learned
 from internal_diffusion.diffusion import schedules
 from internal_diffusion.sampling.api import make_sample_fn
-from internal_diffusion.training import parallel, setup
+from internal_diffusion.training import loop, parallel, setup
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.state import learned_params
 from internal_diffusion.types import Condition
@@ -54,18 +56,15 @@ def kernel_shapes(params: object) -> list[tuple[int, int]]:
 
 
 def training_products(
-  kernels: Sequence[tuple[int, int]], batch: int, dim: int
+  kernels: Sequence[tuple[int, int]], batch: int, dim: int, input_dim: int
 ) -> list[tuple[int, int, int]]:
-  """All products of a training step."""
+  """All products of a training step, on as many references as the batch has."""
   products = []
   for rows, columns in kernels:
     products.append((batch, rows, columns))  # Forward.
     products.append((rows, batch, columns))  # Gradient of the matrix.
-    products.append((batch, columns, rows))  # Gradient of the input.
-  # The network's own input and the embedding's need no gradient.
-  first_input = max(rows for rows, _ in kernels)
-  for shape in [(r, c) for r, c in kernels if r == first_input][:1]:
-    products.remove((batch, shape[1], shape[0]))
+    if rows != input_dim:  # The network's own input needs no gradient.
+      products.append((batch, columns, rows))
   # To the principal basis; targets: distances to the batch, weighted means.
   return [
     *products,
@@ -122,6 +121,7 @@ def measure_training(run: setup.Run, batch: int, dim: int) -> dict[str, float]:
   )
   compile_seconds = time.perf_counter() - start
   kernels = kernel_shapes(state.params)
+  input_dim, _ = learned.network_dims(dim)
 
   def call() -> step_lib.Metrics:
     nonlocal state
@@ -129,22 +129,28 @@ def measure_training(run: setup.Run, batch: int, dim: int) -> dict[str, float]:
     return metrics
 
   step = timing.seconds_of(call) / _SUBSTEPS
-  # The host's part is the time until a call returns, before its result is
-  # there.
-  dispatch = []
-  for _ in range(10):
-    start = time.perf_counter()
-    metrics = call()
-    dispatch.append(time.perf_counter() - start)
-    jax.block_until_ready(metrics)
-  products = total_seconds(training_products(kernels, batch, dim))
+  products = total_seconds(training_products(kernels, batch, dim, input_dim))
   return {
     'patches_per_second': batch / step,
     'step_ms': 1e3 * step,
     'products_ms': 1e3 * products,
     'share_of_product_bound': products / step,
-    'host_overhead_share': float(np.median(dispatch)) / _SUBSTEPS / step,
     'compile_seconds': compile_seconds,
+  }
+
+
+def measure_host(
+  image: np.ndarray, config: ml_collections.ConfigDict
+) -> dict[str, float]:
+  """What the host does between calls in a real run, over the calls' time."""
+  config = config.copy_and_resolve_references()
+  config.num_steps = 1000
+  with tempfile.TemporaryDirectory() as workdir:
+    result = loop.train(image, config, workdir, progress=True)
+  seconds = result.seconds
+  return {
+    'logging_share': seconds['logging'] / seconds['run'],
+    'saving_share': seconds['saving'] / seconds['run'],
   }
 
 
@@ -189,6 +195,7 @@ def main() -> None:
     {
       'gathering': measure_gathering(run, config.patch_size),
       'training': measure_training(run, config.batch_size, dim),
+      'host': measure_host(image, config),
       'sampling': measure_sampling(run, dim),
     },
   )

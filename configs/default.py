@@ -13,6 +13,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.image = ''  # Path of the photograph; the one field that must be given.
   config.max_side = 250  # Bound on its longest side, in pixels; 0 is no bound.
+  config.channels = 0  # 3 is RGB, 1 is grey, 0 is what the file holds.
   config.seed = 0  # Seed of everything random in the run.
 
   config.pyramid = ml_collections.ConfigDict()
@@ -43,8 +44,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.noise.draw = 'loguniform'
   config.noise.log_mean = -1.2
   config.noise.log_std = 1.8
-  config.noise.sigma_min = 0.002  # Lowest level, in training and sampling.
-  config.noise.sigma_max = 40.0  # Highest level, in training and sampling.
+  config.noise.sigma_min = 0.002  # Lowest level that is sampled.
+  config.noise.sigma_max = 40.0  # Highest level that is sampled.
 
   config.optimizer = ml_collections.ConfigDict()
   config.optimizer.name = 'adam'  # 'adam', 'adamw', 'muon' or 'sgd'.

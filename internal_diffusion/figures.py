@@ -1,12 +1,13 @@
 """Figures that a person can read: titles, axes, real beside generated."""
 
+import io
 import os
-import pathlib
 
 import matplotlib.axes
 import matplotlib.figure
 import numpy as np
 
+from internal_diffusion import files
 from internal_diffusion.data import image_io
 
 
@@ -14,18 +15,16 @@ def write_figure(
   path: str | os.PathLike, figure: matplotlib.figure.Figure
 ) -> None:
   """Writes a figure as PNG, whole or not at all."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_name(path.name + '.partial')
-  figure.savefig(partial, format='png', dpi=120)
-  os.replace(partial, path)
+  buffer = io.BytesIO()
+  figure.savefig(buffer, format='png', dpi=120)
+  files.write_atomically(path, buffer.getvalue())
 
 
 def _show_image(
   axes: matplotlib.axes.Axes, image: np.ndarray, title: str
 ) -> None:
   axes.imshow(
-    np.clip((image.squeeze() + 1) / 2, 0, 1),
+    np.clip((image[..., 0] if image.shape[-1] == 1 else image) / 2 + 0.5, 0, 1),
     cmap='gray',
     vmin=0,
     vmax=1,

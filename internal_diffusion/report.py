@@ -3,6 +3,7 @@
 import html
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -11,6 +12,8 @@ from typing import Any
 
 import jax
 import numpy as np
+
+from internal_diffusion import files
 
 REPORT_NAME = 'report.json'
 _VERSIONED = ('internal-diffusion', 'jax', 'flax', 'optax', 'numpy')
@@ -45,19 +48,47 @@ def write_report(
     'device': _device(),
     'seconds': {'setup': 0.0, 'compile': 0.0, 'run': 0.0, **seconds},
   }
-  text = json.dumps(content, indent=2, default=_to_json) + '\n'
   path = pathlib.Path(directory) / REPORT_NAME
-  write_text(path, text)
+  files.write_atomically(path, to_json(content).encode())
   return path
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
-  """Writes a text file whole or not at all."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_name(path.name + '.partial')
-  partial.write_text(text)
-  os.replace(partial, path)
+def to_json(content: Any) -> str:
+  """Content as JSON; what is not finite becomes null, which JSON has."""
+  return json.dumps(_plain(content), indent=2, allow_nan=False) + '\n'
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{
+  font: 16px/1.5 system-ui, sans-serif;
+  max-width: 60rem;
+  margin: 2rem auto;
+  padding: 0 1rem;
+  color: #222;
+}}
+figure {{ margin: 2rem 0; }}
+img {{ max-width: 100%; }}
+figcaption {{ color: #555; }}
+table {{ border-collapse: collapse; }}
+td, th {{
+  text-align: right;
+  padding: .2rem .8rem;
+  border-bottom: 1px solid #ddd;
+}}
+tr th:first-child {{ text-align: left; font-weight: normal; }}
+</style>
+<h1>{title}</h1>
+{text}
+<table>
+{rows}
+</table>
+{figures}
+</html>
+"""
 
 
 def write_page(
@@ -77,39 +108,28 @@ def write_page(
     pictures: File names beside the page, and their captions.
     table: Rows by name, each with the same columns.
   """
+
+  def row(name: str, cells: Sequence[Any], tag: str) -> str:
+    inner = ''.join(f'<{tag}>{html.escape(str(c))}</{tag}>' for c in cells)
+    return f'<tr><th>{html.escape(name)}</th>{inner}</tr>'
+
   columns = list(next(iter(table.values()), {}))
-  head = ''.join(f'<th>{html.escape(name)}</th>' for name in ['', *columns])
-  rows = ''.join(
-    f'<tr><th>{html.escape(name)}</th>'
-    + ''.join(f'<td>{html.escape(str(row[column]))}</td>' for column in columns)
-    + '</tr>\n'
-    for name, row in table.items()
-  )
-  figures = ''.join(
+  rows = [row('', columns, 'th')]
+  rows += [
+    row(name, list(values.values()), 'td') for name, values in table.items()
+  ]
+  figures = [
     f'<figure><img src="{html.escape(name)}" alt="{html.escape(caption)}">'
-    f'<figcaption>{html.escape(caption)}</figcaption></figure>\n'
+    f'<figcaption>{html.escape(caption)}</figcaption></figure>'
     for name, caption in pictures
+  ]
+  page = _PAGE.format(
+    title=html.escape(title),
+    text='\n'.join(f'<p>{html.escape(p)}</p>' for p in paragraphs),
+    rows='\n'.join(rows),
+    figures='\n'.join(figures),
   )
-  text = ''.join(f'<p>{html.escape(p)}</p>\n' for p in paragraphs)
-  write_text(
-    path,
-    f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{html.escape(title)}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem
-auto;
-  padding: 0 1rem; color: #222; }}
-figure {{ margin: 2rem 0; }}
-img {{ max-width: 100%; image-rendering: pixelated; }}
-figcaption {{ color: #555; }}
-td, th {{ text-align: right; padding: .2rem .8rem; border-bottom: 1px solid
-#ddd; }} tr th:first-child {{ text-align: left; font-weight: normal; }} table {{
-border-collapse: collapse; }} </style> <h1>{html.escape(title)}</h1> {text}
-<table><tr>{head}</tr> {rows}</table> {figures}</html>
-""",
-  )
+  files.write_atomically(path, page.encode())
 
 
 def _versions() -> dict[str, str]:
@@ -132,11 +152,18 @@ def _device() -> dict[str, Any]:
   }
 
 
-def _to_json(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+  """Values that JSON has."""
+  if isinstance(value, Mapping):
+    return {str(name): _plain(item) for name, item in value.items()}
   if isinstance(value, np.ndarray | jax.Array):
-    return np.asarray(value).tolist()
+    return _plain(np.asarray(value).tolist())
+  if isinstance(value, list | tuple):
+    return [_plain(item) for item in value]
   if isinstance(value, np.generic):
-    return value.item()
+    return _plain(value.item())
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
   if isinstance(value, pathlib.PurePath):
     return str(value)
-  raise TypeError(f'{type(value).__name__} has no place in a report.')
+  return value

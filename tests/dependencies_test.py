@@ -7,11 +7,12 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1] / 'internal_diffusion'
 
-# Which packages each package may import; every one may import itself, `types`
-# and `arrays`.
+EVERYWHERE = ('types', 'arrays', 'files')
+# What else each package may import, beside itself.
 ALLOWED = {
   'types': set(),
   'arrays': set(),
+  'files': set(),
   'data': set(),
   'diffusion': {'data'},
   'denoisers': {'data', 'diffusion'},
@@ -82,7 +83,7 @@ def test_imports_only_what_it_may(path):
   package = relative.parts[0].removesuffix('.py')
   for module in imported_modules(path):
     other = own_package(module)
-    if package != 'bin' and other not in (None, package, 'types', 'arrays'):
+    if package != 'bin' and other not in (None, package, *EVERYWHERE):
       assert other in ALLOWED[package], f'{relative} imports {module}'
     confined = CONFINED.get(module.split('.')[0])
     if confined is not None:

@@ -91,8 +91,7 @@ def real_patches(
       f'The reference, {image.shape[0]}x{image.shape[1]}, is not the photograph'
       f' of these samples, whose finest level is {sizes[0][0]}x{sizes[0][1]}.'
     )
-  levels = [jnp.asarray(image)]
-  levels += [pyramid_lib.resize(levels[0], size) for size in sizes[1:]]
+  levels = pyramid_lib.build_levels(jnp.asarray(image), sizes)
   pyramid = pyramid_lib.stack_pyramid(levels)
   shape = (-1, patch_size, patch_size, image.shape[-1])
   levels_drawn = jnp.asarray(level, jnp.int32)

@@ -1,5 +1,6 @@
 """New patches of a photograph, from a trained p(patch | level)."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -47,7 +48,7 @@ def make_patch_sample_fn(
   model: TrainedModel,
   *,
   num_steps: int | None = None,
-  sampler: Sampler = sample_heun,
+  sampler: Sampler | None = None,
   chunk_size: int = 1024,
   return_trajectory: bool = False,
 ) -> SampleFn:
@@ -55,7 +56,19 @@ def make_patch_sample_fn(
 
   It samples in principal coordinates, where a step is cheaper, and decodes at
   the end.
+
+  Args:
+    model: The trained model.
+    num_steps: Length of the grid; None is the configuration's.
+    sampler: One of `sampling.samplers`; None is the configuration's, Heun with
+      its churn.
+    chunk_size: Patches on the device at once.
+    return_trajectory: Whether to return the states at all noise levels.
   """
+  if sampler is None:
+    sampler = functools.partial(
+      sample_heun, s_churn=model.config.sampling.s_churn
+    )
   return make_sample_fn(
     model.principal_denoise_fn,
     sampling_sigmas(model, num_steps=num_steps),
@@ -115,7 +128,7 @@ def generate_patches(
 
 
 def denoising_states(
-  key: Array, model: TrainedModel, *, num: int
+  key: Array, model: TrainedModel, *, num: int, num_steps: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
   """States of a few patches on their way from noise to clean.
 
@@ -123,15 +136,18 @@ def denoising_states(
     key: One key.
     model: The trained model.
     num: How many patches, all of the finest level.
+    num_steps: Length of the grid; None is the configuration's.
 
   Returns:
     States [num, T+1, P, P, C], x0 + sigma eps, and the grid sigmas [T+1].
   """
   sample_fn = make_patch_sample_fn(
-    model, chunk_size=num, return_trajectory=True
+    model, num_steps=num_steps, chunk_size=num, return_trajectory=True
   )
   level = jnp.zeros(num, jnp.int32)
   states = sample_fn(model.params, key, Condition(level=level))
   side = model.config.patch_size
   shape = (*states.shape[:2], side, side, model.image_shape[-1])
-  return states.reshape(shape), np.asarray(sampling_sigmas(model))
+  return states.reshape(shape), np.asarray(
+    sampling_sigmas(model, num_steps=num_steps)
+  )

@@ -11,11 +11,19 @@ import sys
 import warnings
 from collections.abc import Callable
 
+import jax
 from absl import flags
 
+from internal_diffusion import arrays
 from internal_diffusion.training.loop import NonFiniteLossError
 
-_USER_ERRORS = (ValueError, OSError, NonFiniteLossError, MemoryError)
+_USER_ERRORS = (
+  ValueError,
+  OSError,
+  MemoryError,
+  NonFiniteLossError,
+  jax.errors.JaxRuntimeError,  # A device that is out of memory, for one.
+)
 
 
 def run(
@@ -64,9 +72,15 @@ def _config_first(arguments: list[str], default: pathlib.Path) -> list[str]:
 
   config_flags reads fields into a configuration that it must have by then.
   """
-  chosen = [a for a in arguments if a.startswith(('--config=', '-config='))]
-  rest = [a for a in arguments if a not in chosen]
-  return [*(chosen or [f'--config={default}']), *rest]
+  chosen, rest = [f'--config={default}'], list(arguments)
+  for index, argument in enumerate(arguments):
+    if argument in ('--config', '-config') and index + 1 < len(arguments):
+      chosen = [f'--config={arguments[index + 1]}']
+      rest = [*arguments[:index], *arguments[index + 2 :]]
+    elif argument.startswith(('--config=', '-config=')):
+      chosen = [argument]
+      rest = [*arguments[:index], *arguments[index + 1 :]]
+  return [*chosen, *rest]
 
 
 def require(**values: object) -> None:
@@ -74,6 +88,11 @@ def require(**values: object) -> None:
   for name, value in values.items():
     if value in (None, '', []):
       raise ValueError(f'--{name} is required; see --help.')
+
+
+def check_seed(seed: int) -> None:
+  """Raises ValueError unless JAX can make a key of the seed."""
+  arrays.check_in_range('seed', seed, 0, 2**63 - 1)
 
 
 def output_dir(path: str) -> pathlib.Path:
@@ -95,7 +114,10 @@ def output_dir(path: str) -> pathlib.Path:
 
 
 def _fail(name: str, error: BaseException) -> None:
-  message = ' '.join(str(error).split()) or type(error).__name__
+  text = str(error)
+  if isinstance(error, jax.errors.JaxRuntimeError):
+    text = text.splitlines()[0]
+  message = ' '.join(text.split()) or type(error).__name__
   print(f'{name}: error: {message}', file=sys.stderr)
   sys.exit(2)
 

@@ -8,19 +8,24 @@ OUT/index.html when it is done. An interrupted run goes on where it stopped.
 """
 
 import pathlib
+import shutil
 import time
 from typing import Any
 
+import ml_collections
 import numpy as np
 import skimage.data
 from absl import flags
 
-from internal_diffusion import report
+from internal_diffusion import arrays, report
+from internal_diffusion.applications import patch_evaluation
 from internal_diffusion.bin import command, evaluate, sample
 from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
+from internal_diffusion.evaluation.patch_two_sample import MIN_PATCHES
 from internal_diffusion.training import loop
 from internal_diffusion.training.restore import load_model
+from internal_diffusion.training.workdir import OtherConfigurationError
 
 _NAME = 'idiff-demo'
 _FLAGS = flags.FlagValues()
@@ -66,6 +71,8 @@ _ROWS = {
 
 def main() -> None:
   """Trains, samples, evaluates, writes the page."""
+  command.check_seed(_SEED.value)
+  arrays.check_in_range('num_samples', _NUM_SAMPLES.value, MIN_PATCHES, 2**20)
   start = time.monotonic()
   directory = command.output_dir(_OUT.value)
   config = patch.get_config()
@@ -78,7 +85,7 @@ def main() -> None:
     config.image, image_io.bound_side(photograph, max_side=config.max_side)
   )
   image = image_io.read_image(config.image)
-  trained = loop.train(image, config, directory / 'run')
+  trained = _train(image, config, directory / 'run')
   if trained.interrupted:
     print(f'{_NAME}: stopped and saved; the same command goes on from there.')
     return
@@ -91,7 +98,7 @@ def main() -> None:
   evaluation_start = time.monotonic()
   figures = evaluate.evaluate_patches(
     directory,
-    directory / 'samples.npz',
+    patch_evaluation.read_samples(directory / 'samples.npz'),
     image,
     seed=config.seed,
     max_patches=_NUM_SAMPLES.value,
@@ -112,6 +119,18 @@ def main() -> None:
   )
   _write_page(directory, figures)
   print(f'{_NAME}: open {directory / "index.html"}')
+
+
+def _train(
+  image: np.ndarray, config: ml_collections.ConfigDict, run_dir: pathlib.Path
+) -> loop.TrainResult:
+  """Trains; a run of other settings in the demo's folder makes room."""
+  try:
+    return loop.train(image, config, run_dir)
+  except OtherConfigurationError:
+    print(f'{_NAME}: {run_dir} was of other settings; starting anew.')
+    shutil.rmtree(run_dir)
+    return loop.train(image, config, run_dir)
 
 
 def _write_page(directory: pathlib.Path, figures: dict[str, Any]) -> None:

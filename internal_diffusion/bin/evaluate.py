@@ -11,7 +11,6 @@ for patches comparison.png and variance.png.
 """
 
 import glob
-import json
 import pathlib
 import time
 from typing import Any
@@ -20,7 +19,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from internal_diffusion import figures, report
+from internal_diffusion import arrays, figures, report
 from internal_diffusion.applications import patch_evaluation
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
@@ -54,18 +53,30 @@ def main() -> None:
   paths = [pathlib.Path(p) for p in sorted(glob.glob(_GENERATED.value))]
   if not paths:
     raise FileNotFoundError(f'There is no file `{_GENERATED.value}`.')
+  command.check_seed(_SEED.value)
+  arrays.check_positive_int('max_patches', _MAX_PATCHES.value)
   start = time.monotonic()
-  directory = command.output_dir(_OUT.value)
-  if paths[0].suffix == '.npz':
+  if any(path.suffix == '.npz' for path in paths):
+    if len(paths) > 1:
+      raise ValueError(
+        f'One samples.npz at a time, or images; `{_GENERATED.value}` are'
+        f' {len(paths)} files.'
+      )
+    samples = patch_evaluation.read_samples(paths[0])
+    image = image_io.read_image(
+      _REFERENCE.value, channels=samples.patches.shape[-1]
+    )
+    directory = command.output_dir(_OUT.value)
     evaluated = evaluate_patches(
       directory,
-      paths[0],
-      image_io.read_image(_REFERENCE.value),
+      samples,
+      image,
       seed=_SEED.value,
       max_patches=_MAX_PATCHES.value,
     )
   else:
     evaluated = evaluate_images(paths, _REFERENCE.value)
+    directory = command.output_dir(_OUT.value)
   report.write_report(
     directory,
     figures=evaluated,
@@ -77,7 +88,7 @@ def main() -> None:
     seed=_SEED.value,
     seconds={'run': time.monotonic() - start},
   )
-  print(json.dumps(evaluated, indent=2, default=float))
+  print(report.to_json(evaluated), end='')
 
 
 def evaluate_images(
@@ -85,25 +96,25 @@ def evaluate_images(
 ) -> dict[str, dict[str, float]]:
   """PSNR and SSIM of images of the reference's size, by file name."""
   truth = image_io.read_image(reference)
-  return {
-    path.name: {
-      'psnr_db': fidelity.psnr(image_io.read_image(path), truth),
-      'ssim': fidelity.ssim(image_io.read_image(path), truth),
+  evaluated = {}
+  for path in paths:
+    image = image_io.read_image(path)
+    evaluated[str(path)] = {
+      'psnr_db': fidelity.psnr(image, truth),
+      'ssim': fidelity.ssim(image, truth),
     }
-    for path in paths
-  }
+  return evaluated
 
 
 def evaluate_patches(
   directory: pathlib.Path,
-  samples_path: pathlib.Path,
+  samples: patch_evaluation.Samples,
   image: np.ndarray,
   *,
   seed: int,
   max_patches: int,
 ) -> dict[str, Any]:
   """Compares a samples.npz with its photograph and draws the figures."""
-  samples = patch_evaluation.read_samples(samples_path)
   generated = samples.patches[:max_patches]
   real_key, compare_key = jax.random.split(jax.random.key(seed))
   real = patch_evaluation.real_patches(
@@ -112,6 +123,14 @@ def evaluate_patches(
     level=samples.level[:max_patches],
     level_sizes=samples.level_sizes.tolist(),
     patch_size=generated.shape[1],
+  )
+  compared = patch_report.compare_patches(
+    compare_key,
+    generated,
+    real.first,
+    real.second,
+    training=real.training,
+    progress=True,
   )
   figures.write_patch_comparison(
     directory / 'comparison.png',
@@ -125,14 +144,6 @@ def evaluate_patches(
     distances.principal_variance_ratios(real.second, real.first),
   )
   # The ratios are in the figure; as a list they would drown the report.
-  compared = patch_report.compare_patches(
-    compare_key,
-    generated,
-    real.first,
-    real.second,
-    training=real.training,
-    progress=True,
-  )
   for name in ('generated', 'control'):
     compared[name].pop('variance_ratios')
   return compared

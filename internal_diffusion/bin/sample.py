@@ -7,8 +7,7 @@ Writes samples.npz (`patches` [N, P, P, C] in [-1, 1], `level` [N], and
 denoising.png (a few patches from noise to clean) and report.json.
 """
 
-import functools
-import os
+import io
 import pathlib
 import time
 
@@ -16,11 +15,10 @@ import jax
 import numpy as np
 from absl import flags
 
-from internal_diffusion import figures, report
+from internal_diffusion import arrays, figures, files, report
 from internal_diffusion.applications import patch_generation
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
-from internal_diffusion.sampling.samplers import sample_heun
 from internal_diffusion.training.restore import TrainedModel, load_model
 
 _NAME = 'idiff-sample'
@@ -41,6 +39,12 @@ _NUM_STEPS = flags.DEFINE_integer(
   'Heun steps; the configuration says how many by default.',
   flag_values=_FLAGS,
 )
+_S_CHURN = flags.DEFINE_float(
+  's_churn',
+  None,
+  'Fresh noise over all steps; the configuration says how much by default.',
+  flag_values=_FLAGS,
+)
 _CHUNK_SIZE = flags.DEFINE_integer(
   'chunk_size', 1024, 'Patches on the device at once.', flag_values=_FLAGS
 )
@@ -49,13 +53,20 @@ _CHUNK_SIZE = flags.DEFINE_integer(
 def main() -> None:
   """Loads the model, draws, writes."""
   command.require(workdir=_WORKDIR.value, out=_OUT.value)
+  command.check_seed(_SEED.value)
+  arrays.check_positive_int('num_samples', _NUM_SAMPLES.value)
+  arrays.check_positive_int('chunk_size', _CHUNK_SIZE.value)
+  model = load_model(_WORKDIR.value)
+  if _S_CHURN.value is not None:
+    model.config.sampling.s_churn = _S_CHURN.value
+  if _NUM_STEPS.value is not None:
+    model.config.sampling.num_steps = _NUM_STEPS.value
   directory = command.output_dir(_OUT.value)
   sample_to(
     directory,
-    load_model(_WORKDIR.value),
+    model,
     num_samples=_NUM_SAMPLES.value,
     seed=_SEED.value,
-    num_steps=_NUM_STEPS.value,
     chunk_size=_CHUNK_SIZE.value,
   )
   print(f'{_NAME}: {_NUM_SAMPLES.value} patches in {directory}')
@@ -67,7 +78,6 @@ def sample_to(
   *,
   num_samples: int,
   seed: int,
-  num_steps: int | None = None,
   chunk_size: int = 1024,
 ) -> dict[str, float]:
   """Draws patches, writes them with pictures and report, returns its times."""
@@ -75,10 +85,6 @@ def sample_to(
   key = jax.random.key(seed)
   sample_fn = patch_generation.make_patch_sample_fn(
     model,
-    num_steps=num_steps,
-    sampler=functools.partial(
-      sample_heun, s_churn=model.config.sampling.s_churn
-    ),
     chunk_size=chunk_size,
   )
   # One chunk that is thrown away, so that compilation has a time of its own.
@@ -102,7 +108,7 @@ def sample_to(
     },
     settings={
       'step': model.step,
-      'num_steps': num_steps or model.config.sampling.num_steps,
+      'num_steps': model.config.sampling.num_steps,
       'chunk_size': chunk_size,
       'config': model.config.to_dict(),
     },
@@ -118,15 +124,14 @@ def write_samples(
   model: TrainedModel,
 ) -> None:
   """Writes patches as .npz, whole or not at all."""
-  partial = path.with_suffix('.partial')
-  with partial.open('wb') as file:
-    np.savez(
-      file,
-      patches=generated.patches,
-      level=generated.level,
-      level_sizes=np.array(model.level_sizes),
-    )
-  os.replace(partial, path)
+  buffer = io.BytesIO()
+  np.savez(
+    buffer,
+    patches=generated.patches,
+    level=generated.level,
+    level_sizes=np.array(model.level_sizes),
+  )
+  files.write_atomically(path, buffer.getvalue())
 
 
 def run() -> None:

@@ -40,7 +40,11 @@ def main() -> None:
   """Reads the image, trains, writes the report."""
   config = _CONFIG.value
   command.require(workdir=_WORKDIR.value, **{'config.image': config.image})
-  image = image_io.read_image(config.image, max_side=config.max_side or None)
+  image = image_io.read_image(
+    config.image,
+    channels=config.channels or None,
+    max_side=config.max_side or None,
+  )
   directory = command.output_dir(_WORKDIR.value)
   result = loop.train(image, config, directory)
   report.write_report(

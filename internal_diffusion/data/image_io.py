@@ -9,14 +9,13 @@ the project knows files of pictures or integers.
 import math
 import os
 import pathlib
-import secrets
 import warnings
 
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from internal_diffusion import arrays
+from internal_diffusion import arrays, files
 from internal_diffusion.data import image_codecs
 
 _PathLike = str | os.PathLike[str]
@@ -26,7 +25,7 @@ _RANGE_TOLERANCE = 1e-3
 
 
 def read_image(
-  path: _PathLike, *, channels: int = 3, max_side: int | None = None
+  path: _PathLike, *, channels: int | None = 3, max_side: int | None = None
 ) -> np.ndarray:
   """Reads the first picture of a PNG, JPEG, WebP, TIFF or BMP file.
 
@@ -36,20 +35,21 @@ def read_image(
 
   Args:
     path: File to read.
-    channels: 3 for RGB, 1 for grey (the luma of ITU-R BT.601).
+    channels: 3 for RGB, 1 for grey (the luma of ITU-R BT.601), None for what
+      the file holds.
     max_side: Bound on the longest side in pixels; a larger picture is
       downscaled to it (Lanczos, antialiased, aspect kept). None is no bound.
 
   Returns:
-    The picture, float32 [H, W, channels] in [-1, 1].
+    The picture, float32 [H, W, 1 or 3] in [-1, 1].
 
   Raises:
     FileNotFoundError: If there is no such file.
     IsADirectoryError: If the path is a folder.
     ValueError: If the file cannot be read or an option is out of range.
   """
-  if channels not in (1, 3):
-    raise ValueError(f'`channels` must be 1 or 3, got {channels}.')
+  if channels not in (1, 3, None):
+    raise ValueError(f'`channels` must be 1, 3 or None, got {channels}.')
   if max_side is not None:
     arrays.check_positive_int('max_side', max_side)
   pixels, notes = image_codecs.read_pixels(pathlib.Path(path))
@@ -57,7 +57,8 @@ def read_image(
     if np.any(pixels[..., -1] < 1):
       notes.append('transparent pixels are put on white')
     pixels = _composite_on_white(pixels)
-  pixels = _set_channels(pixels, channels)
+  if channels is not None:
+    pixels = _set_channels(pixels, channels)
   # The luma of white is 1 but for rounding.
   image = np.clip(2 * pixels - 1, -1, 1)
   if max_side is not None and max(image.shape[:2]) > max_side:
@@ -106,7 +107,7 @@ def write_image(
   if bit_depth == 16 and file_format not in ('PNG', 'TIFF'):
     raise ValueError(f'`bit_depth` 16 needs .png or .tiff, got `{path}`.')
   pixels = _check_floats('image', image, layout='[H, W, C]')
-  _write_atomically(
+  files.write_atomically(
     path, image_codecs.encode(_quantise(pixels, bit_depth), file_format)
   )
 
@@ -234,18 +235,3 @@ def _quantise(pixels: np.ndarray, bit_depth: int) -> np.ndarray:
   white = 2**bit_depth - 1
   samples = np.rint((np.clip(pixels, -1, 1) + 1) * (white / 2))
   return samples.astype(np.uint8 if bit_depth == 8 else np.uint16)
-
-
-def _write_atomically(path: pathlib.Path, data: bytes) -> None:
-  """Writes a file beside `path`, which then takes its place in one step."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  # `tempfile` would make a picture that only its owner may read.
-  temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
-  try:
-    with open(temporary, 'xb') as file:
-      file.write(data)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)

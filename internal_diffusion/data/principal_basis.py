@@ -14,6 +14,11 @@ import numpy as np
 
 Array = jax.Array
 
+# GPUs and TPUs would by default round to 8 or 11 bits, which is more than the
+# lowest noise levels.
+_EXACT = jax.lax.Precision.HIGHEST
+_CHUNK = 8192
+
 
 class PrincipalBasis(NamedTuple):
   """An orthonormal basis with the data's spread along it.
@@ -44,10 +49,13 @@ def fit_principal_basis(
     The basis.
   """
   # On the host in float64: it happens once, and variances span many decades.
-  values = np.asarray(vectors, np.float64)
-  mean = values.mean(axis=0)
-  centred = values - mean
-  variance, components = np.linalg.eigh(centred.T @ centred / len(values))
+  values = np.asarray(vectors)
+  mean = values.mean(axis=0, dtype=np.float64)
+  covariance = np.zeros((len(mean), len(mean)))
+  for start in range(0, len(values), _CHUNK):
+    centred = values[start : start + _CHUNK] - mean
+    covariance += centred.T @ centred / len(values)
+  variance, components = np.linalg.eigh(covariance)
   stddev = np.sqrt(np.maximum(variance, min_stddev**2))
   return PrincipalBasis(
     mean=jnp.asarray(mean, jnp.float32),
@@ -58,9 +66,11 @@ def fit_principal_basis(
 
 def to_principal(basis: PrincipalBasis, vectors: Array) -> Array:
   """Coordinates z [N, D] of vectors x [N, D]."""
-  return (vectors - basis.mean[None]) @ basis.components
+  centred = vectors - basis.mean[None]
+  return jnp.matmul(centred, basis.components, precision=_EXACT)
 
 
 def from_principal(basis: PrincipalBasis, coordinates: Array) -> Array:
   """Vectors x [N, D] of coordinates z [N, D]."""
-  return basis.mean[None] + coordinates @ basis.components.T
+  rotated = jnp.matmul(coordinates, basis.components.T, precision=_EXACT)
+  return basis.mean[None] + rotated

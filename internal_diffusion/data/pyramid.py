@@ -1,9 +1,10 @@
 """Gaussian pyramids: one image as a stack of its antialiased downscalings.
 
-Level l of a pyramid has the size round(scale_factor^l * [H, W]); level 0 is the
-image. Each level is resampled from level 0 by antialiased cubic interpolation
-(the kernel is widened by the scale, so that nothing aliases), not from its
-neighbour, so errors do not pile up.
+Level l of a pyramid has the size round(scale_factor^l * [H, W]), where no two
+levels are equal after rounding; level 0 is the image. Each level is resampled
+from level 0 by antialiased cubic interpolation (the kernel is widened by the
+scale, so that nothing aliases), not from its neighbour, so errors do not pile
+up.
 
 Levels of different sizes live on the device as one padded stack, because
 compiled code wants one shape. The true sizes travel with the stack and no
@@ -11,6 +12,7 @@ function of `patches` ever reads the padding.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -118,6 +120,11 @@ def build_pyramid(
   sizes = pyramid_sizes(
     height, width, scale_factor=scale_factor, min_side=min_side
   )
+  return build_levels(image, sizes)
+
+
+def build_levels(image: Array, sizes: Sequence[tuple[int, int]]) -> list[Array]:
+  """Levels of given sizes (height, width); the first is the image's own."""
   image = jnp.asarray(image, jnp.float32)
   return [image] + [resize(image, size) for size in sizes[1:]]
 

@@ -30,12 +30,17 @@ def fourier_features(
   Raises:
     ValueError: If `num_features` is not a positive even number.
   """
-  arrays.check_positive_int('num_features', num_features)
-  if num_features % 2:
-    raise ValueError(f'`num_features` must be even, got {num_features}.')
+  check_num_features('num_features', num_features)
   frequencies = jnp.geomspace(1.0, max_frequency, num_features // 2)
   angles = values[:, None] * frequencies[None]
   return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+
+def check_num_features(name: str, num_features: int) -> None:
+  """Raises ValueError unless it is an even number of at least 2."""
+  arrays.check_positive_int(name, num_features)
+  if num_features % 2:
+    raise ValueError(f'`{name}` must be even, got {num_features}.')
 
 
 def frequency_bands(dim: int, *, num_bands: int = 18) -> np.ndarray:

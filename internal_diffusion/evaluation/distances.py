@@ -256,9 +256,12 @@ def median_bandwidths(
   (vectors,) = as_vectors(patches=patches)
   arrays.check_positive_int('max_patches', max_patches)
   stride = -(-len(vectors) // max_patches)
-  median = float(np.median(distance.pdist(vectors[::stride])))
-  if median == 0:
-    raise ValueError('`patches` must differ, got a median distance of 0.')
+  found = distance.pdist(vectors[::stride])
+  # Flat areas make many equal patches, which say nothing of the scale.
+  found = found[found > 0]
+  if not found.size:
+    raise ValueError('`patches` must differ, got equal ones.')
+  median = float(np.median(found))
   return tuple(factor * median for factor in factors)
 
 

@@ -42,7 +42,8 @@ def scan_sigmas(
   """Takes x from the first noise level of a grid to its last.
 
   Args:
-    key: One key, or a key [B] for each sample. Step t uses fold_in(key, t).
+    key: One key, or a key [B] for each sample. Step t draws
+      from fold_in(key, t): 0 of that for the constraint, 1 for its noise.
     step_fn: One step between neighbouring levels.
     denoise_fn: `(x, sigma) -> denoised`, the condition bound.
     x: Samples at level sigmas[0], [B, ...]; sigmas[0] times normal noise, to
@@ -61,8 +62,9 @@ def scan_sigmas(
   ) -> tuple[Array, Array | None]:
     index, sigma, sigma_next = step
     step_key = arrays.fold_in(key, index)
-    constrained_fn = constrain(step_key, denoise_fn, project_fn)
-    x = step_fn(step_key, x, sigma, sigma_next, constrained_fn)
+    project_key, noise_key = (arrays.fold_in(step_key, i) for i in range(2))
+    constrained_fn = constrain(project_key, denoise_fn, project_fn)
+    x = step_fn(noise_key, x, sigma, sigma_next, constrained_fn)
     return x, (x if return_trajectory else None)
 
   steps = (jnp.arange(len(sigmas) - 1), sigmas[:-1], sigmas[1:])

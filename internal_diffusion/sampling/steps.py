@@ -119,8 +119,10 @@ def ddim_step(
   eps = (x - denoised) / sigma
   # DDPM's posterior variance is sigma_next^2 (1 - sigma_next^2 / sigma^2).
   ratio = sigma_next / sigma
-  fresh = eta * sigma_next * jnp.sqrt(1 - ratio**2)
-  kept = jnp.sqrt(sigma_next**2 - fresh**2)
+  fresh_share = eta * jnp.sqrt(1 - ratio**2)
+  # The maximum guards against a share that rounds to just above 1.
+  kept = sigma_next * jnp.sqrt(jnp.maximum(1 - fresh_share**2, 0.0))
+  fresh = sigma_next * fresh_share
   x = denoised + kept * eps
   return x + fresh * arrays.normal(key, x.shape) if eta else x
 

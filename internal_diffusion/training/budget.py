@@ -37,6 +37,6 @@ class Budget:
     bounds = [self.num_steps] if self.num_steps else []
     if self.max_seconds and seconds >= self.max_seconds:
       bounds.append(step)
-    elif self.max_seconds and step:
+    elif self.max_seconds and step and seconds:
       bounds.append(max(step + 1, int(step * self.max_seconds / seconds)))
     return min(bounds, default=_UNKNOWN_LENGTH)

@@ -7,6 +7,7 @@ does not match is passed over, with a warning, for the one before it.
 """
 
 import contextlib
+import dataclasses
 import gc
 import logging
 import os
@@ -14,13 +15,22 @@ import sys
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 State = TypeVar('State')
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored(Generic[State]):
+  """A checkpoint: the state, its step, and how long the run took to it."""
+
+  state: State
+  step: int
+  seconds: float
 
 
 class _DamagedError(Exception):
@@ -70,9 +80,18 @@ class CheckpointStore:
   Args:
     directory: Where they are; made if it does not exist.
     keep: How many of the newest to keep.
+    writable: Whether the run is ours; a reader leaves alone what another
+    process
+      may be writing.
   """
 
-  def __init__(self, directory: str | os.PathLike, *, keep: int = 3):
+  def __init__(
+    self,
+    directory: str | os.PathLike,
+    *,
+    keep: int = 3,
+    writable: bool = True,
+  ):
     training = ocp.training
     with _quiet_orbax():
       self._checkpointer = training.Checkpointer(
@@ -81,7 +100,7 @@ class CheckpointStore:
           1
         ),
         preservation_policy=training.preservation_policies.LatestN(keep),
-        cleanup_tmp_directories=True,
+        cleanup_tmp_directories=writable,
       )
 
   def __enter__(self) -> 'CheckpointStore':
@@ -95,23 +114,28 @@ class CheckpointStore:
     """Steps of all checkpoints there are, increasing."""
     return sorted(entry.step for entry in self._checkpointer.checkpoints)
 
-  def save(self, step: int, state: object) -> None:
-    """Saves a state whole or not at all; a checkpoint of the step is kept."""
+  def save(self, step: int, state: object, *, seconds: float = 0.0) -> None:
+    """Saves a state whole or not at all; a checkpoint of the step is kept.
+
+    Args:
+      step: Steps taken.
+      state: The state.
+      seconds: How long the run has taken so far.
+    """
     if step in self.steps:
       return
+    metadata = {'crc32': _checksum(state), 'seconds': seconds}
     with _quiet_orbax():
-      self._checkpointer.save(
-        step, state, custom_metadata={'crc32': _checksum(state)}
-      )
+      self._checkpointer.save(step, state, custom_metadata=metadata)
 
-  def restore(self, template: State) -> tuple[State, int] | None:
+  def restore(self, template: State) -> Restored[State] | None:
     """The newest good checkpoint.
 
     Args:
       template: A state of the same structure, shapes and types.
 
     Returns:
-      The state and its step, or None where there is no checkpoint at all.
+      The checkpoint, or None where there is none at all.
 
     Raises:
       ValueError: If there are checkpoints but none of them is good.
@@ -119,7 +143,7 @@ class CheckpointStore:
     problems = []
     for step in reversed(self.steps):
       try:
-        state = self._load(step, template)
+        restored = self._load(step, template)
       except _DamagedError as error:
         problems.append(f'step {step} ({error})')
         continue
@@ -129,7 +153,7 @@ class CheckpointStore:
           f' to the last good one, step {step}.',
           stacklevel=2,
         )
-      return state, step
+      return restored
     if problems:
       raise ValueError(
         f'No good checkpoint in {self._checkpointer.directory}:'
@@ -143,7 +167,7 @@ class CheckpointStore:
       with _quiet_orbax():
         self._checkpointer.delete(later)
 
-  def _load(self, step: int, template: State) -> State:
+  def _load(self, step: int, template: State) -> Restored[State]:
     try:
       with _quiet_orbax():
         state = self._checkpointer.load(step, _abstract(template))
@@ -152,4 +176,4 @@ class CheckpointStore:
       raise _DamagedError('it cannot be read') from error
     if metadata.get('crc32') != _checksum(state):
       raise _DamagedError('its values do not match their checksum')
-    return state
+    return Restored(state, step, metadata.get('seconds', 0.0))

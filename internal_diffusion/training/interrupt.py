@@ -1,10 +1,13 @@
-"""Ctrl-C and SIGTERM as a question the loop asks, not as an exception."""
+"""Ctrl-C, SIGTERM and SIGHUP as a question the loop asks, not an exception."""
 
 import contextlib
 import signal
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+
+from tqdm import tqdm
 
 
 @contextlib.contextmanager
@@ -20,12 +23,17 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
     return
   previous = {
     number: signal.getsignal(number)
-    for number in (signal.SIGINT, signal.SIGTERM)
+    for name in ('SIGINT', 'SIGTERM', 'SIGHUP')
+    # Windows has no SIGHUP. A background job is told to ignore some; so does
+    # its run.
+    if (number := getattr(signal, name, None)) is not None
+    and signal.getsignal(number) != signal.SIG_IGN
   }
 
   def handle(number: int, frame: types.FrameType | None) -> None:
     del frame
     request.set()
+    tqdm.write('Stopping after this call; once more quits at once.', sys.stderr)
     signal.signal(number, previous[signal.Signals(number)])
 
   for number in previous:

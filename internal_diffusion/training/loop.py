@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import math
 import os
-import pathlib
 import time
 from collections.abc import Iterator, Sequence
 
@@ -38,7 +37,9 @@ class TrainResult:
     step: Steps taken, those of earlier parts of the run included.
     loss: Mean loss of the last call, NaN if there was none.
     interrupted: Whether a signal stopped it before its end.
-    seconds: Times of this part of the run: 'setup', 'compile' and 'run'.
+    seconds: Times of this part of the run: 'setup', 'compile', 'run' (the
+    calls),
+      'logging' (all else that the host does between calls) and 'saving'.
     patches_per_second: Patches trained on over 'run'.
   """
 
@@ -54,7 +55,8 @@ class _Stopwatch:
   """Laps that add up by name."""
 
   def __init__(self) -> None:
-    self.seconds = {'setup': 0.0, 'compile': 0.0, 'run': 0.0}
+    names = ('setup', 'compile', 'run', 'logging', 'saving')
+    self.seconds = dict.fromkeys(names, 0.0)
     self._last = time.monotonic()
 
   def lap(self, name: str) -> None:
@@ -100,22 +102,20 @@ def train(
     axis_name=parallel.DEVICE_AXIS,
   )
   # All is checked by now; from here on there are files.
-  directory = pathlib.Path(run_dir)
-  workdir.claim_workdir(directory, config, image)
-  loss = math.nan
   with (
+    workdir.claimed_workdir(run_dir, config, image) as directory,
     CheckpointStore(
       directory / workdir.CHECKPOINT_DIR, keep=config.checkpoint.keep
     ) as store,
     stop_requested() as should_stop,
   ):
-    state, first_step = _initial_or_restored(run, store)
+    state, first_step, earlier = _initial_or_restored(run, store)
     watch.lap('setup')
     with (
       writers.MetricWriter(directory, step=first_step) as writer,
       _progress_bar(first_step, disable=not progress) as bar,
     ):
-      earlier = writer.last.get('seconds', 0.0)
+      loss = writer.last.get('loss', math.nan)
       calls = _calls(
         train_step, state, run.data, config, devices, budget, watch, earlier
       )
@@ -131,15 +131,17 @@ def train(
           grad_norm=float(np.mean(metrics.grad_norm)),
           learning_rate=float(metrics.learning_rate[-1]),
           patches_per_second=rate,
-          seconds=earlier + seconds,
         )
         _show(bar, step, length, loss=loss, rate=rate)
+        watch.lap('logging')
         every = config.checkpoint.every_steps
         if step // every > (step - len(metrics.loss)) // every:
-          store.save(step, state)
+          store.save(step, state, seconds=earlier + seconds)
+          watch.lap('saving')
         if should_stop():
           break
-    store.save(int(state.step), state)
+    store.save(int(state.step), state, seconds=earlier + watch.seconds['run'])
+    watch.lap('saving')
     interrupted = should_stop()
   lines = writers.read_metrics(directory)
   if lines:
@@ -169,14 +171,13 @@ def _devices(config: ml_collections.ConfigDict) -> Sequence[jax.Device]:
 
 def _initial_or_restored(
   run: setup.Run, store: CheckpointStore
-) -> tuple[TrainState, int]:
-  state = run.initial_state()
-  restored = store.restore(state)
+) -> tuple[TrainState, int, float]:
+  """State, step, and the seconds that the run has taken so far."""
+  restored = store.restore(run.state_shapes)
   if restored is None:
-    return state, 0
-  state, step = restored
-  store.delete_after(step)
-  return state, step
+    return run.initial_state(), 0, 0.0
+  store.delete_after(restored.step)
+  return restored.state, restored.step, restored.seconds
 
 
 def _calls(
@@ -210,6 +211,7 @@ def _calls(
       return
     # Only the end of a run bounded in steps asks for a shorter call.
     left = config.num_steps - step if config.num_steps else math.inf
+    watch.lap('logging')
     train_fn = compiled(int(min(config.steps_per_call, left)))
     watch.lap('compile')
     state, metrics = train_fn(state, data, length)
@@ -229,7 +231,7 @@ def _check_finite(
   raise NonFiniteLossError(
     f'The loss or its gradient is not finite at step {bad_step}; the run stops.'
     f' Last good checkpoint: {last}. A lower `optimizer.learning_rate` or'
-    ' `optimizer.clip_norm` may help.'
+    ' `optimizer.clip_norm` may help; the same workdir takes them.'
   )
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from internal_diffusion import arrays
-from internal_diffusion.denoisers import learned
+from internal_diffusion.denoisers import embeddings, learned
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import predictions, processes
 from internal_diffusion.types import Condition, ParametricDenoiseFn, Params
@@ -19,6 +19,9 @@ def make_network(
   """The network of a configuration."""
   for name in ('width', 'depth'):
     arrays.check_positive_int(f'network.{name}', config.network[name])
+  embeddings.check_num_features(
+    'network.embedding_dim', config.network.embedding_dim
+  )
   match config.network.compute_dtype:
     case 'float32':
       dtype = jnp.float32

@@ -48,6 +48,7 @@ class Run:
     network: The score network.
     batch_loss_fn: The loss of given examples of a batch.
     optimizer: With learning rate 1; the step multiplies by its own.
+    state_shapes: Shapes and types of the state.
     initial_state: Makes the state before the first step.
   """
 
@@ -55,7 +56,20 @@ class Run:
   network: ScoreMLP
   batch_loss_fn: step_lib.BatchLossFn
   optimizer: optax.GradientTransformation
+  state_shapes: TrainState
   initial_state: Callable[[], TrainState]
+
+
+def level_sizes(
+  height: int, width: int, config: ml_collections.ConfigDict
+) -> list[tuple[int, int]]:
+  """(height, width) of each pyramid level; a small image has one level."""
+  return pyramid_lib.pyramid_sizes(
+    height,
+    width,
+    scale_factor=config.pyramid.scale_factor,
+    min_side=min(config.pyramid.min_side, height, width),
+  )
 
 
 def make_data(
@@ -72,17 +86,13 @@ def make_data(
   patches.check_patch_size(
     config.patch_size, smallest_side=min(height, width), where='image'
   )
-  levels = pyramid_lib.build_pyramid(
-    jnp.asarray(image),
-    scale_factor=config.pyramid.scale_factor,
-    # A small image is a pyramid of one level.
-    min_side=min(config.pyramid.min_side, height, width),
-  )
+  sizes = level_sizes(height, width, config)
   probabilities = patches.level_probabilities(
-    [(level.shape[0], level.shape[1]) for level in levels],
+    sizes,
     patch_size=config.patch_size,
     power=config.pyramid.level_power,
   )
+  levels = pyramid_lib.build_levels(jnp.asarray(image), sizes)
   return PatchData(pyramid_lib.stack_pyramid(levels), probabilities)
 
 
@@ -137,6 +147,25 @@ def make_optimizer(
   if not options.clip_norm:
     return optimizer
   return optax.chain(optax.clip_by_global_norm(options.clip_norm), optimizer)
+
+
+def state_shapes(
+  network: ScoreMLP, config: ml_collections.ConfigDict
+) -> TrainState:
+  """Shapes and types of the run's state, nothing computed."""
+
+  def make_state() -> TrainState:
+    dim = network.output_dim // 2
+    basis = PrincipalBasis(
+      mean=jnp.zeros(dim),
+      components=jnp.zeros((dim, dim)),
+      stddev=jnp.zeros(dim),
+    )
+    params = model.init_network(jax.random.key(0), network)
+    optimizer = make_optimizer(config)
+    return create_train_state(jax.random.key(0), params, basis, optimizer)
+
+  return jax.eval_shape(make_state)
 
 
 def make_batch_loss_fn(
@@ -198,6 +227,7 @@ def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:
       compiled.
   """
   arrays.check_positive_int('batch_size', config.batch_size)
+  arrays.check_in_range('seed', config.seed, 0, 2**63 - 1)
   if config.num_references < config.batch_size:
     raise ValueError(
       f'`num_references` must be at least `batch_size` {config.batch_size}, got'
@@ -229,5 +259,6 @@ def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:
     network=network,
     batch_loss_fn=make_batch_loss_fn(network, config),
     optimizer=optimizer,
+    state_shapes=state_shapes(network, config),
     initial_state=initial_state,
   )

@@ -1,5 +1,6 @@
 """Where a run writes what it measures: JSON lines, TensorBoard, a curve."""
 
+import io
 import json
 import os
 import pathlib
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 import matplotlib.figure
 import numpy as np
 import tensorboardX
+
+from internal_diffusion import files
 
 LOG_NAME = 'metrics.jsonl'
 
@@ -30,9 +33,8 @@ class MetricWriter:
     self._path = pathlib.Path(workdir) / LOG_NAME
     kept = [line for line in read_metrics(workdir) if line['step'] <= step]
     self.last: dict[str, float] = kept[-1] if kept else {}
-    partial = self._path.with_suffix('.partial')
-    partial.write_text(''.join(json.dumps(line) + '\n' for line in kept))
-    os.replace(partial, self._path)
+    text = ''.join(json.dumps(line) + '\n' for line in kept)
+    files.write_atomically(self._path, text.encode())
     self._file = self._path.open('a')
     self._events = tensorboardX.SummaryWriter(
       str(workdir), purge_step=step + 1 if step else None
@@ -106,7 +108,6 @@ def write_loss_curve(
   )
   rate.set_ylim(bottom=0)
   axes.legend(handles=[*axes.get_lines(), *rate.get_lines()], loc='upper right')
-  path = pathlib.Path(path)
-  partial = path.with_suffix('.partial')
-  figure.savefig(partial, format='png', dpi=120)
-  os.replace(partial, path)
+  buffer = io.BytesIO()
+  figure.savefig(buffer, format='png', dpi=120)
+  files.write_atomically(path, buffer.getvalue())

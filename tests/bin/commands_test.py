@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 
+import chex
 import numpy as np
 import pytest
 import skimage.data
 
 from internal_diffusion.data import image_io
+from internal_diffusion.training.restore import load_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = (
@@ -141,7 +143,7 @@ def test_evaluate_images(photo, tmp_path):
     f'--out={tmp_path}',
   )
   assert code == 0, err
-  assert json.loads(out)['photo.png']['ssim'] == pytest.approx(1)
+  assert json.loads(out)[str(photo)]['ssim'] == pytest.approx(1)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -305,22 +307,67 @@ def saved_steps(workdir):
   return [int(path.name) for path in found if path.name.isdigit()]
 
 
-def test_killed_run_goes_on_from_its_last_checkpoint(photo, tmp_path):
+def test_killed_and_resumed_equals_unbroken_bit_for_bit(photo, tmp_path):
+  arguments = ('--config.num_steps=800', '--config.checkpoint.every_steps=50')
+  code, _, err = train(photo, tmp_path / 'whole', *arguments)
+  assert code == 0, err
+  broken = tmp_path / 'broken'
   process = start(
     'train',
     f'--config.image={photo}',
-    f'--workdir={tmp_path}',
+    f'--workdir={broken}',
     *SMALL,
-    '--config.num_steps=100000',
-    '--config.checkpoint.every_steps=5',
+    *arguments,
   )
   deadline = time.monotonic() + 90
-  while not saved_steps(tmp_path):
+  while not saved_steps(broken):
     assert time.monotonic() < deadline
-    time.sleep(0.1)
+    time.sleep(0.01)
   process.kill()
   process.communicate()
-  last = max(saved_steps(tmp_path))
-  code, _, err = train(photo, tmp_path, f'--config.num_steps={last + 10}')
+  assert max(saved_steps(broken)) < 800
+  code, _, err = train(photo, broken, *arguments)
   assert code == 0, err
-  assert assert_report(tmp_path / 'report.json')['figures']['step'] == last + 10
+  whole, resumed = load_model(tmp_path / 'whole'), load_model(broken)
+  assert whole.step == resumed.step == 800
+  chex.assert_trees_all_equal(whole.params, resumed.params)
+
+
+def test_config_may_stand_anywhere_and_apart(photo, tmp_path):
+  code, _, err = run(
+    'train',
+    f'--config.image={photo}',
+    '--config.num_steps=5',
+    f'--workdir={tmp_path}',
+    *SMALL,
+    '--config',
+    'configs/patch.py',
+  )
+  assert code == 0, err
+
+
+def test_grey_photo_stays_grey(photo, tmp_path):
+  grey = image_io.read_image(photo, channels=1)
+  image_io.write_image(tmp_path / 'grey.png', grey)
+  code, _, err = train(
+    tmp_path / 'grey.png', tmp_path / 'run', '--config.num_steps=5'
+  )
+  assert code == 0, err
+  code, _, err = run(
+    'sample',
+    f'--workdir={tmp_path}/run',
+    f'--out={tmp_path}/out',
+    '--num_samples=130',
+    '--num_steps=3',
+    '--s_churn=2',
+  )
+  assert code == 0, err
+  with np.load(tmp_path / 'out' / 'samples.npz') as samples:
+    assert samples['patches'].shape == (130, 7, 7, 1)
+  code, _, err = run(
+    'evaluate',
+    f'--reference={tmp_path}/grey.png',
+    f'--generated={tmp_path}/out/samples.npz',
+    f'--out={tmp_path}/out',
+  )
+  assert code == 0, err

@@ -22,7 +22,7 @@ def assert_equal(a, b):
 def save(directory, steps, keep=3):
   with CheckpointStore(directory, keep=keep) as store:
     for step in steps:
-      store.save(step, make_state(step))
+      store.save(step, make_state(step), seconds=step / 2)
 
 
 def largest_file(directory):
@@ -33,9 +33,9 @@ def largest_file(directory):
 def test_restores_the_newest_bit_for_bit(tmp_path):
   save(tmp_path, [1, 2, 3])
   with CheckpointStore(tmp_path) as store:
-    state, step = store.restore(make_state(0))
-  assert step == 3
-  assert_equal(state, make_state(3))
+    restored = store.restore(make_state(0))
+  assert (restored.step, restored.seconds) == (3, 1.5)
+  assert_equal(restored.state, make_state(3))
 
 
 def test_keeps_the_newest(tmp_path):
@@ -71,14 +71,14 @@ def test_damage_falls_back_to_the_last_good_one_and_says_so(tmp_path, damage):
   damage(tmp_path / '2')
   with CheckpointStore(tmp_path) as store:
     with pytest.warns(UserWarning, match=r'step 2.*last good one, step 1'):
-      state, step = store.restore(make_state(0))
-    assert step == 1
-    assert_equal(state, make_state(1))
+      restored = store.restore(make_state(0))
+    assert restored.step == 1
+    assert_equal(restored.state, make_state(1))
     # The run goes on and writes step 2 anew.
-    store.delete_after(step)
+    store.delete_after(restored.step)
     store.save(2, make_state(2))
   with CheckpointStore(tmp_path) as store:
-    assert store.restore(make_state(0))[1] == 2
+    assert store.restore(make_state(0)).step == 2
 
 
 def test_half_written_checkpoint_is_not_one(tmp_path):
@@ -87,7 +87,18 @@ def test_half_written_checkpoint_is_not_one(tmp_path):
   half.mkdir()
   (half / 'state').write_text('half')
   with CheckpointStore(tmp_path) as store:
-    assert store.restore(make_state(0))[1] == 1
+    assert store.restore(make_state(0)).step == 1
+
+
+def test_a_reader_leaves_alone_what_is_being_written(tmp_path):
+  save(tmp_path, [1])
+  half = tmp_path / '2.orbax-checkpoint-tmp-1234'
+  half.mkdir()
+  with CheckpointStore(tmp_path, writable=False) as store:
+    assert store.restore(make_state(0)).step == 1
+  assert half.exists()
+  with CheckpointStore(tmp_path):
+    assert not half.exists()
 
 
 def test_nothing_good_is_an_error_with_one_line(tmp_path):

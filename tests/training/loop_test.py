@@ -7,7 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from internal_diffusion.training import loop, restore, setup, writers
+from internal_diffusion import figures
+from internal_diffusion.applications import patch_generation
+from internal_diffusion.training import loop, restore, setup, workdir, writers
 
 
 def leaves(params):
@@ -25,7 +27,6 @@ def train(image, config, workdir):
 
 def test_resumed_equals_unbroken_bit_for_bit(image, config, tmp_path):
   unbroken = train(image, config, tmp_path / 'whole')
-  # A run that is killed leaves its last checkpoint and log lines beyond it.
   stop_after(config, tmp_path / 'broken', image, calls=2)
   resumed = train(image, config, tmp_path / 'broken')
   assert (unbroken.step, resumed.step) == (20, 20)
@@ -37,8 +38,8 @@ def test_resumed_equals_unbroken_bit_for_bit(image, config, tmp_path):
   assert whole == broken
 
 
-def stop_after(config, workdir, image, *, calls):
-  """Sends SIGTERM to the run after so many calls."""
+def stop_after(config, workdir, image, *, calls, number=signal.SIGTERM):
+  """Sends a signal to the run after so many calls."""
   write = writers.MetricWriter.write
   count = 0
 
@@ -47,7 +48,7 @@ def stop_after(config, workdir, image, *, calls):
     write(self, step, **scalars)
     count += 1
     if count == calls:
-      os.kill(os.getpid(), signal.SIGTERM)
+      os.kill(os.getpid(), number)
 
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(writers.MetricWriter, 'write', write_then_stop)
@@ -56,8 +57,7 @@ def stop_after(config, workdir, image, *, calls):
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves(image, config, tmp_path, number):
-  del number  # Both are handled by one function; SIGTERM is what is sent.
-  result = stop_after(config, tmp_path, image, calls=1)
+  result = stop_after(config, tmp_path, image, calls=1, number=number)
   assert result.interrupted
   assert result.step == 5
   assert restore.load_model(tmp_path).step == 5
@@ -95,7 +95,7 @@ def test_learns(image, config, tmp_path):
   loss = [line['loss'] for line in writers.read_metrics(tmp_path)]
   # 1 is the Wiener filter's, on single patches as targets.
   assert loss[0] < 1
-  assert loss[-1] < 0.85 * loss[0]
+  assert loss[-1] < 0.92 * loss[0]
 
 
 def test_stops_on_time(image, config, tmp_path):
@@ -145,8 +145,64 @@ def test_other_configuration_says_which_fields_differ(image, config, tmp_path):
 
 def test_other_image_is_another_run(image, config, tmp_path):
   train(image, config, tmp_path)
-  with pytest.raises(ValueError, match='image_digest'):
+  with pytest.raises(ValueError, match='the photograph itself'):
     train(image[::-1], config, tmp_path)
+
+
+def test_finished_run_is_left_as_it_is(image, config, tmp_path):
+  first = train(image, config, tmp_path)
+  again = train(image, config, tmp_path)
+  assert (again.step, again.loss) == (first.step, first.loss)
+  assert_same_params(first.params, again.params)
+
+
+def test_folder_without_a_checkpoint_takes_any_configuration(
+  image, config, tmp_path
+):
+  with workdir.claimed_workdir(tmp_path, config, image):
+    pass
+  config.network.depth = 2
+  assert train(image, config, tmp_path).step == 20
+
+
+def test_two_processes_cannot_share_a_folder(image, config, tmp_path):
+  with (
+    workdir.claimed_workdir(tmp_path, config, image),
+    pytest.raises(ValueError, match='Another process'),
+  ):
+    train(image, config, tmp_path)
+
+
+def test_learning_rate_may_be_lowered(image, config, tmp_path):
+  train(image, config, tmp_path)
+  config.num_steps, config.optimizer.learning_rate = 25, 1e-4
+  assert train(image, config, tmp_path).step == 25
+
+
+def test_time_goes_on_where_it_stopped(image, config, tmp_path):
+  config.num_steps, config.max_minutes = 0, 0.01
+  config.checkpoint.every_steps = 10**6
+  first = train(image, config, tmp_path)
+  (tmp_path / writers.LOG_NAME).unlink()
+  assert train(image, config, tmp_path).step == first.step
+
+
+@pytest.mark.parametrize('patch_size', [1, 3])
+def test_grey_images_and_small_patches(image, config, tmp_path, patch_size):
+  config.patch_size = patch_size
+  train(image[..., :1], config, tmp_path)
+  model = restore.load_model(tmp_path)
+  found = patch_generation.generate_patches(
+    jax.random.key(0),
+    model,
+    patch_generation.make_patch_sample_fn(model, num_steps=3),
+    num=10,
+  )
+  assert found.patches.shape == (10, patch_size, patch_size, 1)
+  states, sigmas = patch_generation.denoising_states(
+    jax.random.key(0), model, num=2, num_steps=3
+  )
+  figures.write_denoising_strip(tmp_path / 'strip.png', states, sigmas)
 
 
 def test_more_steps_may_be_asked_for(image, config, tmp_path):
@@ -204,6 +260,8 @@ def set_field(config, path, value):
     ('pyramid.scale_factor', 1.0, 'scale_factor'),
     ('pyramid.level_power', 2.0, 'power'),
     ('network.width', 0, 'network.width'),
+    ('network.embedding_dim', 63, 'network.embedding_dim'),
+    ('seed', -1, 'seed'),
     ('network.compute_dtype', 'float16', 'compute_dtype'),
     ('noise.draw', 'cauchy', 'noise.draw'),
     ('parametrization', 'vp', 'parametrization'),

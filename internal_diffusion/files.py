@@ -1,0 +1,26 @@
+"""Files that appear whole or not at all."""
+
+import os
+import pathlib
+import secrets
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+  """Writes a file beside `path`, which then takes its place in one step.
+
+  Args:
+    path: File to write; missing folders are made.
+    data: Its content.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  # `tempfile` would make a file that only its owner may read.
+  temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
+  try:
+    with open(temporary, 'xb') as file:
+      file.write(data)
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
