@@ -168,8 +168,8 @@ def main() -> None:
   """Writes the page."""
   parts = [
     '# Results',
-    'Made by `python -m benchmarks.report` from `benchmarks/results/`. Times are'
-    ' of one noisy machine; ratios within one run are what to compare.',
+    'Made by `python -m benchmarks.report` from `benchmarks/results/`. Times'
+    ' are of one noisy machine; ratios within one run are what to compare.',
     patch_quality(),
     throughput(),
     exactness(),

@@ -33,7 +33,7 @@ _OUT = flags.DEFINE_string(
   'out', 'out/demo', 'Folder to write to.', flag_values=_FLAGS
 )
 _MINUTES = flags.DEFINE_float(
-  'minutes', 2.0, 'Time to train for; more is better.', flag_values=_FLAGS
+  'minutes', 2.5, 'Time to train for; more is better.', flag_values=_FLAGS
 )
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 4096, 'How many patches to draw.', flag_values=_FLAGS
@@ -56,7 +56,7 @@ _PICTURES = (
     'Does fine detail have its strength? The variance along each principal'
     ' component, by decreasing size.',
   ),
-  ('run/loss.png', 'The training: 1 is the loss of the Wiener filter.'),
+  ('run/loss.png', 'The training.'),
 )
 _ROWS = {
   'Accuracy of a classifier (chance is 0.5)': 'c2st_accuracy',

@@ -1,14 +1,16 @@
 """A Gaussian, for which denoiser and probability flow are known exactly.
 
 x0 ~ N(mean, covariance), with eigenvalues v and eigenvectors V of the
-covariance:
+covariance. The denoiser is the Wiener filter,
 
-  E[x0 | x] = mean + V diag(v / (v + sigma^2)) V^T (x - mean)      (Wiener
-  filter) flow from sigma to 0: mean + V diag(sqrt(v / (v + sigma^2))) V^T (x -
-  mean),
+  E[x0 | x] = mean + V diag(v / (v + sigma^2)) V^T (x - mean).
 
-since dx/dsigma = sigma x / (v + sigma^2) along an eigenvector. It is what
-samplers and training are checked against.
+The probability flow has dx/dsigma = sigma x / (v + sigma^2) along an
+eigenvector, so it takes x at level sigma to
+
+  x(0) = mean + V diag(sqrt(v / (v + sigma^2))) V^T (x - mean).
+
+They are what samplers and training are checked against.
 """
 
 from collections.abc import Callable

@@ -9,9 +9,9 @@ unit-scale noise level.
 Where x0 is given in the basis of its principal components, `edm_coefficients`
 takes the standard deviation of *each component* as sigma_data. The skip
 connection is then the exact Wiener filter of the data, c_skip = s^2 /
-(s^2 + sigma^2), every input and every target of the network has unit variance
-in every component, and faint detail weighs as much as strong contrast. With one
-number for sigma_data it is Karras et al.'s own choice.
+(s^2 + sigma^2), and every input and every target of the network has unit
+variance in every component. With one number for sigma_data it is Karras et
+al.'s own choice.
 """
 
 from collections.abc import Callable

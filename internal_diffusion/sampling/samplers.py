@@ -78,8 +78,7 @@ def sample_heun(
     x: See the module.
     sigmas: See the module.
     s_churn: Total churn over the grid, at least 0 (Karras et al. 2022,
-    algorithm
-      2); 0 is the deterministic sampler.
+      algorithm 2); 0 is the deterministic sampler.
     s_tmin: Lowest level that is churned.
     s_tmax: Highest level that is churned.
     s_noise: Standard deviation of the churn's noise.

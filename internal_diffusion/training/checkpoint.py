@@ -81,8 +81,7 @@ class CheckpointStore:
     directory: Where they are; made if it does not exist.
     keep: How many of the newest to keep.
     writable: Whether the run is ours; a reader leaves alone what another
-    process
-      may be writing.
+      process may be writing.
   """
 
   def __init__(

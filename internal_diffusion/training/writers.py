@@ -87,13 +87,7 @@ def write_loss_curve(
   loss = np.array([line['loss'] for line in metrics])
   figure = matplotlib.figure.Figure(figsize=(7, 4), layout='constrained')
   axes = figure.add_subplot()
-  axes.plot(steps, loss, color='0.75', linewidth=0.8, label='each call')
-  if len(loss) >= 10:
-    width = len(loss) // 10
-    smooth = np.convolve(loss, np.ones(width) / width, mode='valid')
-    axes.plot(
-      steps[width - 1 :], smooth, color='C0', label=f'mean of {width} calls'
-    )
+  axes.plot(steps, loss, color='C0', label='mean of a call')
   axes.set(
     title='Training loss', xlabel='step', ylabel='denoising loss (weighted)'
   )
