@@ -65,10 +65,6 @@ def _quiet_orbax() -> Iterator[None]:
   sys.unraisablehook = lambda _: None
   try:
     yield
-  except Exception:
-    # Its abandoned coroutines complain when they are collected: do it now.
-    gc.collect()
-    raise
   finally:
     sys.unraisablehook = hook
     logger.setLevel(level)
@@ -167,12 +163,20 @@ class CheckpointStore:
         self._checkpointer.delete(later)
 
   def _load(self, step: int, template: State) -> Restored[State]:
-    try:
-      with _quiet_orbax():
+    found = None
+    with _quiet_orbax():
+      # Orbax raises many kinds of errors for a damaged file.
+      with contextlib.suppress(Exception):
         state = self._checkpointer.load(step, _abstract(template))
         metadata = self._checkpointer.metadata(step).custom_metadata or {}
-    except Exception as error:  # Orbax raises many kinds for a damaged file.
-      raise _DamagedError('it cannot be read') from error
+        found = state, metadata
+      if found is None:
+        # Its abandoned coroutines complain when they are collected: now is the
+        # time, while nobody listens.
+        gc.collect()
+    if found is None:
+      raise _DamagedError('it cannot be read')
+    state, metadata = found
     if metadata.get('crc32') != _checksum(state):
       raise _DamagedError('its values do not match their checksum')
     return Restored(state, step, metadata.get('seconds', 0.0))

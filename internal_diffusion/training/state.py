@@ -44,9 +44,10 @@ def create_train_state(
   """The state before the first step."""
   return TrainState(
     step=jnp.zeros((), jnp.int32),
-    key_data=jax.random.key_data(key),
+    # Copies: the step donates its state, so nothing else may hold its buffers
+    # and none of them may be there twice.
+    key_data=jnp.copy(jax.random.key_data(key)),
     params=params,
-    # A copy: the step donates its input, and one buffer cannot be given twice.
     ema_params=jax.tree.map(jnp.copy, params),
     opt_state=optimizer.init(params),
     basis=basis,

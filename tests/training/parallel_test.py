@@ -6,8 +6,7 @@ from internal_diffusion.training import parallel, setup
 from internal_diffusion.training import step as step_lib
 
 
-def train_steps(image, config, num_devices):
-  run = setup.make_run(image, config)
+def train_steps(run, config, num_devices):
   train_step = step_lib.make_train_step(
     run.batch_loss_fn,
     run.optimizer,
@@ -29,8 +28,9 @@ def train_steps(image, config, num_devices):
 
 
 def test_four_devices_are_one_on_the_merged_batch(image, config):
-  one, metrics_one = train_steps(image, config, 1)
-  four, metrics_four = train_steps(image, config, 4)
+  run = setup.make_run(image, config)
+  one, metrics_one = train_steps(run, config, 1)
+  four, metrics_four = train_steps(run, config, 4)
   assert int(four.step) == 20
   np.testing.assert_allclose(metrics_four.loss, metrics_one.loss, rtol=1e-4)
   for a, b in zip(
@@ -44,4 +44,4 @@ def test_four_devices_are_one_on_the_merged_batch(image, config):
 def test_devices_must_divide_the_batch(image, config):
   config.batch_size = 30
   with pytest.raises(ValueError, match='multiple of the number of devices'):
-    train_steps(image, config, 4)
+    train_steps(setup.make_run(image, config), config, 4)
