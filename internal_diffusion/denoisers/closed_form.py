@@ -1,24 +1,61 @@
 """The denoiser that needs no training: the posterior mean over a finite set.
 
-If x0 is one of the vectors x0_j with equal chance, then (Karras et al. 2022,
-appendix B.3)
+If x0 is one of the vectors x0_i, c_i is its condition, and c was c_i plus noise
+of level sigma_aug, then (Karras et al. 2022, appendix B.3, for x alone)
 
-  E[x0 | x] = sum_j w_j x0_j / sum_j w_j,   log w_j = -|x - x0_j|^2 / (2
-  sigma^2),
+  E[x0 | x, c] = sum_i w_i x0_i / sum_i w_i
+  log w_i = -|x - x0_i|^2 / (2 sigma^2) - |c - c_i|^2 / (2 sigma_aug^2)
+            + log prior_i,
 
-a softmax over squared distances: kernel regression on the set itself.
+a softmax over squared distances: kernel regression on the set itself
+(Nadaraya 1964, Watson 1964). At sigma = inf only c counts, at 0 only x.
+
+The sum runs over tiles of queries and of references, with the best reference so
+far as origin of the log weights, so no more than one tile of weights is held.
+The default tiles stay in a CPU's cache; an accelerator may want larger ones.
+
+Distances come from inner products: with y = x0_i, both centred,
+-|x - y|^2 / 2 = x y - |y|^2 / 2 but for a term that all references share. In
+float32 its rounding error, about 6e-8 |x| |y|, is divided by sigma^2 and spoils
+the weights at small sigma. Therefore x = x_h + x_l, where x_h is a multiple of
+a step, the largest |y| over some 2^11 (after Ozaki et al. 2012). Then
+x_h y_h - |y_h|^2 / 2 has less than 24 bits and is exact, as is its difference
+between two references. What is left,
+
+  x_l y_h + x y_l - (y_h y_l + |y_l|^2 / 2),
+
+is smaller by the step, and so is its rounding error. The two parts are added
+only after the origin's have been taken away.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from internal_diffusion import arrays
+from internal_diffusion.denoisers import reference_set
+from internal_diffusion.denoisers.reference_set import (
+  Frame,
+  Points,
+  ReferenceSet,
+  Split,
+  Tiles,
+)
+from internal_diffusion.types import Condition, DenoiseFn
+
 Array = jax.Array
+
+_PRECISION = jax.lax.Precision.HIGHEST
 
 
 def posterior_mean(
   x: Array, sigma: Array, references: Array, *, allowed: Array | None = None
 ) -> Array:
   """Posterior mean over a small set of references, held whole in memory.
+
+  Quick rather than exact: its weights carry the rounding error that the
+  module's docstring speaks of.
 
   Args:
     x: Noisy vectors [B, D].
@@ -31,8 +68,291 @@ def posterior_mean(
     [B, D].
   """
   # |x - x0_j|^2 but for |x|^2, which all weights of a sample share.
-  distance = jnp.sum(references**2, axis=-1)[None] - 2 * x @ references.T
+  products = jnp.matmul(x, references.T, precision=_PRECISION)
+  distance = jnp.sum(references**2, axis=-1)[None] - 2 * products
   log_weight = -distance / (2 * sigma[:, None] ** 2)
   if allowed is not None:
     log_weight = jnp.where(allowed, log_weight, -jnp.inf)
-  return jax.nn.softmax(log_weight, axis=-1) @ references
+  weight = jax.nn.softmax(log_weight, axis=-1)
+  return jnp.matmul(weight, references, precision=_PRECISION)
+
+
+class _LogWeight(NamedTuple):
+  """Log weights in parts that must not be added yet."""
+
+  scores: tuple[Split, ...]
+  log_prior: Array
+
+
+class _Sums(NamedTuple):
+  """Sums over the references so far, with weights relative to `best`'s."""
+
+  best: _LogWeight
+  total: Array
+  weighted: Array
+
+
+class _Query(NamedTuple):
+  """What is asked: centred vectors [D], 1/variances [], a level []."""
+
+  spaces: tuple[Array, ...]
+  precisions: tuple[Array, ...]
+  level: Array | None
+
+
+def streaming_posterior_mean(
+  x: Array,
+  sigma: Array,
+  references: ReferenceSet,
+  cond: Condition | None = None,
+  *,
+  query_chunk: int = 256,
+) -> Array:
+  """Exact posterior mean over a set of any size, in bounded memory.
+
+  Holds a few tiles [query_chunk, data_chunk] at a time, in the derivatives with
+  respect to x, sigma and cond too. None are taken with respect to the set.
+
+  Args:
+    x: Noisy vectors [B, D].
+    sigma: Noise level, scalar or [B]. At 0 the mean is that of the nearest
+      references; at inf, x is not looked at.
+    references: The set, from `prepare_references`.
+    cond: `vector` [B, K] if the set has conditions and `level` [B] if it has
+      levels; a field that the set has not is ignored.
+    query_chunk: Queries in a tile.
+
+  Returns:
+    [B, D]; NaN for a query whose level no reference has.
+
+  Raises:
+    ValueError: If shapes do not fit or a condition is missing.
+  """
+  arrays.check_positive_int('query_chunk', query_chunk)
+  queries = _queries(x, sigma, references, cond)
+
+  @jax.checkpoint
+  def mean(query: _Query) -> Array:
+    return _posterior_mean_of_one(query, references)
+
+  # A batch of queries turns the products with a vector into matrix products.
+  return jax.lax.map(mean, queries, batch_size=query_chunk)
+
+
+def make_closed_form_denoise_fn(
+  references: Array,
+  *,
+  conditions: Array | None = None,
+  sigma_aug: float | None = None,
+  levels: Array | None = None,
+  log_prior: Array | None = None,
+  query_chunk: int = 256,
+  data_chunk: int = 1024,
+) -> DenoiseFn:
+  """The exact denoiser of a finite set, for x [B, D].
+
+  Args:
+    references: Clean vectors [N, D].
+    conditions: The condition of each, [N, K], to be compared with
+      `cond.vector`.
+    sigma_aug: Noise level of the conditions, the bandwidth of their kernel.
+    levels: Pyramid level of each, [N], to be compared with `cond.level`.
+    log_prior: Logarithm of each one's prior weight, [N].
+    query_chunk: Samples taken at a time.
+    data_chunk: References taken at a time.
+
+  Returns:
+    `denoise_fn(x, sigma, cond) -> denoised`.
+
+  Raises:
+    ValueError: As `prepare_references` does.
+  """
+  arrays.check_positive_int('query_chunk', query_chunk)
+  prepared = reference_set.prepare_references(
+    references,
+    conditions=conditions,
+    sigma_aug=sigma_aug,
+    levels=levels,
+    log_prior=log_prior,
+    data_chunk=data_chunk,
+  )
+
+  def denoise_fn(
+    x: Array, sigma: Array, cond: Condition | None = None
+  ) -> Array:
+    return streaming_posterior_mean(
+      x, sigma, prepared, cond, query_chunk=query_chunk
+    )
+
+  return denoise_fn
+
+
+def _score(points: Points, query: Array, step: Array) -> Split:
+  """X y - |y|^2 / 2 of a query [D] and references [M, D], in parts [M]."""
+  x, y = reference_set.split(query, step), points.values
+  low = _dot(y.high, x.low) + _dot(y.low, query)
+  return Split(
+    high=_dot(y.high, x.high) - points.half_norm.high,
+    low=low - points.half_norm.low,
+  )
+
+
+def _dot(a: Array, b: Array) -> Array:
+  return jnp.dot(a, b, precision=_PRECISION)
+
+
+def _difference(
+  a: _LogWeight, b: _LogWeight, precisions: tuple[Array, ...]
+) -> Array:
+  """Log weights `a` minus log weights `b`, parts first."""
+  difference = a.log_prior - b.log_prior
+  for p, q, precision in zip(a.scores, b.scores, precisions, strict=True):
+    parts = (p.high - q.high) + (p.low - q.low)
+    difference = difference + precision * parts
+  return difference
+
+
+def _log_weight(
+  tile: Tiles, query: _Query, frames: tuple[Frame, ...]
+) -> _LogWeight:
+  """Log weights [M] of a tile's references for one query, in parts."""
+  scores = tuple(
+    _score(points, values, frame.step)
+    for points, values, frame in zip(
+      tile.spaces, query.spaces, frames, strict=True
+    )
+  )
+  prior = tile.log_prior
+  if tile.level is not None:
+    prior = jnp.where(tile.level == query.level, prior, -jnp.inf)
+  return _LogWeight(scores, prior)
+
+
+def _sums(query: _Query, references: ReferenceSet) -> _Sums:
+  """The sums over all references for one query."""
+  frames, zero = references.frames, jnp.float32(0)
+
+  def add_tile(sums: _Sums, tile: Tiles) -> tuple[_Sums, None]:
+    log_weight = _log_weight(tile, query, frames)
+    ahead = _difference(log_weight, sums.best, query.precisions)
+    index = _index_of_largest(ahead)
+    is_first = (sums.total == 0) & (ahead[index] > -jnp.inf)
+    is_better = is_first | (ahead[index] > 0)
+    best = jax.tree.map(
+      lambda new, old: jnp.where(is_better, new[index], old),
+      log_weight,
+      sums.best,
+    )
+    behind = _difference(sums.best, best, query.precisions)
+    kept = jnp.exp(jnp.minimum(behind, 0))
+    weight = jnp.exp(_difference(log_weight, best, query.precisions))
+    total = kept * sums.total + jnp.sum(weight)
+    weighted = kept * sums.weighted + _dot(weight, _values(tile))
+    return _Sums(best, total, weighted), None
+
+  start = _Sums(
+    best=_LogWeight(tuple(Split(zero, zero) for _ in frames), zero),
+    total=zero,
+    weighted=jnp.zeros_like(frames[0].centre),
+  )
+  return jax.lax.scan(add_tile, start, references.tiles)[0]
+
+
+@jax.custom_jvp
+def _posterior_mean_of_one(query: _Query, references: ReferenceSet) -> Array:
+  """Posterior mean [D] for one query."""
+  sums = _sums(query, references)
+  return references.frames[0].centre + sums.weighted / sums.total
+
+
+@_posterior_mean_of_one.defjvp
+def _posterior_mean_jvp(
+  primals: tuple[_Query, ReferenceSet], tangents: tuple[_Query, ReferenceSet]
+) -> tuple[Array, Array]:
+  """The derivative Cov(x0 | x) / sigma^2, with both its factors centred.
+
+  That of the quotient of sums would be the small difference of large terms.
+  """
+  query, references = primals
+  sums = _sums(query, references)
+  mean = sums.weighted / sums.total
+  # The mean of the conditions is near the query's, which will do as origin.
+  origins = (mean, *query.spaces[1:])
+
+  def deviation(
+    spaces: tuple[Array, ...], precisions: tuple[Array, ...]
+  ) -> Array:
+    """sum_i w_i (x0_i - mean), 0 here; its derivative is the mean's."""
+    moved = query._replace(spaces=spaces, precisions=precisions)
+    # What all log weights share cancels. Taking it away here makes their slope
+    # (y - origin) / sigma^2 rather than y / sigma^2, which is large.
+    shared = jnp.float32(0)
+    for new, old, origin, precision in zip(
+      spaces, query.spaces, origins, precisions, strict=True
+    ):
+      shared = shared + precision * _dot(new - old, origin)
+
+    @jax.checkpoint
+    def add_tile(found: Array, tile: Tiles) -> tuple[Array, None]:
+      log_weight = _log_weight(tile, moved, references.frames)
+      ahead = _difference(log_weight, sums.best, precisions) - shared
+      weight = jnp.exp(ahead) / sums.total
+      part = _dot(weight, _values(tile)) - jnp.sum(weight) * mean
+      return found + part, None
+
+    return jax.lax.scan(add_tile, jnp.zeros_like(mean), references.tiles)[0]
+
+  _, tangent = jax.jvp(
+    deviation,
+    (query.spaces, query.precisions),
+    (tangents[0].spaces, tangents[0].precisions),
+  )
+  return references.frames[0].centre + mean, tangent
+
+
+def _index_of_largest(values: Array) -> Array:
+  """jnp.argmax of [M], by two reductions that a CPU can vectorise."""
+  positions = jnp.arange(values.shape[0])
+  is_largest = values == jnp.max(values)
+  return jnp.min(jnp.where(is_largest, positions, values.shape[0] - 1))
+
+
+def _values(tile: Tiles) -> Array:
+  """The centred clean vectors [M, D]."""
+  return tile.spaces[0].values.high + tile.spaces[0].values.low
+
+
+def _queries(
+  x: Array, sigma: Array, references: ReferenceSet, cond: Condition | None
+) -> _Query:
+  """Checks and centres a batch of queries; every field has an axis [B]."""
+  frames, tiles = references.frames, references.tiles
+  reference_set.check_shape('x', x, (None, frames[0].centre.shape[0]))
+  num = x.shape[0]
+  sigma = jnp.asarray(sigma, jnp.float32)
+  if sigma.shape not in ((), (num,)):
+    raise ValueError(f'`sigma` must be [] or [{num}], got {sigma.shape}.')
+  sigma = jnp.broadcast_to(sigma, (num,))
+  centred = x - frames[0].centre[None]
+  spaces = [jnp.where(jnp.isinf(sigma)[:, None], 0, centred)]
+  # The floor stands for 0: far below any distance, and its square not yet 0.
+  precisions = [1 / jnp.maximum(sigma, 1e-10) ** 2]
+  if references.sigma_aug is not None:
+    vector = _given('vector', cond)
+    reference_set.check_shape(
+      'cond.vector', vector, (num, frames[1].centre.shape[0])
+    )
+    spaces.append(vector - frames[1].centre[None])
+    precisions.append(jnp.broadcast_to(1 / references.sigma_aug**2, (num,)))
+  level = None
+  if tiles.level is not None:
+    level = _given('level', cond)
+    reference_set.check_shape('cond.level', level, (num,))
+  return _Query(tuple(spaces), tuple(precisions), level)
+
+
+def _given(field: str, cond: Condition | None) -> Array:
+  value = None if cond is None else getattr(cond, field)
+  if value is None:
+    raise ValueError(f'`cond.{field}` must be given for these references.')
+  return value
