@@ -134,8 +134,8 @@ def _help_text(flag_values: flags.FlagValues, doc: str) -> str:
   lines = [doc.strip(), '', 'Flags:']
   for name in sorted(flag_values):
     flag = flag_values[name]
-    if flag.default_as_str and flag.default not in (None, '', []):
-      default = f' (default: {flag.default_as_str})'
+    if flag.default not in (None, '', []):
+      default = f' (default: {flag.default})'
     else:
       default = ''
     lines.append(f'  --{name}')

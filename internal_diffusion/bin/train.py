@@ -1,4 +1,4 @@
-"""Trains a diffusion model on one photograph.
+r"""Trains a diffusion model on one photograph.
 
   idiff-train --config=configs/patch.py --config.image=photo.png \
     --workdir=runs/photo
@@ -16,6 +16,7 @@ from ml_collections import config_flags
 
 from internal_diffusion import configs, report
 from internal_diffusion.bin import command
+from internal_diffusion.configs import default
 from internal_diffusion.data import image_io
 from internal_diffusion.training import loop
 
@@ -68,13 +69,25 @@ def main() -> None:
     print(f'{_NAME}: {result.step} steps in {directory}')
 
 
+def _fields() -> str:
+  """Every field of a configuration with its default, a line each."""
+  values = default.get_config().to_dict()
+  lines = []
+  for name, value in values.items():
+    if isinstance(value, dict):
+      lines += [f'  --config.{name}.{key}={v}' for key, v in value.items()]
+    else:
+      lines.append(f'  --config.{name}={value}')
+  return '\n'.join(lines)
+
+
 def run() -> None:
   """Entry point."""
   command.run(
     main,
     _FLAGS,
     name=_NAME,
-    doc=__doc__ or '',
+    doc=f'{__doc__}\nFields and their defaults:\n{_fields()}',
     default_config=pathlib.Path(configs.__file__).parent / 'patch.py',
   )
 
