@@ -21,14 +21,10 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
   if threading.current_thread() is not threading.main_thread():
     yield request.is_set
     return
-  previous = {
-    number: signal.getsignal(number)
-    for name in ('SIGINT', 'SIGTERM', 'SIGHUP')
-    # Windows has no SIGHUP. A background job is told to ignore some; so does
-    # its run.
-    if (number := getattr(signal, name, None)) is not None
-    and signal.getsignal(number) != signal.SIG_IGN
-  }
+  numbers = [signal.SIGINT, signal.SIGTERM]
+  if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # As under nohup.
+    numbers.append(signal.SIGHUP)
+  previous = {number: signal.getsignal(number) for number in numbers}
 
   def handle(number: int, frame: types.FrameType | None) -> None:
     del frame
