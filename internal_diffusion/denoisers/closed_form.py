@@ -38,6 +38,7 @@ from internal_diffusion.denoisers import reference_set
 from internal_diffusion.denoisers.reference_set import (
   Frame,
   Points,
+  Query,
   ReferenceSet,
   Split,
   Tiles,
@@ -92,14 +93,6 @@ class _Sums(NamedTuple):
   weighted: Array
 
 
-class _Query(NamedTuple):
-  """What is asked: centred vectors [D], 1/variances [], a level []."""
-
-  spaces: tuple[Array, ...]
-  precisions: tuple[Array, ...]
-  level: Array | None
-
-
 def streaming_posterior_mean(
   x: Array,
   sigma: Array,
@@ -129,10 +122,10 @@ def streaming_posterior_mean(
     ValueError: If shapes do not fit or a condition is missing.
   """
   arrays.check_positive_int('query_chunk', query_chunk)
-  queries = _queries(x, sigma, references, cond)
+  queries = reference_set.prepare_queries(x, sigma, references, cond)
 
   @jax.checkpoint
-  def mean(query: _Query) -> Array:
+  def mean(query: Query) -> Array:
     return _posterior_mean_of_one(query, references)
 
   # A batch of queries turns the products with a vector into matrix products.
@@ -213,7 +206,7 @@ def _difference(
 
 
 def _log_weight(
-  tile: Tiles, query: _Query, frames: tuple[Frame, ...]
+  tile: Tiles, query: Query, frames: tuple[Frame, ...]
 ) -> _LogWeight:
   """Log weights [M] of a tile's references for one query, in parts."""
   scores = tuple(
@@ -228,7 +221,7 @@ def _log_weight(
   return _LogWeight(scores, prior)
 
 
-def _sums(query: _Query, references: ReferenceSet) -> _Sums:
+def _sums(query: Query, references: ReferenceSet) -> _Sums:
   """The sums over all references for one query."""
   frames, zero = references.frames, jnp.float32(0)
 
@@ -259,7 +252,7 @@ def _sums(query: _Query, references: ReferenceSet) -> _Sums:
 
 
 @jax.custom_jvp
-def _posterior_mean_of_one(query: _Query, references: ReferenceSet) -> Array:
+def _posterior_mean_of_one(query: Query, references: ReferenceSet) -> Array:
   """Posterior mean [D] for one query."""
   sums = _sums(query, references)
   return references.frames[0].centre + sums.weighted / sums.total
@@ -267,7 +260,7 @@ def _posterior_mean_of_one(query: _Query, references: ReferenceSet) -> Array:
 
 @_posterior_mean_of_one.defjvp
 def _posterior_mean_jvp(
-  primals: tuple[_Query, ReferenceSet], tangents: tuple[_Query, ReferenceSet]
+  primals: tuple[Query, ReferenceSet], tangents: tuple[Query, ReferenceSet]
 ) -> tuple[Array, Array]:
   """The derivative Cov(x0 | x) / sigma^2, with both its factors centred.
 
@@ -320,39 +313,3 @@ def _index_of_largest(values: Array) -> Array:
 def _values(tile: Tiles) -> Array:
   """The centred clean vectors [M, D]."""
   return tile.spaces[0].values.high + tile.spaces[0].values.low
-
-
-def _queries(
-  x: Array, sigma: Array, references: ReferenceSet, cond: Condition | None
-) -> _Query:
-  """Checks and centres a batch of queries; every field has an axis [B]."""
-  frames, tiles = references.frames, references.tiles
-  reference_set.check_shape('x', x, (None, frames[0].centre.shape[0]))
-  num = x.shape[0]
-  sigma = jnp.asarray(sigma, jnp.float32)
-  if sigma.shape not in ((), (num,)):
-    raise ValueError(f'`sigma` must be [] or [{num}], got {sigma.shape}.')
-  sigma = jnp.broadcast_to(sigma, (num,))
-  centred = x - frames[0].centre[None]
-  spaces = [jnp.where(jnp.isinf(sigma)[:, None], 0, centred)]
-  # The floor stands for 0: far below any distance, and its square not yet 0.
-  precisions = [1 / jnp.maximum(sigma, 1e-10) ** 2]
-  if references.sigma_aug is not None:
-    vector = _given('vector', cond)
-    reference_set.check_shape(
-      'cond.vector', vector, (num, frames[1].centre.shape[0])
-    )
-    spaces.append(vector - frames[1].centre[None])
-    precisions.append(jnp.broadcast_to(1 / references.sigma_aug**2, (num,)))
-  level = None
-  if tiles.level is not None:
-    level = _given('level', cond)
-    reference_set.check_shape('cond.level', level, (num,))
-  return _Query(tuple(spaces), tuple(precisions), level)
-
-
-def _given(field: str, cond: Condition | None) -> Array:
-  value = None if cond is None else getattr(cond, field)
-  if value is None:
-    raise ValueError(f'`cond.{field}` must be given for these references.')
-  return value

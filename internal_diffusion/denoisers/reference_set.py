@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
+from internal_diffusion.types import Condition
 
 Array = jax.Array
 
@@ -82,6 +83,14 @@ class ReferenceSet(NamedTuple):
   frames: tuple[Frame, ...]
   tiles: Tiles
   sigma_aug: Array | None
+
+
+class Query(NamedTuple):
+  """What is asked: centred vectors [D], 1/variances [], a level []."""
+
+  spaces: tuple[Array, ...]
+  precisions: tuple[Array, ...]
+  level: Array | None
 
 
 def prepare_references(
@@ -198,3 +207,37 @@ def _check_references(
   for name, value in (('levels', levels), ('log_prior', log_prior)):
     if value is not None:
       check_shape(name, value, (num,))
+
+
+def prepare_queries(
+  x: Array, sigma: Array, references: ReferenceSet, cond: Condition | None
+) -> Query:
+  """Checks and centres a batch of queries; every field has an axis [B]."""
+  frames, tiles = references.frames, references.tiles
+  check_shape('x', x, (None, frames[0].centre.shape[0]))
+  num = x.shape[0]
+  sigma = jnp.asarray(sigma, jnp.float32)
+  if sigma.shape not in ((), (num,)):
+    raise ValueError(f'`sigma` must be [] or [{num}], got {sigma.shape}.')
+  sigma = jnp.broadcast_to(sigma, (num,))
+  centred = x - frames[0].centre[None]
+  spaces = [jnp.where(jnp.isinf(sigma)[:, None], 0, centred)]
+  # The floor stands for 0: far below any distance, and its square not yet 0.
+  precisions = [1 / jnp.maximum(sigma, 1e-10) ** 2]
+  if references.sigma_aug is not None:
+    vector = _given('vector', cond)
+    check_shape('cond.vector', vector, (num, frames[1].centre.shape[0]))
+    spaces.append(vector - frames[1].centre[None])
+    precisions.append(jnp.broadcast_to(1 / references.sigma_aug**2, (num,)))
+  level = None
+  if tiles.level is not None:
+    level = _given('level', cond)
+    check_shape('cond.level', level, (num,))
+  return Query(tuple(spaces), tuple(precisions), level)
+
+
+def _given(field: str, cond: Condition | None) -> Array:
+  value = None if cond is None else getattr(cond, field)
+  if value is None:
+    raise ValueError(f'`cond.{field}` must be given for these references.')
+  return value
