@@ -56,6 +56,12 @@ def run(
     rest = flag_values(sys.argv)[1:]
     if rest:
       raise ValueError(f'unexpected argument {rest[0]!r}; flags begin with --')
+  except (AttributeError, KeyError) as error:
+    # ml_collections names the field in quotes, and may add a guess below.
+    field, *guess = str(error).replace('\\n', '\n').splitlines()
+    field = field.strip('\\\'"')
+    hint = ' '.join(guess).strip('"\'') or 'See --help for all.'
+    _fail(name, ValueError(f'--config has no field {field!r}. {hint}'))
   except Exception as error:  # A config file may raise anything.
     _fail(name, error)
   try:
