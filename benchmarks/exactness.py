@@ -24,7 +24,6 @@ from internal_diffusion.denoisers import gaussian
 from internal_diffusion.diffusion import processes, schedules
 from internal_diffusion.sampling import samplers
 from internal_diffusion.training import loop, parallel, setup
-from internal_diffusion.training import step as step_lib
 
 _MEAN = np.array([0.5, -1.0])
 _COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
@@ -93,14 +92,7 @@ def device_difference() -> float:
   """Four devices against one, after 20 steps on the same merged batch."""
   image, config = small_run()
   run = setup.make_run(image, config)
-  train_step = step_lib.make_train_step(
-    run.batch_loss_fn,
-    run.optimizer,
-    peak_learning_rate=1e-3,
-    warmup_steps=5,
-    ema_decay=0.9,
-    axis_name=parallel.DEVICE_AXIS,
-  )
+  train_step = setup.make_train_step(run, config)
   results = []
   for num_devices in (1, 4):
     state = run.initial_state()

@@ -7,9 +7,12 @@ take alone, each shape timed by itself in the same run. Ratios are what counts;
 absolute times depend on the machine.
 """
 
+import collections
+import functools
+import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -30,10 +33,12 @@ from internal_diffusion.types import Condition
 
 _REPEATS = 20
 _SUBSTEPS = 50
+_PAIRS = 7
 
 
-def product_seconds(m: int, k: int, n: int) -> float:
-  """Time of one product [m, k] @ [k, n] in float32."""
+@functools.cache
+def repeated_product(m: int, k: int, n: int) -> Callable[[], jax.Array]:
+  """A compiled call of `_REPEATS` products [m, k] @ [k, n] in float32."""
   a, b = jnp.ones((m, k)), jnp.ones((k, n))
 
   @jax.jit
@@ -44,7 +49,7 @@ def product_seconds(m: int, k: int, n: int) -> float:
 
     return jax.lax.scan(body, jnp.zeros(()), length=_REPEATS)[0]
 
-  return timing.seconds_of(lambda: repeat(a, b)) / _REPEATS
+  return lambda: repeat(a, b)
 
 
 def kernel_shapes(params: object) -> list[tuple[int, int]]:
@@ -74,10 +79,29 @@ def training_products(
   ]
 
 
-def total_seconds(products: Sequence[tuple[int, int, int]]) -> float:
-  """Sum of the products' times, each shape measured once."""
-  times = {shape: product_seconds(*shape) for shape in set(products)}
-  return sum(times[shape] for shape in products)
+def products_seconds(products: Sequence[tuple[int, int, int]]) -> float:
+  """Sum of the products' times, each shape timed by itself."""
+  total = 0.0
+  for shape, count in collections.Counter(products).items():
+    call = repeated_product(*shape)
+    total += count * timing.seconds_of(call, repeats=1) / _REPEATS
+  return total
+
+
+def in_pairs(
+  call: Callable[[], object], products: Sequence[tuple[int, int, int]]
+) -> tuple[float, float, list[float]]:
+  """Medians of a call's and its products' times, and their ratios.
+
+  Taken in turn, pair by pair, because the machine's speed drifts.
+  """
+  pairs = [
+    (timing.seconds_of(call, repeats=1), products_seconds(products))
+    for _ in range(_PAIRS)
+  ]
+  calls, alone = zip(*pairs, strict=True)
+  ratios = [p / c for c, p in pairs]
+  return statistics.median(calls), statistics.median(alone), ratios
 
 
 def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
@@ -99,16 +123,12 @@ def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
   return {'million_pixels_per_second': num * patch_size**2 / seconds / 1e6}
 
 
-def measure_training(run: setup.Run, batch: int, dim: int) -> dict[str, float]:
+def measure_training(
+  run: setup.Run, config: ml_collections.ConfigDict, dim: int
+) -> dict[str, float]:
   """Time of a step, of its products alone and of the host's part."""
-  train_step = step_lib.make_train_step(
-    run.batch_loss_fn,
-    run.optimizer,
-    peak_learning_rate=1e-3,
-    warmup_steps=10,
-    ema_decay=0.999,
-    axis_name=parallel.DEVICE_AXIS,
-  )
+  batch = config.batch_size
+  train_step = setup.make_train_step(run, config)
   state = run.initial_state()
   start = time.perf_counter()
   train_fn = parallel.compile_train_fn(
@@ -128,13 +148,15 @@ def measure_training(run: setup.Run, batch: int, dim: int) -> dict[str, float]:
     state, metrics = train_fn(state, run.data, 1000)
     return metrics
 
-  step = timing.seconds_of(call) / _SUBSTEPS
-  products = total_seconds(training_products(kernels, batch, dim, input_dim))
+  products = training_products(kernels, batch, dim, input_dim)
+  seconds, alone, ratios = in_pairs(call, products)
+  shares = [_SUBSTEPS * ratio for ratio in ratios]
   return {
-    'patches_per_second': batch / step,
-    'step_ms': 1e3 * step,
-    'products_ms': 1e3 * products,
-    'share_of_product_bound': products / step,
+    'patches_per_second': batch * _SUBSTEPS / seconds,
+    'step_ms': 1e3 * seconds / _SUBSTEPS,
+    'products_ms': 1e3 * alone,
+    'share_of_product_bound': statistics.median(shares),
+    'share_in_each_pair': shares,
     'compile_seconds': compile_seconds,
   }
 
@@ -167,18 +189,18 @@ def measure_sampling(run: setup.Run, dim: int) -> dict[str, float]:
   )
   cond = Condition(level=jnp.zeros(num, jnp.int32))
   params = learned_params(state)
-  seconds = timing.seconds_of(
-    lambda: sample_fn(params, jax.random.key(0), cond), repeats=5
+  forward = [(chunk, *shape) for shape in kernel_shapes(state.params)]
+  products = forward * (2 * num_steps - 1) + [(chunk, dim, dim)]
+  seconds, alone, ratios = in_pairs(
+    lambda: sample_fn(params, jax.random.key(0), cond),
+    products * (num // chunk),
   )
-  kernels = kernel_shapes(state.params)
-  forward = total_seconds([(chunk, *shape) for shape in kernels])
-  decode = product_seconds(chunk, dim, dim)
-  products = (num // chunk) * ((2 * num_steps - 1) * forward + decode)
   return {
     'patches_per_second': num / seconds,
     'seconds': seconds,
-    'products_seconds': products,
-    'share_of_product_bound': products / seconds,
+    'products_seconds': alone,
+    'share_of_product_bound': statistics.median(ratios),
+    'share_in_each_pair': ratios,
   }
 
 
@@ -194,7 +216,7 @@ def main() -> None:
     'python -m benchmarks.throughput',
     {
       'gathering': measure_gathering(run, config.patch_size),
-      'training': measure_training(run, config.batch_size, dim),
+      'training': measure_training(run, config, dim),
       'host': measure_host(image, config),
       'sampling': measure_sampling(run, dim),
     },

@@ -1,5 +1,6 @@
 """All figures of generated against real patches, beside real against real."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,6 +12,8 @@ from internal_diffusion.evaluation import distances, memorization
 from internal_diffusion.evaluation import patch_two_sample as two_sample
 
 Array = jax.Array
+
+_Stage = Callable[[], dict[str, Any]]
 
 # Patches whose nearest neighbours are looked for; the search is exact.
 _MAX_QUERIES = 2048
@@ -75,16 +78,19 @@ def compare_patches(
   _, bank = distances.as_vectors(
     reference=real, training=real if training is None else training
   )
+
+  def stages(patches: np.ndarray, *, is_real: bool) -> list[_Stage]:
+    return [
+      lambda: _classifier_figures(key, patches, real),
+      lambda: _distance_figures(key, patches, real),
+      lambda: _copy_figures(patches, bank, is_real=is_real),
+    ]
+
   figures: dict[str, dict[str, Any]] = {'generated': {}, 'control': {}}
-  stages = [
-    (name, patches, stage)
-    for name, patches in (('generated', made), ('control', other))
-    for stage in (_classifier_figures, _distance_figures, _copy_figures)
-  ]
-  for name, patches, stage in tqdm(
-    stages, desc='comparing', disable=not progress
-  ):
-    figures[name] |= stage(key, patches, real, bank, is_real=name == 'control')
+  todo = [('generated', stage) for stage in stages(made, is_real=False)]
+  todo += [('control', stage) for stage in stages(other, is_real=True)]
+  for name, stage in tqdm(todo, desc='comparing', disable=not progress):
+    figures[name] |= stage()
   ratios = {
     name: _ratio(figures['generated'][name], figures['control'][name])
     for name in (
@@ -106,11 +112,7 @@ def _classifier_figures(
   key: Array,
   patches: np.ndarray,
   reference: np.ndarray,
-  training: np.ndarray,
-  *,
-  is_real: bool,
 ) -> dict[str, Any]:
-  del training, is_real
   perceptron = two_sample.perceptron_two_sample_test(key, patches, reference)
   trees = two_sample.boosted_trees_two_sample_test(key, patches, reference)
   return {
@@ -124,11 +126,7 @@ def _distance_figures(
   key: Array,
   patches: np.ndarray,
   reference: np.ndarray,
-  training: np.ndarray,
-  *,
-  is_real: bool,
 ) -> dict[str, Any]:
-  del training, is_real
   mmd = distances.mmd_squared(
     patches, reference, bandwidths=distances.median_bandwidths(reference)
   )
@@ -145,14 +143,11 @@ def _distance_figures(
 
 
 def _copy_figures(
-  key: Array,
   patches: np.ndarray,
-  reference: np.ndarray,
   training: np.ndarray,
   *,
   is_real: bool,
 ) -> dict[str, Any]:
-  del key, reference
   nearest = memorization.nearest_distances(
     patches[:_MAX_QUERIES], training, leave_one_out=is_real
   )

@@ -93,14 +93,7 @@ def train(
   budget = Budget(config.num_steps, 60.0 * config.max_minutes)
   devices = _devices(config)
   run = setup.make_run(image, config)
-  train_step = step_lib.make_train_step(
-    run.batch_loss_fn,
-    run.optimizer,
-    peak_learning_rate=config.optimizer.learning_rate,
-    warmup_steps=config.optimizer.warmup_steps,
-    ema_decay=config.ema_decay,
-    axis_name=parallel.DEVICE_AXIS,
-  )
+  train_step = setup.make_train_step(run, config)
   # All is checked by now; from here on there are files.
   with (
     workdir.claimed_workdir(run_dir, config, image) as directory,

@@ -17,7 +17,7 @@ from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.denoisers import closed_form, learned
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import losses
-from internal_diffusion.training import model
+from internal_diffusion.training import model, parallel
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.state import TrainState, create_train_state
 from internal_diffusion.types import Condition, Params
@@ -213,6 +213,20 @@ def make_batch_loss_fn(
     )
 
   return batch_loss_fn
+
+
+def make_train_step(
+  run: Run, config: ml_collections.ConfigDict
+) -> step_lib.TrainStep:
+  """The step of a configuration, averaged over `parallel.DEVICE_AXIS`."""
+  return step_lib.make_train_step(
+    run.batch_loss_fn,
+    run.optimizer,
+    peak_learning_rate=config.optimizer.learning_rate,
+    warmup_steps=config.optimizer.warmup_steps,
+    ema_decay=config.ema_decay,
+    axis_name=parallel.DEVICE_AXIS,
+  )
 
 
 def make_run(image: np.ndarray, config: ml_collections.ConfigDict) -> Run:

@@ -3,18 +3,10 @@ import numpy as np
 import pytest
 
 from internal_diffusion.training import parallel, setup
-from internal_diffusion.training import step as step_lib
 
 
 def train_steps(run, config, num_devices):
-  train_step = step_lib.make_train_step(
-    run.batch_loss_fn,
-    run.optimizer,
-    peak_learning_rate=1e-3,
-    warmup_steps=5,
-    ema_decay=0.9,
-    axis_name=parallel.DEVICE_AXIS,
-  )
+  train_step = setup.make_train_step(run, config)
   state = run.initial_state()
   train_fn = parallel.compile_train_fn(
     train_step,
