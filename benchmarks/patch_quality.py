@@ -17,7 +17,11 @@ import numpy as np
 import skimage.data
 
 from benchmarks import timing
-from internal_diffusion.applications import patch_evaluation, patch_generation
+from internal_diffusion.applications import (
+  model_sampling,
+  patch_evaluation,
+  patch_generation,
+)
 from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_report import compare_patches
@@ -42,7 +46,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
   generated = patch_generation.generate_patches(
     sample_key,
     model,
-    patch_generation.make_patch_sample_fn(model),
+    model_sampling.make_model_sample_fn(model),
     num=_NUM_PATCHES,
   )
   real = patch_evaluation.real_patches(

@@ -25,6 +25,27 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.patch_size = 7  # Side P of a patch, in pixels, odd.
 
+  # What is generated and what is given: 'patch', 'target_given_source',
+  # 'delta_given_pair' or 'joint' (internal_diffusion/data/distributions.py).
+  config.distribution = 'patch'
+  config.triplet = ml_collections.ConfigDict()
+  # Largest displacement from source to target, vertical and horizontal, in
+  # whole pixels of the source's level.
+  config.triplet.max_displacement = (0, 0)
+  # Levels from source to target: 0 is the same, 1 the next coarser, -1 the next
+  # finer one.
+  config.triplet.level_steps = (0,)
+  config.triplet.subpixel = False  # Whether targets lie between pixels too.
+  config.triplet.dihedral = False  # Whether to turn and mirror at random.
+
+  config.condition = ml_collections.ConfigDict()
+  # Noise level of the condition in training. With a maximum above 0 it is drawn
+  # log-uniformly between the two and told to the network.
+  config.condition.sigma_aug = 0.0
+  config.condition.sigma_aug_max = 0.0
+  # Share of the samples whose condition is left out, for guidance.
+  config.condition.dropout = 0.0
+
   config.network = ml_collections.ConfigDict()
   config.network.width = 320  # Width of the residual stream.
   config.network.depth = 3  # Number of residual blocks.
@@ -57,7 +78,8 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.batch_size = 768  # Patches in a step, over all devices.
   # Patches in a step that targets are averages over, at least `batch_size`;
-  # more make less noisy targets at the price of more arithmetic.
+  # more make less noisy targets at the price of more arithmetic. At 0 a target
+  # is its own patch.
   config.num_references = 768
   config.num_devices = 0  # How many to train on; 0 is all there are.
   # The run ends after so many steps or minutes, whichever comes first; 0 is no

@@ -5,13 +5,13 @@ The four lines of the README:
   image = read_image('photo.png', max_side=250)
   train(image, config, 'runs/photo')
   model = load_model('runs/photo')
-  patches = generate_patches(key, model, make_patch_sample_fn(model), num=64)
+  patches = generate_patches(key, model, make_model_sample_fn(model), num=64)
 """
 
-from internal_diffusion.applications.patch_generation import (
-  generate_patches,
-  make_patch_sample_fn,
+from internal_diffusion.applications.model_sampling import (
+  make_model_sample_fn,
 )
+from internal_diffusion.applications.patch_generation import generate_patches
 from internal_diffusion.data.image_io import read_image, write_grid, write_image
 from internal_diffusion.data.patches import average_patches, extract_patches
 from internal_diffusion.data.pyramid import build_pyramid
@@ -28,7 +28,7 @@ __all__ = [
   'extract_patches',
   'generate_patches',
   'load_model',
-  'make_patch_sample_fn',
+  'make_model_sample_fn',
   'make_sample_fn',
   'read_image',
   'train',

@@ -44,6 +44,21 @@ def fold_in(key: Array, number: int | Array) -> Array:
   return _per_key(lambda k: jax.random.fold_in(k, number), key)
 
 
+def index_from_uniform(uniform: Array, num: int | Array) -> Array:
+  """Random whole numbers below `num` from uniform ones on [0, 1), int32."""
+  # The minimum guards the product against rounding up to the bound.
+  return jnp.minimum((uniform * num).astype(jnp.int32), num - 1)
+
+
+def categorical_from_uniform(uniform: Array, probabilities: Array) -> Array:
+  """Random indices [N] int32 of given probabilities from uniform numbers."""
+  # The inverse of the cumulative distribution. Its last boundary, 1, is left
+  # out, so that rounding in the sum can never point past the last index.
+  boundaries = jnp.cumsum(probabilities)[:-1]
+  index = jnp.searchsorted(boundaries, uniform, side='right')
+  return index.astype(jnp.int32)
+
+
 def check_in_range(
   name: str,
   value: float,

@@ -9,6 +9,23 @@ Array = jax.Array
 Params = Any  # A pytree of arrays.
 
 
+class PatchTriplet(NamedTuple):
+  """Two patches of one pyramid and how they lie to each other.
+
+  Attributes:
+    source: Patches [N, D].
+    target: Patches [N, D].
+    delta: Displacement (dy, dx) and relative scale as a network sees them, [N,
+      3]; `data.triplets` has the conversions.
+    level: Pyramid level of the source, [N] int32; 0 is the finest.
+  """
+
+  source: Array
+  target: Array
+  delta: Array
+  level: Array
+
+
 class Condition(NamedTuple):
   """What a denoiser is told besides the noisy sample.
 
@@ -17,11 +34,18 @@ class Condition(NamedTuple):
   Attributes:
     level: Pyramid level of each sample, [B] int32; 0 is the finest.
     vector: Anything else that is given (a source patch, a delta), [B, K]
-      float32.
+      float32. It is one part or several, one behind the other.
+    given: Which parts of the vector are given, [B, G] booleans for G parts, or
+      [B, 1] for all of them alike; what is not given is not looked at. None is
+      all.
+    sigma_aug: Noise level that the vector carries, [B]. None where a model was
+      trained with one level, which it need not be told.
   """
 
   level: Array | None = None
   vector: Array | None = None
+  given: Array | None = None
+  sigma_aug: Array | None = None
 
 
 # `denoise_fn(x, sigma, cond) -> denoised`: x = x0 + sigma * eps is [B, ...],

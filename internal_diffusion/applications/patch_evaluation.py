@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion import arrays
 from internal_diffusion.data import image_io, patches
 from internal_diffusion.data import pyramid as pyramid_lib
 
@@ -98,8 +99,11 @@ def real_patches(
 
   def draw(key: Array) -> np.ndarray:
     uniform = jax.random.uniform(key, (len(level), 2))
-    row, column = patches.positions_from_uniform(
-      uniform, pyramid, levels_drawn, patch_size=patch_size
+    row, column = (
+      arrays.index_from_uniform(number, side[levels_drawn] - patch_size + 1)
+      for number, side in zip(
+        uniform.T, (pyramid.heights, pyramid.widths), strict=True
+      )
     )
     found = patches.gather_patches(
       pyramid, levels_drawn, row, column, patch_size=patch_size

@@ -16,7 +16,7 @@ import numpy as np
 from absl import flags
 
 from internal_diffusion import arrays, figures, files, report
-from internal_diffusion.applications import patch_generation
+from internal_diffusion.applications import model_sampling, patch_generation
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
 from internal_diffusion.training.restore import TrainedModel, load_model
@@ -83,7 +83,7 @@ def sample_to(
   """Draws patches, writes them with pictures and report, returns its times."""
   start = time.monotonic()
   key = jax.random.key(seed)
-  sample_fn = patch_generation.make_patch_sample_fn(
+  sample_fn = model_sampling.make_model_sample_fn(
     model,
     chunk_size=chunk_size,
   )

@@ -5,8 +5,6 @@ length P*P*C in row, column, channel order. Position (row, column) is that of
 its top left pixel; an image [H, W, C] has (H - P + 1) x (W - P + 1) of them.
 """
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,34 +112,6 @@ def average_patches(
   return total / jnp.where(weight > 0, weight, 1.0)
 
 
-def level_probabilities(
-  sizes: Sequence[tuple[int, int]], *, patch_size: int, power: float = 1.0
-) -> Array:
-  """How often each level of a pyramid is drawn.
-
-  Proportional to the level's number of patches to the given power: 1 makes
-  every patch of the pyramid equally likely, 0 makes every level equally likely.
-
-  Args:
-    sizes: (height, width) of each level.
-    patch_size: P, odd; it must fit the coarsest level.
-    power: In [0, 1].
-
-  Returns:
-    [L], summing to 1.
-
-  Raises:
-    ValueError: If the patch does not fit or the power is out of range.
-  """
-  arrays.check_in_range('power', power, 0, 1)
-  sides = np.asarray(sizes, np.float64)
-  check_patch_size(
-    patch_size, smallest_side=int(sides.min()), where='coarsest level'
-  )
-  weights = np.prod(sides - patch_size + 1, axis=1) ** power
-  return jnp.asarray(weights / weights.sum(), jnp.float32)
-
-
 def gather_patches(
   pyramid: Pyramid, level: Array, row: Array, column: Array, *, patch_size: int
 ) -> Array:
@@ -167,64 +137,41 @@ def gather_patches(
   return jax.vmap(gather_one)(level, row, column)
 
 
-def levels_from_uniform(uniform: Array, probabilities: Array) -> Array:
-  """Random levels [N] int32 from uniform numbers [N] and probabilities [L]."""
-  # The inverse of the cumulative distribution. Its last boundary, 1, is left
-  # out, so that rounding in the sum can never point past the last level.
-  boundaries = jnp.cumsum(probabilities)[:-1]
-  level = jnp.searchsorted(boundaries, uniform, side='right')
-  return level.astype(jnp.int32)
+def interpolate_patches(
+  pyramid: Pyramid, level: Array, position: Array, *, patch_size: int
+) -> Array:
+  """The patches at positions between pixels, by a cubic (Keys 1981, a = -1/2).
 
-
-def positions_from_uniform(
-  uniform: Array, pyramid: Pyramid, level: Array, *, patch_size: int
-) -> tuple[Array, Array]:
-  """Random positions from uniform numbers, never reaching into the padding.
+  Exact at whole positions; at a border the kernel's weights are rescaled to
+  those pixels that are there.
 
   Args:
-    uniform: [N, 2] in [0, 1).
-    pyramid: The stack.
-    level: Level of each position, [N] int32.
+    pyramid: The stack, its levels of at least P + 3 pixels.
+    level: [N] int32.
+    position: Row and column of the top left pixel, [N, 2], in [0, side - P].
     patch_size: P.
 
   Returns:
-    Row and column, [N] int32 each, uniform over the positions of their level.
+    [N, P*P*C].
   """
+  block_size = patch_size + 3
+  sides = jnp.stack([pyramid.heights, pyramid.widths], axis=-1)[level]
+  start = jnp.floor(position).astype(jnp.int32) - 1
+  start = jnp.clip(start, 0, sides - block_size)
+  blocks = gather_patches(pyramid, level, *start.T, patch_size=block_size)
+  blocks = blocks.reshape(len(level), block_size, block_size, -1)
+  wanted = (position - start)[:, :, None] + jnp.arange(patch_size)[None, None]
+  pixels = jnp.arange(block_size, dtype=jnp.float32)
+  weight = _keys_cubic(wanted[..., None] - pixels[None, None, None])
+  weight = weight / jnp.sum(weight, axis=-1, keepdims=True)
+  found = jnp.einsum('npi,nijc->npjc', weight[:, 0], blocks)
+  found = jnp.einsum('nqj,npjc->npqc', weight[:, 1], found)
+  return found.reshape(len(level), -1)
 
-  def position(uniform: Array, side: Array) -> Array:
-    count = side[level] - patch_size + 1
-    # The minimum guards the product against rounding up to the bound.
-    return jnp.minimum((uniform * count).astype(jnp.int32), count - 1)
 
-  row = position(uniform[:, 0], pyramid.heights)
-  column = position(uniform[:, 1], pyramid.widths)
-  return row, column
-
-
-def sample_patches(
-  key: Array,
-  pyramid: Pyramid,
-  probabilities: Array,
-  *,
-  num: int,
-  patch_size: int,
-) -> tuple[Array, Array]:
-  """Random patches of the pyramid.
-
-  Args:
-    key: One key, or a key [num] for each patch.
-    pyramid: The stack.
-    probabilities: How often each level is drawn, [L].
-    num: How many.
-    patch_size: P.
-
-  Returns:
-    Patches [num, P*P*C] and their levels [num] int32.
-  """
-  uniform = arrays.uniform(key, (num, 3))
-  level = levels_from_uniform(uniform[:, 0], probabilities)
-  row, column = positions_from_uniform(
-    uniform[:, 1:], pyramid, level, patch_size=patch_size
-  )
-  patches = gather_patches(pyramid, level, row, column, patch_size=patch_size)
-  return patches, level
+def _keys_cubic(distance: Array) -> Array:
+  """Keys's interpolation kernel (1981, eq. 15)."""
+  d = jnp.abs(distance)
+  near = (1.5 * d - 2.5) * d * d + 1
+  far = ((-0.5 * d + 2.5) * d - 4) * d + 2
+  return jnp.where(d < 1, near, jnp.where(d < 2, far, 0.0))

@@ -6,6 +6,7 @@ in x. What the basis adds is a standard deviation for each coordinate, which is
 what preconditioning wants to know (see `diffusion.preconditioning`).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -61,6 +62,27 @@ def fit_principal_basis(
     mean=jnp.asarray(mean, jnp.float32),
     components=jnp.asarray(components[:, ::-1], jnp.float32),
     stddev=jnp.asarray(stddev[::-1], jnp.float32),
+  )
+
+
+def fit_axis_basis(
+  vectors: Array, *, min_stddev: float = 1e-3
+) -> PrincipalBasis:
+  """The same without rotation, for vectors whose axes have a meaning."""
+  values = np.asarray(vectors, np.float64)
+  return PrincipalBasis(
+    mean=jnp.asarray(values.mean(axis=0), jnp.float32),
+    components=jnp.eye(values.shape[1]),
+    stddev=jnp.asarray(np.maximum(values.std(axis=0), min_stddev), jnp.float32),
+  )
+
+
+def join_bases(bases: Sequence[PrincipalBasis]) -> PrincipalBasis:
+  """The basis of vectors that stand one behind the other; mixes none."""
+  return PrincipalBasis(
+    mean=jnp.concatenate([basis.mean for basis in bases]),
+    components=jax.scipy.linalg.block_diag(*[b.components for b in bases]),
+    stddev=jnp.concatenate([basis.stddev for basis in bases]),
   )
 
 

@@ -51,7 +51,12 @@ _PRECISION = jax.lax.Precision.HIGHEST
 
 
 def posterior_mean(
-  x: Array, sigma: Array, references: Array, *, allowed: Array | None = None
+  x: Array,
+  sigma: Array,
+  references: Array,
+  *,
+  allowed: Array | None = None,
+  log_prior: Array | None = None,
 ) -> Array:
   """Posterior mean over a small set of references, held whole in memory.
 
@@ -64,18 +69,31 @@ def posterior_mean(
     references: The set [N, D].
     allowed: Which references each sample may be, [B, N] booleans, at least one
       each; None allows all.
+    log_prior: Logarithm of each one's prior weight for each sample, [B, N].
 
   Returns:
     [B, D].
   """
-  # |x - x0_j|^2 but for |x|^2, which all weights of a sample share.
-  products = jnp.matmul(x, references.T, precision=_PRECISION)
-  distance = jnp.sum(references**2, axis=-1)[None] - 2 * products
-  log_weight = -distance / (2 * sigma[:, None] ** 2)
+  log_weight = log_kernel(x, sigma, references)
+  if log_prior is not None:
+    log_weight = log_weight + log_prior
   if allowed is not None:
     log_weight = jnp.where(allowed, log_weight, -jnp.inf)
   weight = jax.nn.softmax(log_weight, axis=-1)
   return jnp.matmul(weight, references, precision=_PRECISION)
+
+
+def log_kernel(x: Array, sigma: Array, references: Array) -> Array:
+  """-|x - x0_j|^2 / (2 sigma^2) [B, N], but for what a sample's all share.
+
+  Args:
+    x: Noisy vectors [B, D].
+    sigma: Noise levels [B], above 0.
+    references: The set [N, D].
+  """
+  products = jnp.matmul(x, references.T, precision=_PRECISION)
+  distance = jnp.sum(references**2, axis=-1)[None] - 2 * products
+  return -distance / (2 * sigma[:, None] ** 2)
 
 
 class _LogWeight(NamedTuple):

@@ -1,10 +1,12 @@
 """What networks are shown: noise levels and noisy vectors as features."""
 
 import itertools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 
 from internal_diffusion import arrays
 
@@ -58,7 +60,9 @@ def frequency_bands(dim: int, *, num_bands: int = 18) -> np.ndarray:
   return bands
 
 
-def noise_relative_features(y: Array) -> Array:
+def noise_relative_features(
+  y: Array, *, sizes: Sequence[int] | None = None
+) -> Array:
   """Features of a vector in units of its noise, y = x / sigma [B, D].
 
   Patches of one image are a mixture of very different contrasts: flat ground,
@@ -67,10 +71,16 @@ def noise_relative_features(y: Array) -> Array:
   scale, the logarithm of the energy in each band (Portilla et al. 2003 denoise
   with the same knowledge, as Gaussian scale mixtures).
 
+  Args:
+    y: Principal coordinates over the noise level, [B, D].
+    sizes: Lengths of the parts that y consists of, each with bands of its own;
+      None is one part.
+
   Returns:
     [B, D + bands].
   """
-  bands = frequency_bands(y.shape[-1])
+  parts = [frequency_bands(size) for size in sizes or y.shape[-1:]]
+  bands = jnp.asarray(scipy.linalg.block_diag(*parts), y.dtype)
   energy = jnp.square(y) @ bands
   return jnp.concatenate(
     [jnp.arcsinh(y) / 2, jnp.log(energy + 0.1) / 2], axis=-1

@@ -8,16 +8,22 @@ where the network gives a and b [D] each. The skip connection is the Wiener
 filter of the data's covariance. The gate b multiplies the observation, so the
 network can turn that filter up where a patch has contrast and down where it is
 flat, instead of having to copy the observation through its layers.
+
+A condition's vector is shown to the network in a principal basis of its own,
+every component of unit variance. In a joint model, where x0's own parts may be
+given, the denoiser returns a given part as it is given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from internal_diffusion.data import principal_basis
+from internal_diffusion.data.distributions import Layout
 from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.denoisers import embeddings
 from internal_diffusion.diffusion import preconditioning
@@ -36,17 +42,22 @@ class LearnedParams(NamedTuple):
 
   Attributes:
     network: Parameters of the network, trained.
-    basis: The principal basis, fitted once.
+    basis: The principal basis of x0, fitted once.
+    cond_basis: That of the condition's vector, or None.
   """
 
   network: Params
   basis: PrincipalBasis
+  cond_basis: PrincipalBasis | None = None
 
 
-def network_dims(patch_dim: int) -> tuple[int, int]:
-  """Length of the network's input and output for vectors of a length."""
-  features = embeddings.noise_relative_features(jnp.zeros((1, patch_dim)))
-  return patch_dim + features.shape[-1], 2 * patch_dim
+def network_dims(sizes: Sequence[int]) -> tuple[int, int]:
+  """Length of the network's input and output for parts of given lengths."""
+  dim = sum(sizes)
+  features = embeddings.noise_relative_features(
+    jnp.zeros((1, dim)), sizes=sizes
+  )
+  return dim + features.shape[-1], 2 * dim
 
 
 def wiener_coefficients(
@@ -78,20 +89,84 @@ def process_coefficients_fn(
   return coefficients_fn
 
 
+def _given_components(given: Array, sizes: Sequence[int]) -> Array:
+  """`Condition.given` [B, G] or [B, 1] for each component, [B, K]."""
+  parts = jnp.broadcast_to(given, (given.shape[0], len(sizes)))
+  return jnp.repeat(
+    parts, np.array(sizes), axis=1, total_repeat_length=sum(sizes)
+  )
+
+
+def normalised_condition(
+  params: LearnedParams, cond: Condition, layout: Layout
+) -> Condition:
+  """The condition as a network sees it: of unit variance, 0 if not given.
+
+  Args:
+    params: With the basis of the condition.
+    cond: In the units of its data.
+    layout: Its parts.
+
+  Raises:
+    ValueError: If the vector is missing or its shape is not the layout's.
+  """
+  sizes = layout.given_sizes
+  vector = cond.vector
+  if params.cond_basis is None and vector is None:
+    return cond
+  if params.cond_basis is None:
+    raise ValueError('`cond.vector` must be None: this model is given none.')
+  names = ', '.join(f'{part.name} {part.size}' for part in layout.given)
+  if vector is None or vector.ndim != 2 or vector.shape[1] != sum(sizes):
+    raise ValueError(
+      f'`cond.vector` must be [B, {sum(sizes)}], the parts {names}, got'
+      f' {None if vector is None else vector.shape}.'
+    )
+  whitened = principal_basis.to_principal(params.cond_basis, vector)
+  whitened = whitened / params.cond_basis.stddev[None]
+  if cond.given is not None:
+    batch = len(vector)
+    if cond.given.shape not in ((batch, 1), (batch, len(sizes))):
+      raise ValueError(
+        f'`cond.given` must be [{batch}, 1] or [{batch}, {len(sizes)}], the'
+        f' parts {names}, got {cond.given.shape}.'
+      )
+    whitened = jnp.where(_given_components(cond.given, sizes), whitened, 0)
+  return cond._replace(vector=whitened)
+
+
+def _keep_given(
+  params: LearnedParams, cond: Condition, denoised: Array, layout: Layout
+) -> Array:
+  """Puts the given parts of a joint x0 in the place of their estimates."""
+  known = principal_basis.to_principal(params.basis, cast(Array, cond.vector))
+  given = (
+    True
+    if cond.given is None
+    else _given_components(cond.given, layout.x0_sizes)
+  )
+  return jnp.where(given, known, denoised)
+
+
 def make_principal_denoise_fn(
-  network: nn.Module, *, coefficients_fn: CoefficientsFn = wiener_coefficients
+  network: nn.Module,
+  layout: Layout,
+  *,
+  coefficients_fn: CoefficientsFn = wiener_coefficients,
 ) -> ParametricDenoiseFn:
   """The denoiser of principal coordinates z [B, D] that a network makes.
 
   Args:
     network: `apply(params, inputs, c_noise, cond)`, of the lengths that
       `network_dims` says.
+    layout: The parts of x0 and of the condition.
     coefficients_fn: Preconditioning, from sigma [B] and the standard deviations
       [D] of the components.
 
   Returns:
     `denoise_fn(params, z, sigma, cond) -> denoised`, where params are
-    `LearnedParams`, z is [B, D] and sigma is a scalar or [B].
+    `LearnedParams`, z is [B, D] and sigma is a scalar or [B]. The condition is
+    in the units of its data.
   """
 
   def denoise_fn(
@@ -99,16 +174,21 @@ def make_principal_denoise_fn(
   ) -> Array:
     sigma = jnp.broadcast_to(sigma, z.shape[:1])
     y = z / sigma[:, None]
+    cond = Condition() if cond is None else cond
+    shown = normalised_condition(params, cond, layout)
 
     def network_fn(inputs: Array, c_noise: Array) -> Array:
-      features = embeddings.noise_relative_features(y)
+      features = embeddings.noise_relative_features(y, sizes=layout.x0_sizes)
       inputs = jnp.concatenate([inputs, features], axis=-1)
-      output = network.apply(params.network, inputs, c_noise, cond)
+      output = network.apply(params.network, inputs, c_noise, shown)
       offset, gate = jnp.split(cast(Array, output), 2, axis=-1)
       return offset + gate * embeddings.soft_clip(y)
 
     coefficients = coefficients_fn(sigma, params.basis.stddev)
-    return preconditioning.apply_coefficients(coefficients, network_fn, z)
+    denoised = preconditioning.apply_coefficients(coefficients, network_fn, z)
+    if not layout.is_joint:
+      return denoised
+    return _keep_given(params, cond, denoised, layout)
 
   return denoise_fn
 

@@ -228,12 +228,30 @@ def prepare_queries(
     vector = _given('vector', cond)
     check_shape('cond.vector', vector, (num, frames[1].centre.shape[0]))
     spaces.append(vector - frames[1].centre[None])
-    precisions.append(jnp.broadcast_to(1 / references.sigma_aug**2, (num,)))
+    precisions.append(_condition_precision(references.sigma_aug, cond, num))
   level = None
   if tiles.level is not None:
     level = _given('level', cond)
     check_shape('cond.level', level, (num,))
   return Query(tuple(spaces), tuple(precisions), level)
+
+
+def _condition_precision(
+  sigma_aug: Array, cond: Condition | None, num: int
+) -> Array:
+  """1 / sigma_aug^2 [B], of the level told if one is; 0 for what is left out.
+
+  Raises:
+    ValueError: If a condition is given in part.
+  """
+  told = None if cond is None else cond.sigma_aug
+  level = sigma_aug if told is None else told
+  precision = jnp.broadcast_to(1 / level**2, (num,))
+  given = None if cond is None else cond.given
+  if given is None:
+    return precision
+  check_shape('cond.given', given, (num, 1))
+  return jnp.where(given[:, 0], precision, 0)
 
 
 def _given(field: str, cond: Condition | None) -> Array:

@@ -44,6 +44,12 @@ class ResidualBlock(nn.Module):
     )(update)
 
 
+def _missing_parts(cond: Condition, batch: int, num_parts: int) -> Array:
+  """1 where a part of the condition is left out, [B, G]."""
+  given = True if cond.given is None else cond.given
+  return 1.0 - jnp.broadcast_to(given, (batch, num_parts))
+
+
 class ScoreMLP(nn.Module):
   """Network F of `diffusion.preconditioning`, from vectors to vectors.
 
@@ -53,6 +59,8 @@ class ScoreMLP(nn.Module):
   Attributes:
     output_dim: Length of the output; the input may have any length.
     num_levels: Number of pyramid levels that `Condition.level` may name.
+    num_parts: Number of parts of the condition's vector that may be left out;
+      0 is for networks that are always given all of it.
     width: Width of the residual stream.
     depth: Number of residual blocks.
     embedding_dim: Length of the joint embedding of noise level and conditions.
@@ -61,6 +69,7 @@ class ScoreMLP(nn.Module):
 
   output_dim: int
   num_levels: int = 1
+  num_parts: int = 0
   width: int = 512
   depth: int = 3
   embedding_dim: int = 64
@@ -75,24 +84,46 @@ class ScoreMLP(nn.Module):
     Args:
       inputs: [B, D], of unit variance.
       c_noise: Noise level as the network sees it, [B].
-      cond: Conditions; whichever fields are there are used.
+      cond: Conditions; whichever fields are there are used. The vector is of
+        unit variance, and 0 where it is not given.
 
     Returns:
       [B, output_dim] float32.
+
+    Raises:
+      ValueError: If parts are left out of the condition of a network that was
+        not made for it.
     """
+    cond = Condition() if cond is None else cond
     dtype = self.dtype
     noise = embeddings.fourier_features(
       c_noise, num_features=self.embedding_dim
     )
     embedding = nn.Dense(self.embedding_dim, dtype=dtype)(noise)
-    if cond is not None and cond.level is not None:
+    if cond.sigma_aug is not None:
+      told = embeddings.fourier_features(
+        jnp.log(cond.sigma_aug) / 4, num_features=self.embedding_dim
+      )
+      embedding += nn.Dense(self.embedding_dim, use_bias=False, dtype=dtype)(
+        told
+      )
+    if cond.level is not None:
       table = nn.Embed(self.num_levels, self.embedding_dim, dtype=dtype)
       embedding += table(cond.level)
     hidden = nn.Dense(self.width, dtype=dtype)(inputs)
-    if cond is not None and cond.vector is not None:
+    if cond.vector is not None:
       # The condition stands beside the input, at full width: a source patch is
       # as long as the patch to be denoised.
       hidden += nn.Dense(self.width, use_bias=False, dtype=dtype)(cond.vector)
+    if self.num_parts:
+      # What a missing part says: one vector for each, learned.
+      missing = _missing_parts(cond, len(inputs), self.num_parts)
+      hidden += nn.Dense(self.width, use_bias=False, dtype=dtype)(missing)
+    elif cond.given is not None:
+      raise ValueError(
+        '`cond.given` must be None: the model was trained without condition'
+        ' dropout, so it cannot do without its condition.'
+      )
     embedding = nn.silu(embedding)
     for _ in range(self.depth):
       hidden = ResidualBlock(self.width, dtype)(hidden, embedding)

@@ -76,9 +76,7 @@ def augment_condition(
   return cond._replace(vector=vector + level * arrays.normal(key, vector.shape))
 
 
-def drop_condition(
-  key: Array, cond: Condition, *, rate: float
-) -> tuple[Condition, Array]:
+def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
   """Leaves out the condition's vector at random (Ho & Salimans 2022, alg. 1).
 
   The pyramid level stays: it says what is generated, not what is given.
@@ -89,16 +87,62 @@ def drop_condition(
     rate: Chance of each sample to lose its vector, in [0, 1].
 
   Returns:
-    The condition, its vector 0 where left out, and where that is, [B] booleans.
-    A vector may be 0 by itself: the mask is what tells the two apart.
+    The condition with `given` [B, 1]. A vector may be 0 by itself: the mask is
+    what tells the two apart.
 
   Raises:
     ValueError: If there is no vector or `rate` is out of range.
   """
   vector = _vector(cond)
   arrays.check_in_range('rate', rate, 0, 1)
-  dropped = arrays.uniform(key, vector.shape[:1]) < rate
-  return cond._replace(vector=jnp.where(dropped[:, None], 0, vector)), dropped
+  given = arrays.uniform(key, vector.shape[:1]) >= rate
+  return cond._replace(given=given[:, None])
+
+
+def give_parts(key: Array, cond: Condition, *, masks: Array) -> Condition:
+  """Gives a random one of several sets of the condition's parts.
+
+  One network so learns several conditional distributions of the same parts.
+
+  Args:
+    key: One key, or a key [B] for each sample.
+    cond: With a `vector` [B, K].
+    masks: The sets to choose from, each as likely, [M, G] booleans.
+
+  Returns:
+    The condition with `given` [B, G].
+
+  Raises:
+    ValueError: If there is no vector.
+  """
+  uniform = arrays.uniform(key, _vector(cond).shape[:1])
+  chosen = arrays.index_from_uniform(uniform, len(masks))
+  return cond._replace(given=masks[chosen])
+
+
+def without_vector(cond: Condition) -> Condition:
+  """The condition with nothing of its vector given."""
+  num = _vector(cond).shape[0]
+  return cond._replace(given=jnp.zeros((num, 1), bool))
+
+
+def drawn_sigma_aug(
+  key: Array, cond: Condition, *, sigma_min: float, sigma_max: float
+) -> Condition:
+  """Draws a noise level, tells it, and adds the noise; see the two above.
+
+  Args:
+    key: One key, or a key [B] for each sample.
+    cond: With a `vector` [B, K].
+    sigma_min: Lowest level, above 0.
+    sigma_max: Highest level.
+  """
+  num = _vector(cond).shape[0]
+  sigma_aug = draw_sigma_aug(
+    arrays.fold_in(key, 0), num, sigma_min=sigma_min, sigma_max=sigma_max
+  )
+  noisy = augment_condition(arrays.fold_in(key, 1), cond, sigma_aug=sigma_aug)
+  return noisy._replace(sigma_aug=sigma_aug)
 
 
 def _vector(cond: Condition) -> Array:

@@ -7,6 +7,8 @@ Its minimiser is the posterior mean E[x0 | x] whatever the positive weight
 spends its capacity.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -74,21 +76,38 @@ def edm_weight(sigma: Array, sigma_data: Array) -> Array:
   return (sigma_data**2 + level**2) / (level * sigma_data) ** 2
 
 
-def wiener_weight(sigma: Array, sigma_data: Array) -> Array:
-  """1 over the mean squared error of the data's Wiener filter, [B, 1].
+def wiener_weight(
+  sigma: Array, sigma_data: Array, *, sizes: Sequence[int] | None = None
+) -> Array:
+  """1 over the mean squared error of the data's Wiener filter.
 
   That filter, c_skip of `preconditioning.edm_coefficients`, leaves the variance
   s^2 sigma^2 / (s^2 + sigma^2) in a component of standard deviation s. So
   weighted, a loss of 1 is the filter's at every noise level, all levels count
   alike, and within a level all components count by their error in pixels.
+  Where a vector consists of parts, a long patch and a short displacement say,
+  each part is weighted so by itself and all parts count alike.
 
   Args:
     sigma: Noise levels [B].
     sigma_data: Standard deviation of each component, [1, D] or [B, D].
+    sizes: Lengths of the parts, adding up to D; None is one part.
+
+  Returns:
+    [B, D].
   """
   level = sigma[:, None]
   error = (sigma_data * level) ** 2 / (sigma_data**2 + level**2)
-  return 1 / jnp.mean(error, axis=-1, keepdims=True)
+  num = error.shape[-1]
+  weights, start = [], 0
+  for size in sizes or (num,):
+    part = error[:, start : start + size]
+    # The mean over all D components is then the mean over the parts.
+    share = num / (size * len(sizes or (num,)))
+    weight = share / jnp.mean(part, axis=-1, keepdims=True)
+    weights.append(jnp.broadcast_to(weight, part.shape))
+    start += size
+  return jnp.concatenate(weights, axis=-1)
 
 
 def snr_weight(sigma: Array, *, max_snr: float = float('inf')) -> Array:

@@ -1,21 +1,22 @@
 """The loop on the host: calls, logs, checkpoints and reasons to stop."""
 
 import dataclasses
-import functools
 import math
 import os
-import time
-from collections.abc import Iterator, Sequence
 
-import jax
 import ml_collections
 import numpy as np
 from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.denoisers.learned import LearnedParams
-from internal_diffusion.training import parallel, setup, workdir, writers
-from internal_diffusion.training import step as step_lib
+from internal_diffusion.training import (
+  calls,
+  examples,
+  setup,
+  workdir,
+  writers,
+)
 from internal_diffusion.training.budget import Budget
 from internal_diffusion.training.checkpoint import CheckpointStore
 from internal_diffusion.training.interrupt import stop_requested
@@ -37,9 +38,7 @@ class TrainResult:
     step: Steps taken, those of earlier parts of the run included.
     loss: Mean loss of the last call, NaN if there was none.
     interrupted: Whether a signal stopped it before its end.
-    seconds: Times of this part of the run: 'setup', 'compile', 'run' (the
-    calls),
-      'logging' (all else that the host does between calls) and 'saving'.
+    seconds: Times of this part of the run, as `calls.Stopwatch` names them.
     patches_per_second: Patches trained on over 'run'.
   """
 
@@ -49,21 +48,6 @@ class TrainResult:
   interrupted: bool
   seconds: dict[str, float]
   patches_per_second: float
-
-
-class _Stopwatch:
-  """Laps that add up by name."""
-
-  def __init__(self) -> None:
-    names = ('setup', 'compile', 'run', 'logging', 'saving')
-    self.seconds = dict.fromkeys(names, 0.0)
-    self._last = time.monotonic()
-
-  def lap(self, name: str) -> None:
-    """Adds the time since the last lap to a name."""
-    now = time.monotonic()
-    self.seconds[name] += now - self._last
-    self._last = now
 
 
 def train(
@@ -89,11 +73,12 @@ def train(
     OSError: If the folder cannot be written.
     NonFiniteLossError: If the loss is no longer a number.
   """
-  watch = _Stopwatch()
+  watch = calls.Stopwatch()
   budget = Budget(config.num_steps, 60.0 * config.max_minutes)
-  devices = _devices(config)
-  run = setup.make_run(image, config)
-  train_step = setup.make_train_step(run, config)
+  devices = calls.chosen_devices(config)
+  for name in ('every_steps', 'keep'):
+    arrays.check_positive_int(f'checkpoint.{name}', config.checkpoint[name])
+  run = setup.make_run(examples.from_image(image, config), config)
   # All is checked by now; from here on there are files.
   with (
     workdir.claimed_workdir(run_dir, config, image) as directory,
@@ -109,12 +94,19 @@ def train(
       _progress_bar(first_step, disable=not progress) as bar,
     ):
       loss = writer.last.get('loss', math.nan)
-      calls = _calls(
-        train_step, state, run.data, config, devices, budget, watch, earlier
+      made = calls.train_calls(
+        run,
+        state,
+        config,
+        devices=devices,
+        budget=budget,
+        watch=watch,
+        earlier_seconds=earlier,
       )
-      for state, metrics, length in calls:
+      for call in made:
+        state, metrics = call.state, call.metrics
         step = int(state.step)
-        _check_finite(metrics, step, store)
+        _check_finite(call, store)
         loss = float(np.mean(metrics.loss))
         seconds = watch.seconds['run']
         rate = (step - first_step) * config.batch_size / seconds
@@ -125,7 +117,7 @@ def train(
           learning_rate=float(metrics.learning_rate[-1]),
           patches_per_second=rate,
         )
-        _show(bar, step, length, loss=loss, rate=rate)
+        _show(bar, step, call.length, loss=loss, rate=rate)
         watch.lap('logging')
         every = config.checkpoint.every_steps
         if step // every > (step - len(metrics.loss)) // every:
@@ -150,18 +142,6 @@ def train(
   )
 
 
-def _devices(config: ml_collections.ConfigDict) -> Sequence[jax.Device]:
-  """The devices to train on; checks all fields that only the loop uses."""
-  devices = jax.local_devices()
-  arrays.check_in_range('num_devices', config.num_devices, 0, len(devices))
-  devices = devices[: config.num_devices or len(devices)]
-  parallel.batch_indices(config.batch_size, len(devices))
-  arrays.check_positive_int('steps_per_call', config.steps_per_call)
-  for name in ('every_steps', 'keep'):
-    arrays.check_positive_int(f'checkpoint.{name}', config.checkpoint[name])
-  return devices
-
-
 def _initial_or_restored(
   run: setup.Run, store: CheckpointStore
 ) -> tuple[TrainState, int, float]:
@@ -173,53 +153,10 @@ def _initial_or_restored(
   return restored.state, restored.step, restored.seconds
 
 
-def _calls(
-  train_step: step_lib.TrainStep,
-  state: TrainState,
-  data: setup.PatchData,
-  config: ml_collections.ConfigDict,
-  devices: Sequence[jax.Device],
-  budget: Budget,
-  watch: _Stopwatch,
-  earlier_seconds: float,
-) -> Iterator[tuple[TrainState, step_lib.Metrics, int]]:
-  """Yields state, metrics [S] and the run's length, until it is spent."""
-  shapes = jax.eval_shape(lambda: state)
-
-  @functools.cache
-  def compiled(num_substeps: int) -> parallel.TrainFn:
-    return parallel.compile_train_fn(
-      train_step,
-      shapes,
-      data,
-      num_substeps=num_substeps,
-      batch_size=config.batch_size,
-      devices=devices,
-    )
-
-  while True:
-    step = int(state.step)
-    length = budget.total_steps(step, earlier_seconds + watch.seconds['run'])
-    if step >= length:
-      return
-    # Only the end of a run bounded in steps asks for a shorter call.
-    left = config.num_steps - step if config.num_steps else math.inf
-    watch.lap('logging')
-    train_fn = compiled(int(min(config.steps_per_call, left)))
-    watch.lap('compile')
-    state, metrics = train_fn(state, data, length)
-    metrics = jax.tree.map(np.asarray, metrics)  # Waits for the call.
-    watch.lap('run')
-    yield state, metrics, length
-
-
-def _check_finite(
-  metrics: step_lib.Metrics, step: int, store: CheckpointStore
-) -> None:
-  finite = np.isfinite(metrics.loss) & np.isfinite(metrics.grad_norm)
-  if finite.all():
+def _check_finite(call: calls.Call, store: CheckpointStore) -> None:
+  bad_step = calls.first_bad_step(call)
+  if bad_step is None:
     return
-  bad_step = step - len(finite) + int(np.argmin(finite)) + 1
   last = f'step {store.steps[-1]}' if store.steps else 'none yet'
   raise NonFiniteLossError(
     f'The loss or its gradient is not finite at step {bad_step}; the run stops.'

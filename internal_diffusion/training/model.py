@@ -1,10 +1,13 @@
-"""From a configuration to its network and denoiser."""
+"""From a configuration to its network and denoiser, and what they learnt."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 
 from internal_diffusion import arrays
+from internal_diffusion.data.distributions import Layout
 from internal_diffusion.denoisers import embeddings, learned
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import predictions, processes
@@ -13,10 +16,34 @@ from internal_diffusion.types import Condition, ParametricDenoiseFn, Params
 Array = jax.Array
 
 
-def make_network(
-  config: ml_collections.ConfigDict, *, num_levels: int, num_channels: int
-) -> ScoreMLP:
-  """The network of a configuration."""
+@dataclasses.dataclass(frozen=True)
+class LearnedModel:
+  """A denoiser and what it has learnt.
+
+  Attributes:
+    config: The configuration of its run.
+    layout: What it generates and is told.
+    principal_denoise_fn: Its denoiser, `(params, z, sigma, cond)`, of principal
+      coordinates; `denoisers.learned` takes it to pixels.
+    params: Averaged parameters and bases.
+  """
+
+  config: ml_collections.ConfigDict
+  layout: Layout
+  principal_denoise_fn: ParametricDenoiseFn
+  params: learned.LearnedParams
+
+
+def make_network(config: ml_collections.ConfigDict, layout: Layout) -> ScoreMLP:
+  """The network of a configuration for vectors of a layout.
+
+  Args:
+    config: As in configs/default.py.
+    layout: What it generates and is told.
+
+  Raises:
+    ValueError: If a field is not usable.
+  """
   for name in ('width', 'depth'):
     arrays.check_positive_int(f'network.{name}', config.network[name])
   embeddings.check_num_features(
@@ -32,10 +59,12 @@ def make_network(
         "`network.compute_dtype` must be 'float32' or 'bfloat16', got"
         f' {other!r}.'
       )
-  _, output_dim = learned.network_dims(config.patch_size**2 * num_channels)
+  _, output_dim = learned.network_dims(layout.x0_sizes)
+  may_be_left_out = layout.is_joint or config.condition.dropout > 0
   return ScoreMLP(
     output_dim=output_dim,
-    num_levels=num_levels,
+    num_levels=layout.num_levels,
+    num_parts=len(layout.given) if may_be_left_out else 0,
     width=config.network.width,
     depth=config.network.depth,
     embedding_dim=config.network.embedding_dim,
@@ -43,19 +72,30 @@ def make_network(
   )
 
 
-def init_network(key: Array, network: ScoreMLP) -> Params:
+def init_network(
+  key: Array,
+  network: ScoreMLP,
+  layout: Layout,
+  config: ml_collections.ConfigDict,
+) -> Params:
   """Fresh parameters."""
-  input_dim, _ = learned.network_dims(network.output_dim // 2)
+  input_dim, _ = learned.network_dims(layout.x0_sizes)
+  # Which fields a condition has, not what is in them, decides what parameters
+  # there are.
+  vector_dim = sum(layout.given_sizes)
+  is_told = vector_dim and config.condition.sigma_aug_max > 0
+  cond = Condition(
+    level=jnp.zeros(1, jnp.int32) if layout.num_levels else None,
+    vector=jnp.zeros((1, vector_dim)) if vector_dim else None,
+    sigma_aug=jnp.ones(1) if is_told else None,
+  )
   return jax.jit(network.init)(
-    key,
-    jnp.zeros((1, input_dim)),
-    jnp.zeros(1),
-    Condition(level=jnp.zeros(1, jnp.int32)),
+    key, jnp.zeros((1, input_dim)), jnp.zeros(1), cond
   )
 
 
 def make_denoise_fn(
-  network: ScoreMLP, config: ml_collections.ConfigDict
+  network: ScoreMLP, layout: Layout, config: ml_collections.ConfigDict
 ) -> ParametricDenoiseFn:
   """The denoiser of principal coordinates of a configuration."""
   of_process = learned.process_coefficients_fn
@@ -87,5 +127,5 @@ def make_denoise_fn(
         f" 've_score' or 'flow', got {other!r}."
       )
   return learned.make_principal_denoise_fn(
-    network, coefficients_fn=coefficients_fn
+    network, layout, coefficients_fn=coefficients_fn
   )

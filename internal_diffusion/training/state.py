@@ -24,7 +24,8 @@ class TrainState:
     params: Network parameters.
     ema_params: Their exponential moving average, used for sampling.
     opt_state: State of the optimiser.
-    basis: The principal basis of the data, fitted before the first step.
+    basis: The principal basis of x0, fitted before the first step.
+    cond_basis: That of the condition's vector, or None.
   """
 
   step: Array
@@ -33,12 +34,12 @@ class TrainState:
   ema_params: Params
   opt_state: optax.OptState
   basis: PrincipalBasis
+  cond_basis: PrincipalBasis | None = None
 
 
 def create_train_state(
   key: Array,
-  params: Params,
-  basis: PrincipalBasis,
+  params: LearnedParams,
   optimizer: optax.GradientTransformation,
 ) -> TrainState:
   """The state before the first step."""
@@ -47,13 +48,14 @@ def create_train_state(
     # Copies: the step donates its state, so nothing else may hold its buffers
     # and none of them may be there twice.
     key_data=jnp.copy(jax.random.key_data(key)),
-    params=params,
-    ema_params=jax.tree.map(jnp.copy, params),
-    opt_state=optimizer.init(params),
-    basis=basis,
+    params=params.network,
+    ema_params=jax.tree.map(jnp.copy, params.network),
+    opt_state=optimizer.init(params.network),
+    basis=params.basis,
+    cond_basis=params.cond_basis,
   )
 
 
 def learned_params(state: TrainState) -> LearnedParams:
-  """The averaged parameters and the basis, as a learned denoiser takes them."""
-  return LearnedParams(network=state.ema_params, basis=state.basis)
+  """The averaged parameters and the bases, as a learned denoiser takes them."""
+  return LearnedParams(state.ema_params, state.basis, state.cond_basis)

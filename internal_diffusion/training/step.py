@@ -14,15 +14,15 @@ import jax.numpy as jnp
 import optax
 
 from internal_diffusion import arrays
-from internal_diffusion.data.principal_basis import PrincipalBasis
+from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training.state import TrainState
 from internal_diffusion.types import Params
 
 Array = jax.Array
 
-# `batch_loss_fn(params, basis, data, key, index) -> [B]`: draws the examples
-# `index` [B] of the batch that belongs to `key` and returns their losses.
-BatchLossFn = Callable[[Params, PrincipalBasis, Any, Array, Array], Array]
+# `batch_loss_fn(params, data, key, index) -> [B]`: draws the examples `index`
+# [B] of the batch that belongs to `key` and returns their losses.
+BatchLossFn = Callable[[LearnedParams, Any, Array, Array], Array]
 
 # `train_step(state, index, data, num_steps) -> (state, metrics)`.
 TrainStep = Callable[
@@ -88,7 +88,8 @@ def make_train_step(
     key = jax.random.fold_in(run_key, state.step)
 
     def mean_loss(params: Params) -> Array:
-      return jnp.mean(batch_loss_fn(params, state.basis, data, key, index))
+      learned = LearnedParams(params, state.basis, state.cond_basis)
+      return jnp.mean(batch_loss_fn(learned, data, key, index))
 
     loss, grads = jax.value_and_grad(mean_loss)(state.params)
     if axis_name is not None:

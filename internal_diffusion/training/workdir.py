@@ -66,11 +66,15 @@ def claimed_workdir(
     OSError: If it cannot be written.
   """
   directory = pathlib.Path(workdir)
-  settings = {
-    **config.to_dict(),
-    'image_shape': list(image.shape),
-    'image_digest': image_digest(image),
-  }
+  text = json.dumps(
+    {
+      **config.to_dict(),
+      'image_shape': list(image.shape),
+      'image_digest': image_digest(image),
+    },
+    indent=2,
+  )
+  settings = json.loads(text)  # With lists for tuples, as they are read back.
   checkpoints = directory / CHECKPOINT_DIR
   if checkpoints.is_dir() and any(checkpoints.iterdir()):
     differing = _differences(read_settings(directory), settings)
@@ -89,8 +93,7 @@ def claimed_workdir(
         f'Another process is training in {workdir}; wait for it or give another'
         ' folder.'
       ) from None
-    text = json.dumps(settings, indent=2) + '\n'
-    files.write_atomically(directory / CONFIG_NAME, text.encode())
+    files.write_atomically(directory / CONFIG_NAME, f'{text}\n'.encode())
     yield directory
 
 

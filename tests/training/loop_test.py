@@ -195,7 +195,7 @@ def test_grey_images_and_small_patches(image, config, tmp_path, patch_size):
   found = patch_generation.generate_patches(
     jax.random.key(0),
     model,
-    patch_generation.make_patch_sample_fn(model, num_steps=3),
+    patch_generation.make_model_sample_fn(model, num_steps=3),
     num=10,
   )
   assert found.patches.shape == (10, patch_size, patch_size, 1)

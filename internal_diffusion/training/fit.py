@@ -1,0 +1,63 @@
+"""Training in memory, without a folder: for experiments and short runs."""
+
+from collections.abc import Callable
+
+import ml_collections
+from tqdm import tqdm
+
+from internal_diffusion.training import calls, setup
+from internal_diffusion.training.budget import Budget
+from internal_diffusion.training.examples import Examples
+from internal_diffusion.training.model import LearnedModel
+from internal_diffusion.training.state import learned_params
+
+# `watch_fn(step, model)`, called between compiled calls.
+WatchFn = Callable[[int, LearnedModel], None]
+
+
+def fit(
+  examples: Examples,
+  config: ml_collections.ConfigDict,
+  *,
+  watch_fn: WatchFn | None = None,
+  progress: bool = False,
+) -> LearnedModel:
+  """Trains on examples and returns the model.
+
+  Args:
+    examples: What to draw from.
+    config: As in configs/default.py.
+    watch_fn: Called with the step and the model after each
+      `config.steps_per_call` steps; its time does not count.
+    progress: Whether to show a progress bar.
+
+  Raises:
+    ValueError: If a field is not usable.
+    FloatingPointError: If the loss is no longer a number.
+  """
+  watch = calls.Stopwatch()
+  budget = Budget(config.num_steps, 60.0 * config.max_minutes)
+  devices = calls.chosen_devices(config)
+  run = setup.make_run(examples, config)
+  state = run.initial_state()
+
+  def model(params: setup.LearnedParams) -> LearnedModel:
+    return LearnedModel(config, examples.layout, run.denoise_fn, params)
+
+  made = calls.train_calls(
+    run, state, config, devices=devices, budget=budget, watch=watch
+  )
+  with tqdm(desc='training', unit='step', disable=not progress) as bar:
+    for call in made:
+      state = call.state
+      bad_step = calls.first_bad_step(call)
+      if bad_step is not None:
+        raise FloatingPointError(
+          f'The loss or its gradient is not finite at step {bad_step}.'
+        )
+      step = int(state.step)
+      bar.total = max(call.length, step)
+      bar.update(step - bar.n)
+      if watch_fn is not None:
+        watch_fn(step, model(learned_params(state)))
+  return model(learned_params(state))
