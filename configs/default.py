@@ -29,9 +29,10 @@ def get_config() -> ml_collections.ConfigDict:
   # 'delta_given_pair' or 'joint' (internal_diffusion/data/distributions.py).
   config.distribution = 'patch'
   config.triplet = ml_collections.ConfigDict()
-  # Largest displacement from source to target, vertical and horizontal, in
-  # whole pixels of the source's level.
-  config.triplet.max_displacement = (0, 0)
+  # Lowest and highest displacement from source to target, in whole pixels of
+  # the source's level.
+  config.triplet.vertical = (0, 0)
+  config.triplet.horizontal = (0, 0)
   # Levels from source to target: 0 is the same, 1 the next coarser, -1 the next
   # finer one.
   config.triplet.level_steps = (0,)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from internal_diffusion.types import Condition, PatchTriplet
 
@@ -32,6 +33,11 @@ class Part(NamedTuple):
 
   name: str
   size: int
+
+  @property
+  def is_coordinates(self) -> bool:
+    """Whether it is a few numbers, a delta or a point, rather than a patch."""
+    return self.size <= 3
 
 
 class Layout(NamedTuple):
@@ -156,11 +162,13 @@ def make_condition(
   )
 
 
-def split(vectors: Array, parts: tuple[Part, ...]) -> dict[str, Array]:
+def split(
+  vectors: Array | np.ndarray, parts: tuple[Part, ...]
+) -> dict[str, Array]:
   """Vectors [N, D] into their parts by name."""
   found, start = {}, 0
   for name, size in parts:
-    found[name] = vectors[:, start : start + size]
+    found[name] = jnp.asarray(vectors[:, start : start + size])
     start += size
   return found
 

@@ -7,17 +7,14 @@ source's, along an axis,
 
   displacement = (row_target + P/2) / r - (row_source + P/2).
 
-Two patches are a pair if their displacement is at most `max_displacement` + 1/2
-along either axis, which on one level means at most `max_displacement`. Every
+Two patches are a pair if their displacement is in a range [low - 1/2,
+high + 1/2] along either axis, which on one level means from low to high. Every
 pair of two levels is equally likely, so statements about the distribution of
 triplets are statements about a list of them, which `enumerate_triplets` writes
 out. Sub-pixel triplets move the target within its pixel and interpolate it.
 
-What a network sees is
-
-  delta = (dy / (max_dy + 1/2), dx / (max_dx + 1/2), log2 of r),
-
-in [-1, 1] for the displacement; `displacement_of` inverts it.
+What a network sees is delta: the displacement, scaled so that its range is
+[-1, 1] along both axes, and log2 of r. `displacement_of` goes back to pixels.
 """
 
 from collections.abc import Sequence
@@ -33,6 +30,11 @@ from internal_diffusion.data.pyramid import Pyramid
 from internal_diffusion.types import PatchTriplet
 
 Array = jax.Array
+
+# (lowest, highest) displacement along an axis, in whole pixels of the source's
+# level: vertical, then horizontal.
+DisplacementRange = tuple[tuple[int, int], tuple[int, int]]
+NO_DISPLACEMENT: DisplacementRange = ((0, 0), (0, 0))
 
 
 class AxisPairs(NamedTuple):
@@ -74,7 +76,7 @@ def make_pair_table(
   sizes: Sequence[tuple[int, int]],
   *,
   patch_size: int,
-  max_displacement: tuple[int, int] = (0, 0),
+  displacement_range: DisplacementRange = NO_DISPLACEMENT,
   level_steps: Sequence[int] = (0,),
   power: float = 1.0,
 ) -> PairTable:
@@ -83,8 +85,8 @@ def make_pair_table(
   Args:
     sizes: (height, width) of each level, finest first.
     patch_size: P, odd.
-    max_displacement: Largest displacement, vertical and horizontal, in whole
-      pixels of the source's level.
+    displacement_range: Lowest and highest displacement, vertical and
+      horizontal, in whole pixels of the source's level.
     level_steps: Levels from source to target: 0 is the same one, 1 the next
       coarser, -1 the next finer. A pair of levels is there if both are.
     power: A pair of levels is drawn in proportion to its number of pairs to
@@ -104,13 +106,13 @@ def make_pair_table(
     where='coarsest level',
   )
   levels = _level_pairs(len(sizes), level_steps)
-  _check_displacement(sizes, levels, max_displacement, patch_size)
+  _check_displacement(sizes, levels, displacement_range, patch_size)
   axes = [
     _axis_pairs(
       [size[axis] for size in sizes],
       levels,
       patch_size=patch_size,
-      max_displacement=max_displacement[axis],
+      displacement_range=displacement_range[axis],
     )
     for axis in (0, 1)
   ]
@@ -153,22 +155,21 @@ def _level_pairs(
 def _check_displacement(
   sizes: Sequence[tuple[int, int]],
   levels: Sequence[tuple[int, int]],
-  max_displacement: tuple[int, int],
+  displacement_range: DisplacementRange,
   patch_size: int,
 ) -> None:
-  if len(max_displacement) != 2 or any(
-    m < 0 or int(m) != m for m in max_displacement
-  ):
-    raise ValueError(
-      '`max_displacement` must be two whole numbers of at least 0, vertical and'
-      f' horizontal, got {max_displacement}.'
-    )
   for axis, name in enumerate(('vertical', 'horizontal')):
-    side = min(sizes[source][axis] for source, _ in levels)
-    if max_displacement[axis] > side - patch_size:
+    low, high = displacement_range[axis]
+    if int(low) != low or int(high) != high or low > high:
       raise ValueError(
-        f'The {name} `max_displacement` {max_displacement[axis]} is larger than'
-        f' the coarsest source level allows: its side is {side} pixels, so with'
+        f'The {name} range of displacement must be two whole numbers, the'
+        f' lowest first, got {(low, high)}.'
+      )
+    side = min(sizes[source][axis] for source, _ in levels)
+    if max(-low, high) > side - patch_size:
+      raise ValueError(
+        f'The {name} range of displacement {(low, high)} is larger than the'
+        f' coarsest source level allows: its side is {side} pixels, so with'
         f' `patch_size` {patch_size} at most {side - patch_size}.'
       )
 
@@ -178,8 +179,9 @@ def _axis_pairs(
   levels: Sequence[tuple[int, int]],
   *,
   patch_size: int,
-  max_displacement: int,
+  displacement_range: tuple[int, int],
 ) -> AxisPairs:
+  low, high = displacement_range
   half = patch_size / 2
   found, ratios = [], []
   for source_level, target_level in levels:
@@ -187,7 +189,8 @@ def _axis_pairs(
     source = np.arange(sides[source_level] - patch_size + 1)[:, None]
     target = np.arange(sides[target_level] - patch_size + 1)[None]
     displacement = (target + half) / ratio - (source + half)
-    found.append(np.argwhere(abs(displacement) <= max_displacement + 0.5))
+    is_pair = (displacement >= low - 0.5) & (displacement <= high + 0.5)
+    found.append(np.argwhere(is_pair))
     ratios.append(ratio)
   positions = np.zeros((len(found), max(map(len, found)), 2), np.int32)
   for index, pairs in enumerate(found):
@@ -199,25 +202,32 @@ def _axis_pairs(
   )
 
 
+def _centre_and_unit(
+  displacement_range: DisplacementRange,
+) -> tuple[np.ndarray, np.ndarray]:
+  low, high = np.asarray(displacement_range, np.float32).T[:, None]
+  return (low + high) / 2, (high - low) / 2 + np.float32(0.5)
+
+
 def to_delta(
   displacement: Array,
   relative_scale: Array,
   *,
-  max_displacement: tuple[int, int],
+  displacement_range: DisplacementRange,
 ) -> Array:
   """Displacements [N, 2] in pixels and log2 scales [N] as deltas [N, 3]."""
-  unit = jnp.asarray(max_displacement, jnp.float32)[None] + 0.5
+  centre, unit = _centre_and_unit(displacement_range)
   return jnp.concatenate(
-    [displacement / unit, relative_scale[:, None]], axis=-1
+    [(displacement - centre) / unit, relative_scale[:, None]], axis=-1
   )
 
 
 def displacement_of(
-  delta: Array, *, max_displacement: tuple[int, int]
+  delta: Array, *, displacement_range: DisplacementRange
 ) -> Array:
   """Displacements [N, 2] in pixels of deltas [N, 3]; inverts `to_delta`."""
-  unit = jnp.asarray(max_displacement, jnp.float32)[None] + 0.5
-  return delta[:, :2] * unit
+  centre, unit = _centre_and_unit(displacement_range)
+  return delta[:, :2] * unit + centre
 
 
 def sample_triplets(
@@ -227,7 +237,7 @@ def sample_triplets(
   *,
   num: int,
   patch_size: int,
-  max_displacement: tuple[int, int] = (0, 0),
+  displacement_range: DisplacementRange = NO_DISPLACEMENT,
   subpixel: bool = False,
   dihedral: bool = False,
 ) -> PatchTriplet:
@@ -239,21 +249,21 @@ def sample_triplets(
     table: The pairs of that pyramid.
     num: How many.
     patch_size: P, that of the table.
-    max_displacement: That of the table.
+    displacement_range: That of the table.
     subpixel: Whether to move the target by a uniform part of a pixel, half of
       one at most along either axis, interpolating by a cubic (Keys 1981,
       a = -1/2).
     dihedral: Whether to turn and mirror each triplet at random, its delta
-      with it, as if the whole image were; swaps the axes of displacement, whose
-      ranges must be alike.
+      with it, as if the whole image were; the range of displacement must be
+      symmetric and the same along both axes.
 
   Returns:
     The triplets.
 
   Raises:
-    ValueError: If `dihedral` is asked for ranges that differ.
+    ValueError: If `dihedral` is asked for another range.
   """
-  _check_dihedral(dihedral, max_displacement)
+  _check_dihedral(dihedral, displacement_range)
   uniform = arrays.uniform(key, (num, 6))
   pair = arrays.categorical_from_uniform(uniform[:, 0], table.probability)
   rows = _draw_axis(uniform[:, 1], table.rows, pair)
@@ -267,7 +277,7 @@ def sample_triplets(
     columns,
     shift,
     patch_size=patch_size,
-    max_displacement=max_displacement,
+    displacement_range=displacement_range,
   )
   if not dihedral:
     return found
@@ -278,11 +288,14 @@ def sample_triplets(
   )
 
 
-def _check_dihedral(dihedral: bool, max_displacement: tuple[int, int]) -> None:
-  if dihedral and max_displacement[0] != max_displacement[1]:
+def _check_dihedral(
+  dihedral: bool, displacement_range: DisplacementRange
+) -> None:
+  ends = {abs(end) for axis in displacement_range for end in axis}
+  if dihedral and len(ends) > 1:
     raise ValueError(
-      '`dihedral` swaps the axes, so both of `max_displacement` must be equal,'
-      f' got {tuple(max_displacement)}.'
+      '`dihedral` turns displacements around, so their range must be -m to m'
+      f' along both axes, got {tuple(map(tuple, displacement_range))}.'
     )
 
 
@@ -301,7 +314,7 @@ def _triplets_at(
   shift: Array | None,
   *,
   patch_size: int,
-  max_displacement: tuple[int, int],
+  displacement_range: DisplacementRange,
 ) -> PatchTriplet:
   """Triplets of given pairs of levels [N], of rows and of columns [N, 2]."""
   source_level, target_level = table.levels[pair].T
@@ -327,7 +340,7 @@ def _triplets_at(
   delta = to_delta(
     displacement,
     table.relative_scale[pair],
-    max_displacement=max_displacement,
+    displacement_range=displacement_range,
   )
   return PatchTriplet(source, target, delta, source_level)
 
@@ -374,7 +387,7 @@ def enumerate_triplets(
   table: PairTable,
   *,
   patch_size: int,
-  max_displacement: tuple[int, int] = (0, 0),
+  displacement_range: DisplacementRange = NO_DISPLACEMENT,
 ) -> PatchTriplet:
   """All triplets on the grid, for exact answers and the closed form.
 
@@ -384,7 +397,7 @@ def enumerate_triplets(
     pyramid: The stack.
     table: The pairs of that pyramid.
     patch_size: P, that of the table.
-    max_displacement: That of the table.
+    displacement_range: That of the table.
 
   Returns:
     Every triplet once, pair of levels by pair of levels.
@@ -404,5 +417,5 @@ def enumerate_triplets(
     jnp.asarray(np.concatenate(columns)),
     None,
     patch_size=patch_size,
-    max_displacement=max_displacement,
+    displacement_range=displacement_range,
   )

@@ -38,6 +38,31 @@ def fourier_features(
   return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
+# Of coordinates in [-1, 1]: from half a period to eight.
+_COORDINATE_FREQUENCIES = np.pi * 2.0 ** np.arange(5)
+
+
+def integrated_fourier_features(values: Array, sigma: Array) -> Array:
+  """Expected Fourier features of noisy coordinates (Barron et al. 2021).
+
+  Without features of high frequency a network is slow to tell near values
+  apart (Tancik et al. 2020). Where noise hides a frequency, its expectation is
+  0 and nothing is left of it to be distracted by.
+
+  Args:
+    values: Coordinates of order one, [B, D].
+    sigma: Their noise level, [B, D].
+
+  Returns:
+    [B, 10 D].
+  """
+  frequencies = jnp.asarray(_COORDINATE_FREQUENCIES, values.dtype)
+  angles = values[..., None] * frequencies[None, None]
+  weight = jnp.exp(-jnp.square(sigma[..., None] * frequencies[None, None]) / 2)
+  features = [weight * jnp.sin(angles), weight * jnp.cos(angles)]
+  return jnp.concatenate(features, axis=-1).reshape(len(values), -1)
+
+
 def check_num_features(name: str, num_features: int) -> None:
   """Raises ValueError unless it is an even number of at least 2."""
   arrays.check_positive_int(name, num_features)

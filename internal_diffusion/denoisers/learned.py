@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion import arrays
 from internal_diffusion.data import principal_basis
-from internal_diffusion.data.distributions import Layout
+from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.denoisers import embeddings
 from internal_diffusion.diffusion import preconditioning
@@ -51,13 +52,58 @@ class LearnedParams(NamedTuple):
   cond_basis: PrincipalBasis | None = None
 
 
-def network_dims(sizes: Sequence[int]) -> tuple[int, int]:
-  """Length of the network's input and output for parts of given lengths."""
-  dim = sum(sizes)
-  features = embeddings.noise_relative_features(
-    jnp.zeros((1, dim)), sizes=sizes
+class NetworkDims(NamedTuple):
+  """Lengths of the network's input, output and condition."""
+
+  input: int
+  output: int
+  vector: int
+
+
+def network_dims(layout: Layout) -> NetworkDims:
+  """The lengths that a network of a layout needs."""
+  dim, vector_dim = sum(layout.x0_sizes), sum(layout.given_sizes)
+  z, vector = jnp.zeros((1, dim)), jnp.zeros((1, vector_dim))
+  return NetworkDims(
+    input=dim + _noisy_features(z, jnp.ones(1), z + 1, layout).shape[-1],
+    output=2 * dim,
+    vector=_with_coordinates(vector, vector, layout.given).shape[-1],
   )
-  return dim + features.shape[-1], 2 * dim
+
+
+def _with_coordinates(
+  features: Array, level: Array, parts: Sequence[Part]
+) -> Array:
+  """Appends Fourier features of the coordinates among whitened parts.
+
+  Args:
+    features: Parts of unit variance, [B, K].
+    level: Noise level of each component, [B, K].
+    parts: What they are.
+  """
+  is_coordinate = np.repeat(
+    [part.is_coordinates for part in parts], [part.size for part in parts]
+  )
+  (index,) = np.nonzero(is_coordinate)
+  # Coordinates uniform on [-1, 1] have the standard deviation 1 / sqrt(3).
+  scale = np.float32(1 / np.sqrt(3))
+  fourier = embeddings.integrated_fourier_features(
+    scale * features[:, index], scale * level[:, index]
+  )
+  return jnp.concatenate([features, fourier], axis=-1)
+
+
+def _noisy_features(
+  z: Array, sigma: Array, stddev: Array, layout: Layout
+) -> Array:
+  """What the network is shown of the noisy x, beside c_in x."""
+  level = sigma[:, None]
+  relative = embeddings.noise_relative_features(
+    z / level, sizes=layout.x0_sizes
+  )
+  dim = z.shape[-1]
+  coordinates = _with_coordinates(z / stddev, level / stddev, layout.x0)
+  return jnp.concatenate([relative, coordinates[:, dim:]], axis=-1)
 
 
 def wiener_coefficients(
@@ -98,14 +144,21 @@ def _given_components(given: Array, sizes: Sequence[int]) -> Array:
 
 
 def normalised_condition(
-  params: LearnedParams, cond: Condition, layout: Layout
+  params: LearnedParams,
+  cond: Condition,
+  layout: Layout,
+  *,
+  sigma_aug: float = 0.0,
 ) -> Condition:
   """The condition as a network sees it: of unit variance, 0 if not given.
+
+  Coordinates among it are shown as Fourier features too.
 
   Args:
     params: With the basis of the condition.
     cond: In the units of its data.
     layout: Its parts.
+    sigma_aug: Noise level that the vector carries, where it does not tell.
 
   Raises:
     ValueError: If the vector is missing or its shape is not the layout's.
@@ -123,7 +176,12 @@ def normalised_condition(
       f' {None if vector is None else vector.shape}.'
     )
   whitened = principal_basis.to_principal(params.cond_basis, vector)
-  whitened = whitened / params.cond_basis.stddev[None]
+  stddev = params.cond_basis.stddev[None]
+  whitened = whitened / stddev
+  told = jnp.float32(sigma_aug) if cond.sigma_aug is None else cond.sigma_aug
+  noise = jnp.broadcast_to(
+    arrays.match_rank(told, whitened) / stddev, whitened.shape
+  )
   if cond.given is not None:
     batch = len(vector)
     if cond.given.shape not in ((batch, 1), (batch, len(sizes))):
@@ -131,8 +189,11 @@ def normalised_condition(
         f'`cond.given` must be [{batch}, 1] or [{batch}, {len(sizes)}], the'
         f' parts {names}, got {cond.given.shape}.'
       )
-    whitened = jnp.where(_given_components(cond.given, sizes), whitened, 0)
-  return cond._replace(vector=whitened)
+    is_given = _given_components(cond.given, sizes)
+    whitened = jnp.where(is_given, whitened, 0)
+    # What is not given is as if noise hid it.
+    noise = jnp.where(is_given, noise, jnp.inf)
+  return cond._replace(vector=_with_coordinates(whitened, noise, layout.given))
 
 
 def _keep_given(
@@ -153,6 +214,7 @@ def make_principal_denoise_fn(
   layout: Layout,
   *,
   coefficients_fn: CoefficientsFn = wiener_coefficients,
+  sigma_aug: float = 0.0,
 ) -> ParametricDenoiseFn:
   """The denoiser of principal coordinates z [B, D] that a network makes.
 
@@ -162,6 +224,7 @@ def make_principal_denoise_fn(
     layout: The parts of x0 and of the condition.
     coefficients_fn: Preconditioning, from sigma [B] and the standard deviations
       [D] of the components.
+    sigma_aug: Noise level of the conditions, where they do not tell theirs.
 
   Returns:
     `denoise_fn(params, z, sigma, cond) -> denoised`, where params are
@@ -175,10 +238,11 @@ def make_principal_denoise_fn(
     sigma = jnp.broadcast_to(sigma, z.shape[:1])
     y = z / sigma[:, None]
     cond = Condition() if cond is None else cond
-    shown = normalised_condition(params, cond, layout)
+    shown = normalised_condition(params, cond, layout, sigma_aug=sigma_aug)
 
     def network_fn(inputs: Array, c_noise: Array) -> Array:
-      features = embeddings.noise_relative_features(y, sizes=layout.x0_sizes)
+      stddev = params.basis.stddev[None]
+      features = _noisy_features(z, sigma, stddev, layout)
       inputs = jnp.concatenate([inputs, features], axis=-1)
       output = network.apply(params.network, inputs, c_noise, shown)
       offset, gate = jnp.split(cast(Array, output), 2, axis=-1)

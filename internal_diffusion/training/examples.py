@@ -1,7 +1,7 @@
 """What a training run draws its examples from: an image, or a set of points."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -82,6 +82,17 @@ def image_layout(
   )
 
 
+def displacement_range(
+  config: ml_collections.ConfigDict,
+) -> triplets.DisplacementRange:
+  """The range of displacements of a configuration."""
+  (top, bottom), (left, right) = (
+    config.triplet.vertical,
+    config.triplet.horizontal,
+  )
+  return (top, bottom), (left, right)
+
+
 def make_table(
   sizes: list[tuple[int, int]], config: ml_collections.ConfigDict
 ) -> triplets.PairTable:
@@ -89,16 +100,16 @@ def make_table(
   return triplets.make_pair_table(
     sizes,
     patch_size=config.patch_size,
-    max_displacement=tuple(config.triplet.max_displacement),
+    displacement_range=displacement_range(config),
     level_steps=tuple(config.triplet.level_steps),
     power=config.pyramid.level_power,
   )
 
 
-def image_data(
+def image_levels(
   image: np.ndarray, config: ml_collections.ConfigDict
-) -> TripletData:
-  """The pyramid of an image on the device, and its pairs of patches.
+) -> list[Array]:
+  """The pyramid levels of an image, finest first.
 
   Raises:
     ValueError: If the image has nothing to learn from, or a field does not fit
@@ -115,9 +126,7 @@ def image_data(
     config.patch_size, smallest_side=min(height, width), where='image'
   )
   sizes = level_sizes(height, width, config)
-  table = make_table(sizes, config)
-  levels = pyramid_lib.build_levels(jnp.asarray(image), sizes)
-  return TripletData(pyramid_lib.stack_pyramid(levels), table)
+  return pyramid_lib.build_levels(jnp.asarray(image), sizes)
 
 
 def draw_triplets(
@@ -131,7 +140,7 @@ def draw_triplets(
     data.table,
     num=num,
     patch_size=config.patch_size,
-    max_displacement=tuple(options.max_displacement),
+    displacement_range=displacement_range(config),
     subpixel=options.subpixel,
     dihedral=options.dihedral,
   )
@@ -149,8 +158,28 @@ def from_image(
   Raises:
     ValueError: If the image or a field is not usable.
   """
+  return from_levels(image_levels(image, config), config)
+
+
+def from_levels(
+  levels: Sequence[np.ndarray | Array], config: ml_collections.ConfigDict
+) -> Examples:
+  """The same from pyramid levels that were made in another way.
+
+  Args:
+    levels: Images [h, w, C] float32 in [-1, 1], finest first.
+    config: As in configs/default.py; what it says of the pyramid does not
+      count.
+
+  Raises:
+    ValueError: If a field is not usable.
+  """
   distribution = distribution_of(config)
-  data = image_data(image, config)
+  sizes = [(level.shape[0], level.shape[1]) for level in levels]
+  data = TripletData(
+    pyramid_lib.stack_pyramid([jnp.asarray(level) for level in levels]),
+    make_table(sizes, config),
+  )
 
   def draw_fn(
     key: Array, data: TripletData, num: int
@@ -165,7 +194,7 @@ def from_image(
     layout=image_layout(
       config,
       num_levels=data.pyramid.num_levels,
-      num_channels=image.shape[-1],
+      num_channels=levels[0].shape[-1],
     ),
     queries=tuple(distribution.mask(*q) for q in distribution.queries),
   )

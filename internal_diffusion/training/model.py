@@ -59,10 +59,9 @@ def make_network(config: ml_collections.ConfigDict, layout: Layout) -> ScoreMLP:
         "`network.compute_dtype` must be 'float32' or 'bfloat16', got"
         f' {other!r}.'
       )
-  _, output_dim = learned.network_dims(layout.x0_sizes)
   may_be_left_out = layout.is_joint or config.condition.dropout > 0
   return ScoreMLP(
-    output_dim=output_dim,
+    output_dim=learned.network_dims(layout).output,
     num_levels=layout.num_levels,
     num_parts=len(layout.given) if may_be_left_out else 0,
     width=config.network.width,
@@ -79,18 +78,17 @@ def init_network(
   config: ml_collections.ConfigDict,
 ) -> Params:
   """Fresh parameters."""
-  input_dim, _ = learned.network_dims(layout.x0_sizes)
+  dims = learned.network_dims(layout)
   # Which fields a condition has, not what is in them, decides what parameters
   # there are.
-  vector_dim = sum(layout.given_sizes)
-  is_told = vector_dim and config.condition.sigma_aug_max > 0
+  is_told = bool(layout.given) and config.condition.sigma_aug_max > 0
   cond = Condition(
     level=jnp.zeros(1, jnp.int32) if layout.num_levels else None,
-    vector=jnp.zeros((1, vector_dim)) if vector_dim else None,
+    vector=jnp.zeros((1, dims.vector)) if layout.given else None,
     sigma_aug=jnp.ones(1) if is_told else None,
   )
   return jax.jit(network.init)(
-    key, jnp.zeros((1, input_dim)), jnp.zeros(1), cond
+    key, jnp.zeros((1, dims.input)), jnp.zeros(1), cond
   )
 
 
@@ -127,5 +125,8 @@ def make_denoise_fn(
         f" 've_score' or 'flow', got {other!r}."
       )
   return learned.make_principal_denoise_fn(
-    network, layout, coefficients_fn=coefficients_fn
+    network,
+    layout,
+    coefficients_fn=coefficients_fn,
+    sigma_aug=config.condition.sigma_aug,
   )

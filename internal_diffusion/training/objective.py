@@ -7,8 +7,9 @@ c', any of them may be the one that was made noisy, with probability
   w_j ~ exp(-|x - x0_j|^2 / (2 sigma^2) - |c' - c_j|^2 / (2 sigma_aug^2)),
 
 so sum_j w_j x0_j is the expectation of x0 under what is not looked at: it has
-the same mean as x0 itself, and less variance. A condition without noise points
-at its own example and leaves no choice.
+the same mean as x0 itself, and less variance. A condition without noise leaves
+the choice among the examples that share it: more than one just where there is
+ambiguity to learn.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,9 @@ from internal_diffusion.training.step import BatchLossFn
 from internal_diffusion.types import Condition, ParametricDenoiseFn
 
 Array = jax.Array
+# Conditions without noise are the same if they differ by less, root mean
+# square: an eighth of a grey level of an 8-bit image, far above rounding.
+_SAME_RMS = 1e-3
 
 
 def make_sigma_fn(
@@ -109,28 +113,30 @@ def make_prepare_fn(
 
 
 def _log_prior(
-  shown: Condition, clean: Condition, own: Array, *, sigma_aug: float
+  shown: Condition, clean: Condition, shape: tuple[int, int], sigma_aug: float
 ) -> Array:
   """Log weights [B, N] of a batch's examples by their conditions alone.
 
   Args:
     shown: What the network is given, [B].
     clean: The conditions of all examples, [N].
-    own: Which of them was made noisy, [B, N] booleans.
+    shape: (B, N).
     sigma_aug: Noise level of the conditions where they do not tell theirs.
   """
-  log_prior = jnp.zeros(own.shape)
+  log_prior = jnp.zeros(shape)
   if clean.level is not None and shown.level is not None:
     same_level = shown.level[:, None] == clean.level[None]
     log_prior = jnp.where(same_level, log_prior, -jnp.inf)
   if shown.vector is None or clean.vector is None:
     return log_prior
-  if sigma_aug:
-    told = shown.sigma_aug
-    level = jnp.full(len(own), sigma_aug) if told is None else told
-    by_vector = closed_form.log_kernel(shown.vector, level, clean.vector)
-  else:
-    by_vector = jnp.where(own, 0.0, -jnp.inf)
+  told = jnp.full(shape[0], sigma_aug or _SAME_RMS)
+  level = told if shown.sigma_aug is None else shown.sigma_aug
+  by_vector = closed_form.log_kernel(shown.vector, level, clean.vector)
+  if not sigma_aug:
+    mean_square = 2 * _SAME_RMS**2 / shown.vector.shape[-1]
+    by_vector -= jnp.max(by_vector, axis=-1, keepdims=True)
+    is_same = -mean_square * by_vector < _SAME_RMS**2
+    by_vector = jnp.where(is_same, 0.0, -jnp.inf)
   if shown.given is None:
     return log_prior + by_vector
   # A condition given in part counts as a whole one: that only narrows the
@@ -158,10 +164,6 @@ def make_batch_loss_fn(
   prepare_fn = make_prepare_fn(examples, config)
   sizes = examples.layout.x0_sizes
   sigma_aug = config.condition.sigma_aug
-  # Where every condition points at its own example there is nothing to average.
-  has_choice = not examples.layout.given or bool(
-    sigma_aug or config.condition.dropout or examples.queries
-  )
   num_drawn = max(config.num_references, config.batch_size)
 
   def batch_loss_fn(
@@ -181,13 +183,12 @@ def make_batch_loss_fn(
     )
 
     def posterior_mean(z: Array, sigma: Array) -> Array:
-      own = index[:, None] == jnp.arange(num_drawn)[None]
-      log_prior = _log_prior(shown, clean, own, sigma_aug=sigma_aug)
+      shape = (len(z), num_drawn)
+      log_prior = _log_prior(shown, clean, shape, sigma_aug)
       return closed_form.posterior_mean(
         z, sigma, references, log_prior=log_prior
       )
 
-    uses_batch = config.num_references > 0 and has_choice
     return losses.denoising_loss(
       arrays.fold_in(keys, 1),
       lambda z, sigma, cond: denoise_fn(params, z, sigma, cond),
@@ -195,7 +196,7 @@ def make_batch_loss_fn(
       shown,
       sigma,
       losses.wiener_weight(sigma, params.basis.stddev[None], sizes=sizes),
-      target_fn=posterior_mean if uses_batch else None,
+      target_fn=posterior_mean if config.num_references else None,
     )
 
   return batch_loss_fn

@@ -94,13 +94,14 @@ def state_shapes(
 
 
 def fit_basis(vectors: Array, parts: tuple[Part, ...]) -> PrincipalBasis:
-  """A basis for each part of vectors [N, D]; a delta keeps its axes."""
+  """A basis for each part of vectors [N, D]; coordinates keep their axes."""
+  by_name = distributions.split(vectors, parts)
   return principal_basis.join_bases(
     [
-      principal_basis.fit_axis_basis(values)
-      if name == 'delta'
-      else principal_basis.fit_principal_basis(values)
-      for name, values in distributions.split(vectors, parts).items()
+      principal_basis.fit_axis_basis(by_name[part.name])
+      if part.is_coordinates
+      else principal_basis.fit_principal_basis(by_name[part.name])
+      for part in parts
     ]
   )
 

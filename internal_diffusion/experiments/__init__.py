@@ -1,0 +1,1 @@
+"""The experiments of the talk, each checked against an exact answer."""

@@ -1,0 +1,323 @@
+"""Displacement on a checkerboard: ambiguous in two, one or no dimensions.
+
+Squares of 10x10 pixels, patches of 7x7, displacements of up to three pixels.
+Two dark patches may lie to each other in any way, two that see a vertical edge
+slide along it, two that see a corner are fixed. The exact posterior counts, of
+all pairs of the image with just these two patches, those of each displacement.
+
+One joint model answers the same query, and that for the target given source and
+delta, beside the models trained for one query each.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.figure
+import numpy as np
+
+from internal_diffusion.applications.model_sampling import make_model_sample_fn
+from internal_diffusion.configs import (
+  delta_given_pair,
+  joint,
+  target_given_source,
+)
+from internal_diffusion.data import distributions, patches, synthetic, triplets
+from internal_diffusion.experiments.result import (
+  Measure,
+  Result,
+  total_variation,
+)
+from internal_diffusion.training.examples import displacement_range, from_levels
+from internal_diffusion.training.fit import fit
+from internal_diffusion.training.model import LearnedModel
+from internal_diffusion.types import PatchTriplet
+
+_NUM_STEPS = 2000
+_NUM_STEPS_JOINT = 3500
+_NUM_SAMPLES = 20_000
+_RANGE = (-3, 3)
+# Row and column of source and target, from the top left of the image.
+_PAIRS = {
+  'two dark patches': ((1, 2), (2, 1)),
+  'a vertical edge': ((1, 6), (2, 5)),
+  'a corner': ((6, 6), (5, 4)),
+}
+
+
+def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
+  """Trains the two conditional models and the joint, and queries them.
+
+  Args:
+    seed: Of everything random.
+    effort: Share of the full number of steps and samples, for a quick look.
+    progress: Whether to show progress bars.
+  """
+  image = synthetic.checkerboard()
+  configs = [c.get_config() for c in (delta_given_pair, target_given_source)]
+  configs[1].noise = configs[0].noise
+  configs.append(joint.get_config())
+  steps = (_NUM_STEPS, _NUM_STEPS, _NUM_STEPS_JOINT)
+  models = []
+  for config, num_steps in zip(configs, steps, strict=True):
+    _set_up(config, seed, max(1, round(effort * num_steps)))
+    examples = from_levels([image], config)
+    models.append(fit(examples, config, progress=progress))
+  everything = triplets.enumerate_triplets(
+    examples.data.pyramid,
+    examples.data.table,
+    patch_size=config.patch_size,
+    displacement_range=displacement_range(config),
+  )
+  num = max(256, round(effort * _NUM_SAMPLES))
+  key = jax.random.key(seed)
+  queries = _queries(image, config.patch_size)
+  by_delta = _compare_deltas(
+    key, models[0], models[2], everything, queries, num
+  )
+  by_target = _compare_targets(
+    jax.random.fold_in(key, 1), models[1], models[2], everything, queries, num
+  )
+  return Result(
+    measures={**_delta_measures(by_delta), **_target_measures(by_target)},
+    samples={
+      **_flat('delta', by_delta),
+      **_flat('target', by_target),
+      'image': image,
+    },
+    pictures={
+      'deltas': (
+        _delta_picture(by_delta, queries),
+        'Displacement given two patches: the exact posterior, the model of'
+        ' p(delta | source, target), and the joint model asked the same.',
+      ),
+      'targets': (
+        _target_picture(by_target),
+        'Target given source and displacement: the exact distribution, the'
+        ' model of p(target | source, delta), and the joint model.',
+      ),
+    },
+  )
+
+
+def _set_up(config: Any, seed: int, num_steps: int) -> None:
+  config.seed = seed
+  config.num_steps = num_steps
+  config.triplet.vertical = config.triplet.horizontal = _RANGE
+  config.triplet.level_steps = (0,)
+  config.condition.sigma_aug = config.condition.dropout = 0.0
+  config.sampling.num_steps = 18
+
+
+def _queries(
+  image: np.ndarray, patch_size: int
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+  """Source [D], target [D] and displacement [2] of each pair by name."""
+  dense = np.asarray(
+    patches.extract_patches(jnp.asarray(image), patch_size=patch_size)
+  )
+  return {
+    name: (dense[source], dense[target], np.subtract(target, source))
+    for name, (source, target) in _PAIRS.items()
+  }
+
+
+def _histogram(displacement: np.ndarray) -> np.ndarray:
+  """Shares of displacements [N, 2] on the grid, [7, 7]; outside is left out."""
+  low, high = _RANGE
+  edges = np.arange(low, high + 2) - 0.5
+  counts, _ = np.histogramdd(displacement, bins=(edges, edges))
+  return counts / len(displacement)
+
+
+def _tv(p: np.ndarray, q: np.ndarray) -> float:
+  """Total variation of histograms whose missing mass lies elsewhere."""
+  return total_variation(p, q) + abs(p.sum() - q.sum()) / 2
+
+
+def _displacement(delta: jax.Array) -> np.ndarray:
+  return np.asarray(
+    triplets.displacement_of(delta, displacement_range=(_RANGE, _RANGE))
+  )
+
+
+def _compare_deltas(
+  key: jax.Array,
+  model: LearnedModel,
+  joint_model: LearnedModel,
+  everything: PatchTriplet,
+  queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+  num: int,
+) -> dict[str, dict[str, np.ndarray]]:
+  """For each pair: exact posterior, draws of both models, their histograms."""
+  found = {}
+  for name, (source, target, _) in queries.items():
+    fits = (everything.source == source[None]).all(axis=-1)
+    fits &= (everything.target == target[None]).all(axis=-1)
+    exact = _histogram(_displacement(everything.delta[fits]))
+    found[name] = {'exact': exact}
+    for kind, asked in (('model', model), ('joint', joint_model)):
+      cond = distributions.make_condition(
+        asked.layout,
+        source=jnp.tile(source, (num, 1)),
+        target=jnp.tile(target, (num, 1)),
+      )
+      drawn = make_model_sample_fn(asked)(asked.params, key, cond)
+      delta = distributions.split(drawn, asked.layout.x0)['delta']
+      found[name][f'{kind}_draws'] = _displacement(delta)
+      found[name][kind] = _histogram(_displacement(delta))
+  return found
+
+
+def _compare_targets(
+  key: jax.Array,
+  model: LearnedModel,
+  joint_model: LearnedModel,
+  everything: PatchTriplet,
+  queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+  num: int,
+) -> dict[str, dict[str, np.ndarray]]:
+  """For each source and displacement: the targets, how often, how often drawn.
+
+  A draw belongs to the nearest of all targets of the image.
+  """
+  every_target = np.unique(np.asarray(everything.target), axis=0)
+  found = {}
+  for name, (source, _, displacement) in queries.items():
+    delta = np.asarray(
+      triplets.to_delta(
+        jnp.asarray(displacement, jnp.float32)[None],
+        jnp.zeros(1),
+        displacement_range=(_RANGE, _RANGE),
+      )
+    )[0]
+    fits = (everything.source == source[None]).all(axis=-1)
+    fits &= (abs(everything.delta - delta[None]) < 1e-5).all(axis=-1)
+    found[name] = {
+      'patches': every_target,
+      'exact': _frequencies(np.asarray(everything.target[fits]), every_target),
+    }
+    for kind, asked in (('model', model), ('joint', joint_model)):
+      cond = distributions.make_condition(
+        asked.layout,
+        source=jnp.tile(source, (num, 1)),
+        delta=jnp.tile(delta, (num, 1)),
+      )
+      drawn = make_model_sample_fn(asked)(asked.params, key, cond)
+      target = distributions.split(drawn, asked.layout.x0)['target']
+      found[name][kind] = _frequencies(np.asarray(target), every_target)
+  return found
+
+
+def _frequencies(samples: np.ndarray, references: np.ndarray) -> np.ndarray:
+  """How often each reference [M, D] is nearest to the samples [N, D]."""
+  distance = (references**2).sum(axis=-1) - 2 * samples @ references.T
+  counts = np.bincount(distance.argmin(axis=1), minlength=len(references))
+  return counts / len(samples)
+
+
+def _delta_measures(
+  by_delta: dict[str, dict[str, np.ndarray]],
+) -> dict[str, Measure]:
+  measures = {}
+  for name, found in by_delta.items():
+    measures[f'{name}: model to exact posterior, total variation'] = Measure(
+      _tv(found['model'], found['exact']), at_most=0.06
+    )
+  for name, found in by_delta.items():
+    measures[f'{name}: joint to model of delta, total variation'] = Measure(
+      _tv(found['joint'], found['model']), at_most=0.05
+    )
+    measures[f'{name}: joint to exact posterior, total variation'] = Measure(
+      _tv(found['joint'], found['exact'])
+    )
+  return measures
+
+
+def _target_measures(
+  by_target: dict[str, dict[str, np.ndarray]],
+) -> dict[str, Measure]:
+  measures = {}
+  for name, found in by_target.items():
+    measures[f'{name}: joint to model of target, total variation'] = Measure(
+      total_variation(found['joint'], found['model']), at_most=0.05
+    )
+    for kind in ('model', 'joint'):
+      measures[f'{name}: {kind} to exact targets, total variation'] = Measure(
+        total_variation(found[kind], found['exact'])
+      )
+  return measures
+
+
+def _flat(
+  prefix: str, by_name: dict[str, dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+  return {
+    f'{prefix}_{name.replace(" ", "_")}_{kind}': values
+    for name, found in by_name.items()
+    for kind, values in found.items()
+  }
+
+
+def _delta_picture(
+  by_delta: dict[str, dict[str, np.ndarray]],
+  queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> matplotlib.figure.Figure:
+  figure = matplotlib.figure.Figure(figsize=(11, 7.4), layout='constrained')
+  figure.suptitle('p(delta | source, target) on a checkerboard')
+  axes = figure.subplots(
+    len(by_delta), 5, width_ratios=(0.6, 0.6, 1, 1, 1), squeeze=False
+  )
+  low, high = _RANGE
+  for row, (name, found) in zip(axes, by_delta.items(), strict=True):
+    source, target, _ = queries[name]
+    side = round(len(source) ** 0.5)
+    for ax, patch, title in zip(
+      row[:2], (source, target), ('source', 'target'), strict=True
+    ):
+      ax.imshow(patch.reshape(side, side), cmap='gray', vmin=-1, vmax=1)
+      ax.set(title=title, xticks=[], yticks=[])
+    row[0].set_ylabel(name)
+    for ax, kind, title in zip(
+      row[2:],
+      ('exact', 'model', 'joint'),
+      ('exact', 'model of delta', 'joint model'),
+      strict=True,
+    ):
+      shown = ax.imshow(
+        found[kind],
+        extent=(low - 0.5, high + 0.5, high + 0.5, low - 0.5),
+        vmin=0,
+        vmax=found['exact'].max(),
+      )
+      tv = (
+        ''
+        if kind == 'exact'
+        else f', TV {_tv(found[kind], found["exact"]):.3f}'
+      )
+      ax.set(title=title + tv, xlabel='dx, pixels', ylabel='dy, pixels')
+    figure.colorbar(shown, ax=row[2:], label='probability')
+  return figure
+
+
+def _target_picture(
+  by_target: dict[str, dict[str, np.ndarray]],
+) -> matplotlib.figure.Figure:
+  figure = matplotlib.figure.Figure(figsize=(11, 7.4), layout='constrained')
+  figure.suptitle('p(target | source, delta) on a checkerboard')
+  for ax, (name, found) in zip(
+    np.ravel(figure.subplots(len(by_target), 1)), by_target.items(), strict=True
+  ):
+    order = np.argsort(-found['exact'], kind='stable')[:24]
+    index = np.arange(len(order))
+    for offset, kind, colour in (
+      (-0.27, 'exact', '0.6'),
+      (0, 'model', 'C0'),
+      (0.27, 'joint', 'C1'),
+    ):
+      ax.bar(index + offset, found[kind][order], 0.27, color=colour, label=kind)
+    ax.set(
+      title=name, xlabel='target, most probable first', ylabel='probability'
+    )
+    ax.legend()
+  return figure

@@ -1,0 +1,50 @@
+"""Many fine patches for one grey source: an image that is grey at half size.
+
+Its blocks of 2x2 pixels have mean 0, so every source patch on the coarse level
+is the same and says nothing; p(target | source, one level finer) must be the
+distribution of all fine patches at that place within a coarse pixel.
+"""
+
+from internal_diffusion.data import synthetic
+from internal_diffusion.experiments import one_to_many
+from internal_diffusion.experiments.result import Result
+from internal_diffusion.training import examples as examples_lib
+from internal_diffusion.training.fit import fit
+
+_NUM_STEPS = 2000
+_NUM_SAMPLES = 20_000
+
+
+def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
+  """Trains, draws 20,000 targets and compares them with all true ones.
+
+  Args:
+    seed: Of everything random.
+    effort: Share of the full number of steps and samples, for a quick look.
+    progress: Whether to show progress bars.
+  """
+  image = synthetic.bands(
+    (32, 24, 16, 16, 8),
+    (
+      synthetic.vertical_stripes,
+      synthetic.horizontal_stripes,
+      synthetic.fine_checks,
+      synthetic.paired_columns,
+      synthetic.paired_rows,
+    ),
+    width=96,
+  )
+  config = one_to_many.get_config()
+  config.seed = seed
+  config.num_steps = max(1, round(effort * _NUM_STEPS))
+  examples = examples_lib.from_levels(
+    [image, synthetic.block_means(image)], config
+  )
+  model = fit(examples, config, progress=progress)
+  return one_to_many.study(
+    seed,
+    examples,
+    model,
+    image,
+    num_samples=max(256, round(effort * _NUM_SAMPLES)),
+  )

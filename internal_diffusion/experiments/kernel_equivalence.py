@@ -1,0 +1,247 @@
+"""A network trained with noise on its condition is the classical kernel.
+
+First on a circle mapped to itself, for several noise levels: how far the
+distribution that the network draws from is from the closed form's, as training
+goes on. Then on the patches of a photograph: the network's denoiser of
+p(target | source, delta) against the posterior mean over all triplets.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.figure
+import numpy as np
+import skimage.data
+import skimage.transform
+
+from internal_diffusion.configs import target_given_source
+from internal_diffusion.data import principal_basis, triplets
+from internal_diffusion.denoisers.closed_form import make_closed_form_denoise_fn
+from internal_diffusion.experiments import points
+from internal_diffusion.experiments.result import (
+  Measure,
+  Result,
+  total_variation,
+)
+from internal_diffusion.training.examples import (
+  Examples,
+  displacement_range,
+  from_levels,
+)
+from internal_diffusion.training.fit import fit
+from internal_diffusion.training.model import LearnedModel
+from internal_diffusion.types import Condition
+
+_NUM_POINTS = 48
+_NUM_QUERIES = 8
+_LEVELS_AUG = (0.15, 0.25, 0.5)
+_NUM_STEPS_CIRCLE = 2500
+_NUM_STEPS_PHOTOGRAPH = 4000
+_NUM_SAMPLES = 20_000
+_NUM_WATCHED = 4_000
+_SIDE = 64
+_SIGMA_AUG = 0.5
+_SIGMAS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 20.0)
+
+
+def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
+  """Trains on the circle and on a photograph and compares.
+
+  Args:
+    seed: Of everything random.
+    effort: Share of the full number of steps and samples, for a quick look.
+    progress: Whether to show progress bars.
+  """
+  ring = points.ring(_NUM_POINTS)
+  queries = ring[:: _NUM_POINTS // _NUM_QUERIES]
+  curves, drawn = {}, {}
+  for sigma_aug in _LEVELS_AUG:
+    curves[sigma_aug], drawn[sigma_aug] = _on_circle(
+      seed, ring, queries, sigma_aug, effort, progress
+    )
+  config = _photograph_config(seed, effort)
+  examples = from_levels([_photograph()], config)
+  model = fit(examples, config, progress=progress)
+  errors = _relative_errors(jax.random.key(seed), examples, model)
+  measures = {
+    f'circle, sigma_aug {s:g}: total variation to the closed form': Measure(
+      float(curve[-1, 1]), at_most=0.04
+    )
+    for s, curve in curves.items()
+  }
+  above = [e for s, e in zip(_SIGMAS, errors['plain'], strict=True) if s >= 0.3]
+  centred = [
+    e for s, e in zip(_SIGMAS, errors['centred'], strict=True) if s >= 0.3
+  ]
+  measures['photograph: relative error for sigma >= 0.3, worst'] = Measure(
+    max(above), at_most=0.05
+  )
+  measures['photograph: the same, relative to deviations from the mean'] = (
+    Measure(max(centred))
+  )
+  return Result(
+    measures=measures,
+    samples={
+      'points': ring,
+      'queries': queries,
+      'sigmas': np.array(_SIGMAS),
+      **{f'relative_error_{k}': np.array(v) for k, v in errors.items()},
+      **{f'curve_{s:g}': curve for s, curve in curves.items()},
+      **{f'drawn_{s:g}': found for s, found in drawn.items()},
+    },
+    pictures={
+      'kernel': (
+        _picture(ring, queries, drawn, curves, errors),
+        'Network against closed form: distance on the circle as training goes'
+        ' on, one distribution for each level of noise on the condition, and'
+        ' the error of the denoiser on a photograph.',
+      )
+    },
+  )
+
+
+def _on_circle(
+  seed: int,
+  ring: np.ndarray,
+  queries: np.ndarray,
+  sigma_aug: float,
+  effort: float,
+  progress: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Curve of total variation over steps [S, 2], and draws [Q, K, 2]."""
+  exact = points.kernel_weights(queries, ring, sigma_aug=sigma_aug)
+
+  def compare(
+    sample: points.PointSampleFn, num: int
+  ) -> tuple[float, np.ndarray]:
+    found = sample(np.repeat(queries, num, axis=0))
+    found = found.reshape(len(queries), num, 2)
+    distances = [
+      total_variation(points.nearest_frequencies(part, ring), wanted)
+      for part, wanted in zip(found, exact, strict=True)
+    ]
+    return float(np.mean(distances)), found
+
+  curve: list[tuple[int, float]] = []
+
+  def watch(step: int, sample: points.PointSampleFn) -> None:
+    distance, _ = compare(sample, max(64, round(effort * _NUM_WATCHED)))
+    curve.append((step, distance))
+
+  config = points.get_config(
+    seed,
+    sigma_aug=sigma_aug,
+    num_steps=max(20, round(effort * _NUM_STEPS_CIRCLE)),
+  )
+  sample = points.fit_points(
+    ring, ring, config, watch_fn=watch, progress=progress
+  )
+  distance, found = compare(sample, max(256, round(effort * _NUM_SAMPLES)))
+  return np.array([*curve, (config.num_steps, distance)]), found
+
+
+def _photograph() -> np.ndarray:
+  """A grey photograph [64, 64, 1]."""
+  crop = skimage.data.coffee()[60:360, 120:420].mean(axis=-1) / 255
+  small = skimage.transform.resize(crop, (_SIDE, _SIDE), anti_aliasing=True)
+  return (2 * small - 1).astype(np.float32)[..., None]
+
+
+def _photograph_config(seed: int, effort: float) -> Any:
+  config = target_given_source.get_config()
+  config.seed = seed
+  config.num_steps = max(1, round(effort * _NUM_STEPS_PHOTOGRAPH))
+  config.triplet.level_steps = (0,)
+  config.triplet.horizontal = (4, 4)
+  config.condition.sigma_aug = _SIGMA_AUG
+  config.condition.dropout = 0.0
+  config.noise.sigma_min = 0.05
+  return config
+
+
+def _relative_errors(
+  key: jax.Array, examples: Examples, model: LearnedModel
+) -> dict[str, list[float]]:
+  """Root mean square of network minus closed form, over the closed form's."""
+  everything = triplets.enumerate_triplets(
+    examples.data.pyramid,
+    examples.data.table,
+    patch_size=model.config.patch_size,
+    displacement_range=displacement_range(model.config),
+  )
+  vectors = jnp.concatenate([everything.source, everything.delta], axis=-1)
+  closed_form_fn = make_closed_form_denoise_fn(
+    everything.target, conditions=vectors, sigma_aug=_SIGMA_AUG
+  )
+  mean = jnp.mean(everything.target)
+  found: dict[str, list[float]] = {'plain': [], 'centred': []}
+  index_key, noise_key, cond_key = jax.random.split(key, 3)
+  index = jax.random.randint(index_key, (2048,), 0, len(vectors))
+  noise = jax.random.normal(noise_key, (2048, everything.target.shape[1]))
+  shown = vectors[index] + _SIGMA_AUG * jax.random.normal(
+    cond_key, (2048, vectors.shape[1])
+  )
+  cond = Condition(level=jnp.zeros(2048, jnp.int32), vector=shown)
+  for sigma in _SIGMAS:
+    x = everything.target[index] + sigma * noise
+    wanted = closed_form_fn(x, jnp.float32(sigma), cond)
+    z = principal_basis.to_principal(model.params.basis, x)
+    denoised = principal_basis.from_principal(
+      model.params.basis,
+      model.principal_denoise_fn(model.params, z, jnp.float32(sigma), cond),
+    )
+    error = jnp.linalg.norm(denoised - wanted)
+    found['plain'].append(float(error / jnp.linalg.norm(wanted)))
+    found['centred'].append(float(error / jnp.linalg.norm(wanted - mean)))
+  return found
+
+
+def _picture(
+  ring: np.ndarray,
+  queries: np.ndarray,
+  drawn: dict[float, np.ndarray],
+  curves: dict[float, np.ndarray],
+  errors: dict[str, list[float]],
+) -> matplotlib.figure.Figure:
+  figure = matplotlib.figure.Figure(figsize=(13, 7), layout='constrained')
+  figure.suptitle('Network with noise on its condition against the closed form')
+  grid = figure.subplots(2, 3)
+  index = (np.arange(len(ring)) + len(ring) // 2) % len(ring)
+  for ax, (sigma_aug, found) in zip(grid[0], drawn.items(), strict=True):
+    exact = points.kernel_weights(queries[:1], ring, sigma_aug=sigma_aug)[0]
+    frequency = points.nearest_frequencies(found[0], ring)
+    offset = np.arange(len(ring)) - len(ring) // 2
+    ax.bar(offset, exact[index], color='0.6', label='closed form')
+    ax.plot(offset, frequency[index], 'o', color='C0', label='network')
+    ax.set(
+      title=f'circle, sigma_aug {sigma_aug:g}',
+      xlabel='points from the given one',
+      ylabel='probability',
+    )
+    ax.legend()
+  for sigma_aug, curve in curves.items():
+    grid[1, 0].semilogy(*curve[:-1].T, label=f'sigma_aug {sigma_aug:g}')
+  grid[1, 0].axhline(0.04, color='0.5', linestyle=':')
+  grid[1, 0].set(
+    title='distance as training goes on',
+    xlabel='training step',
+    ylabel='total variation',
+  )
+  grid[1, 0].legend()
+  grid[1, 1].semilogx(_SIGMAS, errors['plain'], 'o-', label='of its size')
+  grid[1, 1].semilogx(
+    _SIGMAS, errors['centred'], 'o-', label='of its deviation from the mean'
+  )
+  grid[1, 1].axhline(0.05, color='0.5', linestyle=':')
+  grid[1, 1].set(
+    title='photograph: error of the denoiser',
+    xlabel='sigma',
+    ylabel='relative error',
+    ylim=(0, None),
+  )
+  grid[1, 1].legend()
+  grid[1, 2].imshow(_photograph()[..., 0], cmap='gray', vmin=-1, vmax=1)
+  grid[1, 2].set_title('the photograph')
+  grid[1, 2].set_axis_off()
+  return figure

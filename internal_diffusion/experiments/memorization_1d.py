@@ -1,0 +1,157 @@
+"""Memorization in one dimension, and how noise on the condition prevents it.
+
+Numbers x0 are to be drawn given a number c. Where conditions recur exactly,
+several x0 share a c and the network learns their distribution. Where they recur
+only nearly, every x0 has a c of its own: a bijection, and a network that is
+trained for long learns to read x0 off c, which is copying. With noise on c that
+hides the small differences, it keeps drawing from all that are near.
+"""
+
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+
+from internal_diffusion.experiments import points
+from internal_diffusion.experiments.result import Measure, Result
+
+_NUM_CLUSTERS = 6
+_PER_CLUSTER = 4
+_SPACING = 0.04  # Of the conditions in a cluster that recurs nearly.
+_SIGMA_AUG = 0.1
+_COPY_DISTANCE = 0.03  # A third of the smallest distance between two x0.
+_NUM_STEPS = 4000
+_NUM_SAMPLES = 2000  # For each condition, at the end.
+
+
+def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
+  """Trains on exact and near recurrence, the latter with and without noise.
+
+  Args:
+    seed: Of everything random.
+    effort: Share of the full number of steps and samples, for a quick look.
+    progress: Whether to show progress bars.
+  """
+  exact_c, near_c, x0 = make_data(seed)
+  cases = {
+    'exact recurrence, no noise': (exact_c, 0.0),
+    'near recurrence, no noise': (near_c, 0.0),
+    'near recurrence, noise': (near_c, _SIGMA_AUG),
+  }
+  curves, drawn, expected = {}, {}, {}
+  num = max(64, round(effort * _NUM_SAMPLES))
+  for name, (c, sigma_aug) in cases.items():
+    config = points.get_config(
+      seed, sigma_aug=sigma_aug, num_steps=max(20, round(effort * _NUM_STEPS))
+    )
+    drawn[name], curves[name] = _train(x0, c, config, num, progress)
+    # What the closed form copies: the weight of a condition's own x0.
+    weights = points.kernel_weights(c, c, sigma_aug=sigma_aug)
+    expected[name] = float(np.diag(weights).mean())
+  copies = {name: share_of_copies(found, x0) for name, found in drawn.items()}
+  return Result(
+    measures=_measures(copies, expected),
+    samples={
+      'x0': x0,
+      'conditions_exact': exact_c,
+      'conditions_near': near_c,
+      **{f'drawn: {name}': found for name, found in drawn.items()},
+      **{f'copies: {name}': curve for name, curve in curves.items()},
+    },
+    pictures={
+      'memorization': (
+        _picture(x0, cases, drawn, curves, expected),
+        'Densities given one condition, and the share of copies as training'
+        ' goes on, with the share that the closed form copies.',
+      )
+    },
+  )
+
+
+def _train(
+  x0: np.ndarray, c: np.ndarray, config: Any, num: int, progress: bool
+) -> tuple[np.ndarray, np.ndarray]:
+  """Draws for each condition [N, num], and (step, share of copies) [S, 2]."""
+  curve: list[tuple[int, float]] = []
+
+  def watch(step: int, sample: points.PointSampleFn) -> None:
+    found = sample(np.repeat(c, 64, axis=0)).reshape(len(x0), -1)
+    curve.append((step, share_of_copies(found, x0)))
+
+  sample = points.fit_points(x0, c, config, watch_fn=watch, progress=progress)
+  drawn = sample(np.repeat(c, num, axis=0)).reshape(len(x0), num)
+  return drawn, np.array(curve)
+
+
+def make_data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Conditions that recur exactly and nearly, and x0, [24, 1] each."""
+  num = _NUM_CLUSTERS * _PER_CLUSTER
+  centres = np.repeat(np.linspace(-1, 1, _NUM_CLUSTERS), _PER_CLUSTER)
+  offsets = np.arange(_PER_CLUSTER) - (_PER_CLUSTER - 1) / 2
+  near = centres + _SPACING * np.tile(offsets, _NUM_CLUSTERS)
+  x0 = np.random.default_rng(seed).permutation(np.linspace(-1, 1, num))
+  columns = np.stack([centres, near, x0], axis=-1).astype(np.float32)
+  return columns[:, :1], columns[:, 1:2], columns[:, 2:]
+
+
+def share_of_copies(drawn: np.ndarray, x0: np.ndarray) -> float:
+  """Share of samples [N, K] that are the very x0 [N, 1] of their condition."""
+  return float((abs(drawn - x0) < _COPY_DISTANCE).mean())
+
+
+def _measures(
+  copies: dict[str, float], expected: dict[str, float]
+) -> dict[str, Measure]:
+  exact, near, noisy = copies
+  return {
+    'near recurrence, no noise: share of copies': Measure(
+      copies[near], at_least=0.95
+    ),
+    'near recurrence, noise: share of copies': Measure(
+      copies[noisy], at_most=expected[noisy] + 0.05
+    ),
+    'near recurrence, noise: share that the closed form copies': Measure(
+      expected[noisy]
+    ),
+    'exact recurrence, no noise: share of copies': Measure(
+      copies[exact], at_most=expected[exact] + 0.05
+    ),
+    'exact recurrence, no noise: share that the data copies': Measure(
+      expected[exact]
+    ),
+  }
+
+
+def _picture(
+  x0: np.ndarray,
+  cases: dict[str, tuple[np.ndarray, float]],
+  drawn: dict[str, np.ndarray],
+  curves: dict[str, np.ndarray],
+  expected: dict[str, float],
+) -> matplotlib.figure.Figure:
+  figure = matplotlib.figure.Figure(figsize=(13, 7), layout='constrained')
+  figure.suptitle('Memorization in one dimension')
+  grid = figure.subplots(2, 3)
+  shown = 5
+  for ax, (name, (c, sigma_aug)) in zip(grid[0], cases.items(), strict=True):
+    weights = points.kernel_weights(c[shown][None], c, sigma_aug=sigma_aug)[0]
+    height = 0.15
+    ax.hist(
+      drawn[name][shown],
+      bins=80,
+      range=(-1.2, 1.2),
+      weights=np.full(drawn[name].shape[1], 1 / drawn[name].shape[1]),
+      color='C0',
+      label='drawn',
+    )
+    ax.plot(x0[:, 0], weights, 'o', color='0.4', label='closed form')
+    ax.axvline(x0[shown, 0], color='C3', linestyle=':', label='its own x0')
+    ax.set(title=name, xlabel='x0 given one c', ylabel='probability')
+    ax.set_ylim(0, max(weights.max(), height) * 1.15)
+    ax.legend()
+  for ax, (name, curve) in zip(grid[1], curves.items(), strict=True):
+    ax.plot(*curve.T, color='C0', label='network')
+    ax.axhline(expected[name], color='0.4', linestyle='--', label='closed form')
+    ax.set(title='share of copies', xlabel='training step', ylim=(-0.02, 1.05))
+    ax.legend()
+  return figure

@@ -1,0 +1,181 @@
+"""Displacement between two frames and its uncertainty, learned from the first.
+
+A textured triangle moves by a fraction of a pixel over a background without
+texture. A model of p(delta | source, target) is trained on pairs of patches of
+the first frame alone. Then the source is the first frame's patch at a pixel and
+the target the second frame's at the same pixel: had the target come from the
+first frame, it would lie at minus the motion.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import matplotlib.figure
+import numpy as np
+import scipy.ndimage
+import scipy.stats
+
+from internal_diffusion.applications.model_sampling import make_model_sample_fn
+from internal_diffusion.configs import delta_given_pair
+from internal_diffusion.data import distributions, patches, synthetic, triplets
+from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.training.examples import displacement_range, from_levels
+from internal_diffusion.training.fit import fit
+from internal_diffusion.training.model import LearnedModel
+
+_NUM_STEPS = 4000
+_NUM_SAMPLES = 10
+_MOTION = (1.3, -2.4)
+_RANGE = (-4, 4)
+
+
+def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
+  """Trains on the first frame and infers the motion to the second.
+
+  Args:
+    seed: Of everything random.
+    effort: Share of the full number of steps, for a quick look.
+    progress: Whether to show progress bars.
+  """
+  first, second, inside = synthetic.triangle_frames(seed, displacement=_MOTION)
+  config = delta_given_pair.get_config()
+  config.seed = seed
+  config.num_steps = max(1, round(effort * _NUM_STEPS))
+  config.triplet.vertical = config.triplet.horizontal = _RANGE
+  config.triplet.subpixel = True
+  config.condition.sigma_aug = 0.02
+  config.noise.sigma_min = 0.005
+  model = fit(from_levels([first], config), config, progress=progress)
+  flow = sample_flow(jax.random.key(seed), model, first, second)
+  # Patch centres, where flow is known; the motion is that of the pixel.
+  margin = config.patch_size // 2
+  inside = inside[margin:-margin, margin:-margin]
+  truth = inside.round()[..., None] * np.array(_MOTION)
+  return Result(
+    measures=_measures(flow, truth, inside),
+    samples={'first': first, 'second': second, 'flow': flow, 'truth': truth},
+    pictures={
+      'flow': (
+        _picture(first, second, flow, truth),
+        'Motion of a textured triangle: one sample, the mean of ten, the true'
+        ' motion, and the spread of the samples.',
+      )
+    },
+  )
+
+
+def sample_flow(
+  key: jax.Array, model: LearnedModel, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+  """Samples of the motion at every patch centre, [10, h, w, 2] as (dy, dx)."""
+  extract = functools.partial(
+    patches.extract_patches, patch_size=model.config.patch_size
+  )
+  source, target = extract(jnp.asarray(first)), extract(jnp.asarray(second))
+  shape = source.shape[:2]
+  cond = distributions.make_condition(
+    model.layout,
+    source=jnp.tile(source.reshape(-1, source.shape[-1]), (_NUM_SAMPLES, 1)),
+    target=jnp.tile(target.reshape(-1, target.shape[-1]), (_NUM_SAMPLES, 1)),
+  )
+  drawn = make_model_sample_fn(model, chunk_size=4096)(model.params, key, cond)
+  displacement = triplets.displacement_of(
+    jnp.asarray(drawn), displacement_range=displacement_range(model.config)
+  )
+  return -np.asarray(displacement).reshape(_NUM_SAMPLES, *shape, 2)
+
+
+def _spread(flow: np.ndarray) -> np.ndarray:
+  """Root of the summed variance over the samples, [h, w] in pixels."""
+  return np.sqrt(flow.var(axis=0, ddof=1).sum(axis=-1))
+
+
+def _end_point_error(flow: np.ndarray, truth: np.ndarray) -> np.ndarray:
+  return np.linalg.norm(flow - truth, axis=-1)
+
+
+def _measures(
+  flow: np.ndarray, truth: np.ndarray, inside: np.ndarray
+) -> dict[str, Measure]:
+  of_mean = _end_point_error(flow.mean(axis=0), truth)
+  of_one = _end_point_error(flow[0], truth)
+  spread = _spread(flow)
+  # Well inside or well outside, so that no patch sees both.
+  textured, plain = _core(inside > 0.99), _core(inside < 0.01)
+  return {
+    'end-point error on texture, mean of 10, pixels': Measure(
+      float(of_mean[textured].mean()), at_most=0.10
+    ),
+    'end-point error on texture, one sample, pixels': Measure(
+      float(of_one[textured].mean()), at_most=0.20
+    ),
+    'rank correlation of spread and error over the image': Measure(
+      float(scipy.stats.spearmanr(spread.ravel(), of_one.ravel()).statistic),
+      at_least=0.6,
+    ),
+    'rank correlation of spread and error of the mean': Measure(
+      float(scipy.stats.spearmanr(spread.ravel(), of_mean.ravel()).statistic)
+    ),
+    'spread on the plain background, pixels': Measure(
+      float(spread[plain].mean())
+    ),
+    'spread on texture, pixels': Measure(float(spread[textured].mean())),
+  }
+
+
+def _core(mask: np.ndarray) -> np.ndarray:
+  """Pixels whose whole 7x7 patch is in the mask, and was before the motion."""
+  reach = 3 + int(np.ceil(max(map(abs, _MOTION))))
+  return scipy.ndimage.minimum_filter(mask, 2 * reach + 1, mode='nearest')
+
+
+def _picture(
+  first: np.ndarray, second: np.ndarray, flow: np.ndarray, truth: np.ndarray
+) -> matplotlib.figure.Figure:
+  figure = matplotlib.figure.Figure(figsize=(13, 7), layout='constrained')
+  figure.suptitle(
+    'Motion inferred from one frame: a textured triangle moves by'
+    f' dy {_MOTION[0]:g}, dx {_MOTION[1]:g} pixels'
+  )
+  grid = figure.subplots(3, 4)
+  for ax, frame, title in zip(
+    grid[0], (first, second), ('first frame', 'second frame'), strict=False
+  ):
+    ax.imshow(frame[..., 0], cmap='gray', vmin=-1, vmax=1)
+    ax.set_title(title)
+  spread = grid[0, 2].imshow(_spread(flow), cmap='magma')
+  grid[0, 2].set_title('spread of the samples')
+  figure.colorbar(spread, ax=grid[0, 2], label='pixels')
+  error = grid[0, 3].imshow(_end_point_error(flow[0], truth), cmap='magma')
+  grid[0, 3].set_title('error of one sample')
+  figure.colorbar(error, ax=grid[0, 3], label='pixels')
+  panels = {
+    'one sample': flow[0],
+    'mean of 10': flow.mean(axis=0),
+    'truth': truth,
+  }
+  limit = max(abs(end) for end in _RANGE)
+  for axis, name in enumerate(('dy', 'dx')):
+    for ax, (title, field) in zip(grid[axis + 1], panels.items(), strict=False):
+      shown = ax.imshow(field[..., axis], cmap='RdBu', vmin=-limit, vmax=limit)
+      ax.set_title(f'{name}: {title}')
+    figure.colorbar(shown, ax=grid[axis + 1, 2], label='pixels')
+    histogram = grid[axis + 1, 3]
+    inside = abs(truth).sum(axis=-1) > 0
+    for mask, label in ((inside, 'triangle'), (~inside, 'background')):
+      histogram.hist(
+        flow[:, mask, axis].ravel(),
+        bins=90,
+        range=(-limit - 0.5, limit + 0.5),
+        density=True,
+        histtype='step',
+        label=label,
+      )
+    histogram.axvline(_MOTION[axis], color='0.5', linestyle=':')
+    histogram.set(title=f'{name}: all samples', xlabel='pixels')
+    histogram.legend()
+  for ax in grid[:, :3].ravel():
+    ax.set_axis_off()
+  grid[0, 3].set_axis_off()
+  return figure

@@ -1,0 +1,113 @@
+"""p(patch) of a photograph: generated patches beside real ones, by level."""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.figure
+import numpy as np
+import skimage.data
+
+from internal_diffusion.applications.model_sampling import make_model_sample_fn
+from internal_diffusion.configs import patch
+from internal_diffusion.data import image_io
+from internal_diffusion.evaluation import distances
+from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.training import examples as examples_lib
+from internal_diffusion.training.fit import fit
+from internal_diffusion.types import Condition
+
+_NUM_STEPS = 2500
+_NUM_SAMPLES = 2048
+_SHOWN = 24
+
+
+def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
+  """Trains on a photograph and draws patches of every pyramid level.
+
+  Args:
+    seed: Of everything random.
+    effort: Share of the full number of steps and samples, for a quick look.
+    progress: Whether to show progress bars.
+  """
+  photograph = skimage.data.coffee().astype(np.float32) / 127.5 - 1
+  image = image_io.bound_side(photograph, max_side=250)
+  config = patch.get_config()
+  config.seed = seed
+  config.num_steps = max(1, round(effort * _NUM_STEPS))
+  config.sampling.num_steps = 18
+  config.pyramid.scale_factor = 0.5
+  examples = examples_lib.from_image(image, config)
+  model = fit(examples, config, progress=progress)
+  sample_fn = make_model_sample_fn(model)
+  num = max(256, round(effort * _NUM_SAMPLES))
+  draw_key, sample_key, distance_key = jax.random.split(jax.random.key(seed), 3)
+  # Twice as many real ones: two halves say how far real is from real.
+  drawn = examples_lib.draw_triplets(
+    draw_key, examples.data, 4 * num * examples.layout.num_levels, config
+  )
+  real, real_level = np.asarray(drawn.source), np.asarray(drawn.level)
+  generated, halves, ratios = [], [], []
+  for level in range(examples.layout.num_levels):
+    cond = Condition(level=jnp.full(num, level, jnp.int32))
+    found = sample_fn(model.params, jax.random.fold_in(sample_key, level), cond)
+    of_level = real[real_level == level]
+    first, second = np.array_split(of_level[: 2 * num], 2)
+    generated.append(found)
+    halves.append(first)
+    size = min(len(found), len(first), len(second))
+    ours, baseline = (
+      float(distances.sliced_wasserstein(distance_key, a[:size], b[:size]))
+      for a, b in ((found, first), (second, first))
+    )
+    ratios.append(ours / baseline)
+  side, channels = config.patch_size, image.shape[-1]
+  shape = (-1, side, side, channels)
+  return Result(
+    measures={
+      f'level {level}: sliced Wasserstein, over real against real': Measure(
+        ratio, at_most=3.0
+      )
+      for level, ratio in enumerate(ratios)
+    },
+    samples={
+      **{
+        f'generated_level_{i}': np.clip(v.reshape(shape), -1, 1)
+        for i, v in enumerate(generated)
+      },
+      **{f'real_level_{i}': v.reshape(shape) for i, v in enumerate(halves)},
+    },
+    pictures={
+      'patches': (
+        _picture(
+          [v.reshape(shape) for v in generated],
+          [v.reshape(shape) for v in halves],
+        ),
+        'Generated patches beside real ones, one pyramid level a row, the'
+        ' finest first.',
+      )
+    },
+  )
+
+
+def _picture(
+  generated: list[np.ndarray], real: list[np.ndarray]
+) -> matplotlib.figure.Figure:
+  figure = matplotlib.figure.Figure(
+    figsize=(12, 1.6 * len(real) + 0.8), layout='constrained'
+  )
+  figure.suptitle('Patches of one photograph, level by level')
+  for level, (row, *pair) in enumerate(
+    zip(
+      figure.subplots(len(real), 2, squeeze=False),
+      generated,
+      real,
+      strict=True,
+    )
+  ):
+    for ax, patches, name in zip(row, pair, ('generated', 'real'), strict=True):
+      grid = image_io.make_grid(
+        np.clip(patches[: 2 * _SHOWN], -1, 1), num_columns=_SHOWN, zoom=4
+      )
+      ax.imshow(np.clip(grid / 2 + 0.5, 0, 1), interpolation='nearest')
+      ax.set_title(f'level {level}: {name}')
+      ax.set_axis_off()
+  return figure

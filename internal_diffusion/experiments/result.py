@@ -1,0 +1,59 @@
+"""What an experiment gives back."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import matplotlib.figure
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+  """A number that was measured, and what it should be.
+
+  Attributes:
+    value: The number.
+    at_most: Upper bound, or None.
+    at_least: Lower bound, or None.
+  """
+
+  value: float
+  at_most: float | None = None
+  at_least: float | None = None
+
+  @property
+  def is_met(self) -> bool | None:
+    """Whether the bounds hold; None if there are none."""
+    if self.at_most is None and self.at_least is None:
+      return None
+    high = np.inf if self.at_most is None else self.at_most
+    low = -np.inf if self.at_least is None else self.at_least
+    return bool(low <= self.value <= high)
+
+  @property
+  def goal(self) -> str:
+    """The bounds in words."""
+    if self.at_most is not None:
+      return f'at most {self.at_most:g}'
+    return '' if self.at_least is None else f'at least {self.at_least:g}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """Of one run of an experiment.
+
+  Attributes:
+    measures: Numbers by name.
+    samples: Raw draws and the exact answers beside them, arrays by name: enough
+      to recompute the numbers and the pictures.
+    pictures: Figures by file name without suffix, with their captions.
+  """
+
+  measures: Mapping[str, Measure]
+  samples: Mapping[str, np.ndarray]
+  pictures: Mapping[str, tuple[matplotlib.figure.Figure, str]]
+
+
+def total_variation(p: np.ndarray, q: np.ndarray) -> float:
+  """Half the sum of |p - q|, two arrays of probabilities of one shape."""
+  return float(abs(p - q).sum() / 2)
