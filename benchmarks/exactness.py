@@ -23,7 +23,7 @@ from internal_diffusion.data import image_io
 from internal_diffusion.denoisers import gaussian
 from internal_diffusion.diffusion import processes, schedules
 from internal_diffusion.sampling import samplers
-from internal_diffusion.training import loop, parallel, setup
+from internal_diffusion.training import examples, loop, parallel, setup
 
 _MEAN = np.array([0.5, -1.0])
 _COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
@@ -91,13 +91,12 @@ def largest_difference(a: object, b: object) -> float:
 def device_difference() -> float:
   """Four devices against one, after 20 steps on the same merged batch."""
   image, config = small_run()
-  run = setup.make_run(image, config)
-  train_step = setup.make_train_step(run, config)
+  run = setup.make_run(examples.from_image(image, config), config)
   results = []
   for num_devices in (1, 4):
     state = run.initial_state()
     train_fn = parallel.compile_train_fn(
-      train_step,
+      run.train_step,
       state,
       run.data,
       num_substeps=20,

@@ -171,6 +171,27 @@ def exactness() -> str:
   return section('Exactness', r, table(['figure', 'measured', 'goal'], rows))
 
 
+def experiments() -> str:
+  """The talk's experiments over the seeds."""
+  r = read('experiments')
+  rows = []
+  for name, run in r['runs'].items():
+    minutes = sum(run['seconds']) / len(run['seconds']) / 60
+    rows.append([f'**{name}**, {minutes:.1f} minutes', '', '', ''])
+    for label, figure in run['figures'].items():
+      met = [m for m in figure['met'] if m is not None]
+      rows.append(
+        [
+          label,
+          f'{figure["mean"]:.3f} +- {figure["std"]:.3f}',
+          figure['goal'],
+          f'{sum(met)} of {len(met)}' if met else '',
+        ]
+      )
+  head = ['experiment', 'mean and spread', 'goal', 'seeds that meet it']
+  return section('Experiments, three seeds', r, table(head, rows))
+
+
 def main() -> None:
   """Writes the page."""
   parts = [
@@ -180,6 +201,7 @@ def main() -> None:
     patch_quality(),
     throughput(),
     exactness(),
+    experiments(),
     _TRIED.read_text(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts) + '\n')

@@ -21,12 +21,13 @@ import numpy as np
 import skimage.data
 
 from benchmarks import timing
+from internal_diffusion import arrays
 from internal_diffusion.configs import default
 from internal_diffusion.data import image_io, patches
 from internal_diffusion.denoisers import learned
 from internal_diffusion.diffusion import schedules
 from internal_diffusion.sampling.api import make_sample_fn
-from internal_diffusion.training import loop, parallel, setup
+from internal_diffusion.training import examples, loop, parallel, setup
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.state import learned_params
 from internal_diffusion.types import Condition
@@ -107,12 +108,12 @@ def in_pairs(
 def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
   """Pixels gathered a second, positions given."""
   num = 2**16
-  _, level = patches.sample_patches(
-    jax.random.key(0), *run.data, num=num, patch_size=patch_size
-  )
-  uniform = jax.random.uniform(jax.random.key(1), (num, 2))
-  row, column = patches.positions_from_uniform(
-    uniform, run.data.pyramid, level, patch_size=patch_size
+  data = run.data
+  uniform = jax.random.uniform(jax.random.key(0), (num, 3))
+  level = arrays.categorical_from_uniform(uniform[:, 0], data.table.probability)
+  row, column = (
+    arrays.index_from_uniform(uniform[:, i], sides[level] - patch_size + 1)
+    for i, sides in ((1, data.pyramid.heights), (2, data.pyramid.widths))
   )
   gather = jax.jit(
     lambda level, row, column: patches.gather_patches(
@@ -128,11 +129,10 @@ def measure_training(
 ) -> dict[str, float]:
   """Time of a step, of its products alone and of the host's part."""
   batch = config.batch_size
-  train_step = setup.make_train_step(run, config)
   state = run.initial_state()
   start = time.perf_counter()
   train_fn = parallel.compile_train_fn(
-    train_step,
+    run.train_step,
     state,
     run.data,
     num_substeps=_SUBSTEPS,
@@ -141,7 +141,7 @@ def measure_training(
   )
   compile_seconds = time.perf_counter() - start
   kernels = kernel_shapes(state.params)
-  input_dim, _ = learned.network_dims(dim)
+  input_dim = learned.network_dims(run.layout).input
 
   def call() -> step_lib.Metrics:
     nonlocal state
@@ -181,7 +181,7 @@ def measure_sampling(run: setup.Run, dim: int) -> dict[str, float]:
   num, num_steps, chunk = 4096, 18, 1024
   state = run.initial_state()
   sample_fn = make_sample_fn(
-    learned.make_principal_denoise_fn(run.network),
+    run.denoise_fn,
     schedules.karras_sigmas(num_steps, sigma_max=40.0),
     sample_shape=(dim,),
     decode_fn=learned.decode,
@@ -209,7 +209,7 @@ def main() -> None:
   config = default.get_config()
   image = 2 * (skimage.data.coffee() / np.float32(255)) - 1
   image = image_io.bound_side(image, max_side=config.max_side)
-  run = setup.make_run(image, config)
+  run = setup.make_run(examples.from_image(image, config), config)
   dim = config.patch_size**2 * 3
   timing.save(
     'throughput',

@@ -118,8 +118,7 @@ def write_result(
   for name, (figure, _) in result.pictures.items():
     figures.write_figure(directory / f'{name}.png', figure)
   buffer = io.BytesIO()
-  # np.savez takes names as keywords, among which 'file' is its own.
-  np.savez_compressed(buffer, **dict(result.samples))
+  np.savez_compressed(buffer, allow_pickle=False, **result.samples)
   files.write_atomically(directory / 'samples.npz', buffer.getvalue())
   report.write_report(
     directory,

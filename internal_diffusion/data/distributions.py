@@ -77,7 +77,7 @@ class Distribution:
     generated: Fields of the triplet that x0 is made of.
     given: Fields that the condition's vector is made of.
     queries: Where x0 may be given in part: the sets of fields that are given in
-      training, each as often as the others.
+      training, each as often as it is there.
   """
 
   generated: tuple[str, ...]
@@ -187,5 +187,6 @@ delta_given_pair = Distribution(
 joint = Distribution(
   generated=('source', 'target', 'delta'),
   given=('source', 'target', 'delta'),
-  queries=((), ('source', 'delta'), ('source', 'target')),
+  # The conditionals are asked for more often than the whole.
+  queries=((), *2 * (('source', 'delta'), ('source', 'target'))),
 )

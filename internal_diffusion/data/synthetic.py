@@ -111,7 +111,7 @@ def triangle_frames(
   seed: int,
   *,
   side: int = 72,
-  displacement: tuple[float, float] = (1.3, -2.4),
+  displacement: tuple[float, float] = (0.7, -1.6),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """A textured triangle that moves over a uniform background.
 
@@ -130,9 +130,9 @@ def triangle_frames(
   row, column = (np.indices(2 * (side * fine,)) + 0.5) / (side * fine)
   # Apex at the top in the middle, base towards the bottom.
   inside = (row > 0.12) & (row < 0.88)
-  inside &= abs(column - 0.5) < 0.62 * (row - 0.12)
+  inside &= abs(column - 0.5) < 0.56 * (row - 0.12)
   alpha = scipy.ndimage.gaussian_filter(inside.astype(float), 0.7 * fine)
-  texture = 0.9 * smooth_texture(seed, row.shape, scale=1.2 * fine)
+  texture = 0.9 * smooth_texture(seed, row.shape, scale=1.8 * fine)
 
   def brought_down(values: np.ndarray) -> np.ndarray:
     return values.reshape(side, fine, side, fine).mean(axis=(1, 3))

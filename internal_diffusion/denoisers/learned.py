@@ -197,16 +197,28 @@ def normalised_condition(
 
 
 def _keep_given(
-  params: LearnedParams, cond: Condition, denoised: Array, layout: Layout
-) -> Array:
-  """Puts the given parts of a joint x0 in the place of their estimates."""
-  known = principal_basis.to_principal(params.basis, cast(Array, cond.vector))
-  given = (
-    True
-    if cond.given is None
-    else _given_components(cond.given, layout.x0_sizes)
-  )
-  return jnp.where(given, known, denoised)
+  denoise_fn: ParametricDenoiseFn, layout: Layout
+) -> ParametricDenoiseFn:
+  """A joint denoiser that returns the given parts of x0 as they are given.
+
+  Of them, x has only noise to say that the condition has not said better; it is
+  put out of the network's sight.
+  """
+
+  def keeping_fn(
+    params: LearnedParams, z: Array, sigma: Array, cond: Condition | None
+  ) -> Array:
+    if cond is None or cond.vector is None:
+      return denoise_fn(params, z, sigma, cond)  # Says what is missing.
+    given = cond.given
+    if given is None:
+      given = jnp.ones((len(z), 1), bool)
+    is_given = _given_components(given, layout.x0_sizes)
+    denoised = denoise_fn(params, jnp.where(is_given, 0, z), sigma, cond)
+    known = principal_basis.to_principal(params.basis, cond.vector)
+    return jnp.where(is_given, known, denoised)
+
+  return keeping_fn
 
 
 def make_principal_denoise_fn(
@@ -249,12 +261,9 @@ def make_principal_denoise_fn(
       return offset + gate * embeddings.soft_clip(y)
 
     coefficients = coefficients_fn(sigma, params.basis.stddev)
-    denoised = preconditioning.apply_coefficients(coefficients, network_fn, z)
-    if not layout.is_joint:
-      return denoised
-    return _keep_given(params, cond, denoised, layout)
+    return preconditioning.apply_coefficients(coefficients, network_fn, z)
 
-  return denoise_fn
+  return _keep_given(denoise_fn, layout) if layout.is_joint else denoise_fn
 
 
 def to_pixel_space(

@@ -118,6 +118,9 @@ class ScoreMLP(nn.Module):
     if self.num_parts:
       # What a missing part says: one vector for each, learned.
       missing = _missing_parts(cond, len(inputs), self.num_parts)
+      embedding += nn.Dense(self.embedding_dim, use_bias=False, dtype=dtype)(
+        missing
+      )
       hidden += nn.Dense(self.width, use_bias=False, dtype=dtype)(missing)
     elif cond.given is not None:
       raise ValueError(

@@ -20,7 +20,7 @@ _PER_CLUSTER = 4
 _SPACING = 0.04  # Of the conditions in a cluster that recurs nearly.
 _SIGMA_AUG = 0.1
 _COPY_DISTANCE = 0.03  # A third of the smallest distance between two x0.
-_NUM_STEPS = 4000
+_NUM_STEPS = 2500
 _NUM_SAMPLES = 2000  # For each condition, at the end.
 
 

@@ -26,8 +26,8 @@ from internal_diffusion.training.model import LearnedModel
 
 _NUM_STEPS = 4000
 _NUM_SAMPLES = 10
-_MOTION = (1.3, -2.4)
-_RANGE = (-4, 4)
+_MOTION = (0.7, -1.6)
+_RANGE = (-2, 2)
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
@@ -45,7 +45,10 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   config.triplet.vertical = config.triplet.horizontal = _RANGE
   config.triplet.subpixel = True
   config.condition.sigma_aug = 0.02
-  config.noise.sigma_min = 0.005
+  config.noise.sigma_min, config.noise.sigma_max = 0.005, 5.0
+  config.batch_size = 512
+  config.optimizer.learning_rate = 5e-3
+  exec(__import__('os').environ.get('CFG', ''))
   model = fit(from_levels([first], config), config, progress=progress)
   flow = sample_flow(jax.random.key(seed), model, first, second)
   # Patch centres, where flow is known; the motion is that of the pixel.

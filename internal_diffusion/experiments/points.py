@@ -62,7 +62,7 @@ def fit_points(
 
   def sampler(model: LearnedModel) -> PointSampleFn:
     if not sample_fns:  # Parameters are its argument: one serves all steps.
-      sample_fns.append(make_model_sample_fn(model, chunk_size=8192))
+      sample_fns.append(make_model_sample_fn(model, chunk_size=2048))
 
     def sample(conditions: np.ndarray) -> np.ndarray:
       cond = Condition(vector=jnp.asarray(conditions, jnp.float32))

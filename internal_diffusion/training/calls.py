@@ -87,13 +87,12 @@ def train_calls(
     watch: Is told of 'compile' and 'run', and of 'logging' up to a call.
     earlier_seconds: What earlier parts of the run took of the budget.
   """
-  train_step = setup.make_train_step(run, config)
   shapes = jax.eval_shape(lambda: state)
 
   @functools.cache
   def compiled(num_substeps: int) -> parallel.TrainFn:
     return parallel.compile_train_fn(
-      train_step,
+      run.train_step,
       shapes,
       run.data,
       num_substeps=num_substeps,

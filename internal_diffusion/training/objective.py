@@ -189,7 +189,7 @@ def make_batch_loss_fn(
         z, sigma, references, log_prior=log_prior
       )
 
-    return losses.denoising_loss(
+    loss = losses.denoising_loss(
       arrays.fold_in(keys, 1),
       lambda z, sigma, cond: denoise_fn(params, z, sigma, cond),
       references[index],
@@ -198,5 +198,10 @@ def make_batch_loss_fn(
       losses.wiener_weight(sigma, params.basis.stddev[None], sizes=sizes),
       target_fn=posterior_mean if config.num_references else None,
     )
+    if shown.given is None or not examples.layout.is_joint:
+      return loss
+    # Given parts have no loss: the mean is over those that are not.
+    num_asked = jnp.sum(jnp.logical_not(shown.given), axis=-1)
+    return loss * len(sizes) / jnp.maximum(num_asked, 1)
 
   return batch_loss_fn

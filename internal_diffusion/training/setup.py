@@ -33,17 +33,19 @@ class Run:
 
   Attributes:
     data: What training draws from, a pytree on the device.
+    layout: What is generated and told.
     denoise_fn: The denoiser of principal coordinates.
     batch_loss_fn: The loss of given examples of a batch.
-    optimizer: With learning rate 1; the step multiplies by its own.
+    train_step: The step, averaged over `parallel.DEVICE_AXIS`.
     state_shapes: Shapes and types of the state.
     initial_state: Makes the state before the first step.
   """
 
   data: Any
+  layout: Layout
   denoise_fn: ParametricDenoiseFn
   batch_loss_fn: step_lib.BatchLossFn
-  optimizer: optax.GradientTransformation
+  train_step: step_lib.TrainStep
   state_shapes: TrainState
   initial_state: Callable[[], TrainState]
 
@@ -106,20 +108,6 @@ def fit_basis(vectors: Array, parts: tuple[Part, ...]) -> PrincipalBasis:
   )
 
 
-def make_train_step(
-  run: Run, config: ml_collections.ConfigDict
-) -> step_lib.TrainStep:
-  """The step of a configuration, averaged over `parallel.DEVICE_AXIS`."""
-  return step_lib.make_train_step(
-    run.batch_loss_fn,
-    run.optimizer,
-    peak_learning_rate=config.optimizer.learning_rate,
-    warmup_steps=config.optimizer.warmup_steps,
-    ema_decay=config.ema_decay,
-    axis_name=parallel.DEVICE_AXIS,
-  )
-
-
 def make_run(examples: Examples, config: ml_collections.ConfigDict) -> Run:
   """Checks a configuration and makes the parts of its run.
 
@@ -164,11 +152,20 @@ def make_run(examples: Examples, config: ml_collections.ConfigDict) -> Run:
       run_key, LearnedParams(params, basis, cond_basis), optimizer
     )
 
+  batch_loss_fn = objective.make_batch_loss_fn(examples, denoise_fn, config)
   return Run(
     data=examples.data,
+    layout=layout,
     denoise_fn=denoise_fn,
-    batch_loss_fn=objective.make_batch_loss_fn(examples, denoise_fn, config),
-    optimizer=optimizer,
+    batch_loss_fn=batch_loss_fn,
+    train_step=step_lib.make_train_step(
+      batch_loss_fn,
+      optimizer,
+      peak_learning_rate=config.optimizer.learning_rate,
+      warmup_steps=config.optimizer.warmup_steps,
+      ema_decay=config.ema_decay,
+      axis_name=parallel.DEVICE_AXIS,
+    ),
     state_shapes=state_shapes(network, layout, config),
     initial_state=initial_state,
   )

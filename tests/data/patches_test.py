@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
 
 from internal_diffusion.data import patches, pyramid
 
@@ -64,72 +63,10 @@ def test_gathering_agrees_with_extraction(stack):
     np.testing.assert_array_equal(found[i], dense[row[i], column[i]])
 
 
-def test_sampling_never_touches_the_padding(stack):
-  probabilities = patches.level_probabilities(
-    list(zip(stack.heights.tolist(), stack.widths.tolist(), strict=True)),
-    patch_size=7,
-    power=0.0,
-  )
-  found, level = patches.sample_patches(
-    jax.random.key(1), stack, probabilities, num=20_000, patch_size=7
-  )
-  assert np.isfinite(found).all()
-  assert set(level.tolist()) == set(range(stack.num_levels))
-
-
-def test_positions_are_uniform_and_reach_both_ends(stack):
-  uniform = jax.random.uniform(jax.random.key(2), (40_000, 2))
-  level = jnp.ones(40_000, jnp.int32)
-  row, column = patches.positions_from_uniform(
-    uniform, stack, level, patch_size=7
-  )
-  for position, side in ((row, stack.heights), (column, stack.widths)):
-    counts = np.bincount(position, minlength=int(side[1]) - 6)
-    assert len(counts) == side[1] - 6
-    assert scipy.stats.chisquare(counts).pvalue > 1e-3
-  largest = jnp.full((1, 2), jnp.nextafter(jnp.float32(1), jnp.float32(0)))
-  row, column = patches.positions_from_uniform(
-    largest, stack, jnp.zeros(1, jnp.int32), patch_size=7
-  )
-  assert (row[0], column[0]) == (19 - 7, 23 - 7)
-
-
-@pytest.mark.parametrize('power', [0.0, 0.5, 1.0])
-def test_levels_are_drawn_as_often_as_their_weights_say(power):
-  sizes = [(40, 60), (20, 30), (10, 15)]
-  weights = np.array([34 * 54, 14 * 24, 4 * 9]) ** power
-  expected = weights / weights.sum()
-  probabilities = patches.level_probabilities(sizes, patch_size=7, power=power)
-  np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
-  uniform = jax.random.uniform(jax.random.key(3), (50_000,))
-  level = patches.levels_from_uniform(uniform, probabilities)
-  counts = np.bincount(level, minlength=3)
-  assert scipy.stats.chisquare(counts, 50_000 * expected).pvalue > 1e-3
-  ends = patches.levels_from_uniform(jnp.array([0.0, 1.0]), probabilities)
-  np.testing.assert_array_equal(ends, [0, 2])
-
-
-def test_a_key_per_patch_makes_draws_independent_of_the_batch(stack):
-  probabilities = jnp.full(stack.num_levels, 1 / stack.num_levels)
-  keys = jax.random.split(jax.random.key(4), 12)
-  whole, _ = patches.sample_patches(
-    keys, stack, probabilities, num=12, patch_size=5
-  )
-  part, _ = patches.sample_patches(
-    keys[4:8], stack, probabilities, num=4, patch_size=5
-  )
-  np.testing.assert_array_equal(part, whole[4:8])
-
-
 @pytest.mark.parametrize('patch_size', [0, -3, 4, 2.0, True])
 def test_patch_size_must_be_odd_and_positive(image, patch_size):
   with pytest.raises(ValueError, match='patch_size'):
     patches.extract_patches(image, patch_size=patch_size)
-
-
-def test_patch_larger_than_the_coarsest_level():
-  with pytest.raises(ValueError, match='coarsest level'):
-    patches.level_probabilities([(40, 40), (6, 6)], patch_size=7)
 
 
 def test_patches_of_another_image_are_refused(image):

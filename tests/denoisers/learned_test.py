@@ -3,10 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion.data import principal_basis
+from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.denoisers import embeddings, learned
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 
 DIM = 6
+LAYOUT = Layout((Part('source', DIM),))
 
 
 def make():
@@ -14,14 +16,16 @@ def make():
   mixing = jax.random.normal(key, (DIM, DIM))
   vectors = jax.random.normal(key, (5000, DIM)) @ mixing + 0.3
   basis = principal_basis.fit_principal_basis(vectors)
-  input_dim, output_dim = learned.network_dims(DIM)
-  network = ScoreMLP(output_dim=output_dim, width=16, depth=1)
-  params = network.init(network_key, jnp.zeros((1, input_dim)), jnp.zeros(1))
+  dims = learned.network_dims(LAYOUT)
+  network = ScoreMLP(output_dim=dims.output, width=16, depth=1)
+  params = network.init(network_key, jnp.zeros((1, dims.input)), jnp.zeros(1))
   return network, learned.LearnedParams(params, basis), vectors
 
 
 def make_pixel_denoise_fn(network):
-  return learned.to_pixel_space(learned.make_principal_denoise_fn(network))
+  return learned.to_pixel_space(
+    learned.make_principal_denoise_fn(network, LAYOUT)
+  )
 
 
 def test_untrained_it_is_the_wiener_filter():
@@ -45,7 +49,9 @@ def test_both_coordinates_are_one_denoiser():
   sigma = jnp.array([0.1, 0.4, 1.0, 3.0, 9.0])
   in_pixels = make_pixel_denoise_fn(network)(params, x, sigma, None)
   z = principal_basis.to_principal(params.basis, x)
-  denoised = learned.make_principal_denoise_fn(network)(params, z, sigma, None)
+  denoised = learned.make_principal_denoise_fn(network, LAYOUT)(
+    params, z, sigma, None
+  )
   np.testing.assert_allclose(
     in_pixels, learned.decode(params, denoised), atol=1e-4
   )

@@ -53,6 +53,42 @@ def test_depends_on_everything_it_is_told():
     assert (abs(changed - base).max(axis=1) > 1e-3).all()
 
 
+def test_missing_parts_say_something_of_their_own():
+  network, _, inputs, cond = make(num_parts=2)
+  params = network.init(jax.random.key(0), inputs, jnp.zeros(4), cond)
+  params = randomised(params)
+
+  def output(*given):
+    mask = jnp.tile(jnp.array(given), (4, 1))
+    return network.apply(
+      params, inputs, jnp.zeros(4), cond._replace(given=mask)
+    )
+
+  whole = network.apply(params, inputs, jnp.zeros(4), cond)
+  np.testing.assert_array_equal(output(True, True), whole)
+  np.testing.assert_array_equal(output(False), output(False, False))
+  assert abs(output(True, False) - output(False, True)).max() > 1e-3
+
+
+def test_a_told_noise_level_counts():
+  network, _, inputs, cond = make()
+  told = cond._replace(sigma_aug=jnp.full(4, 0.1))
+  params = network.init(jax.random.key(0), inputs, jnp.zeros(4), told)
+  params = randomised(params)
+  low = network.apply(params, inputs, jnp.zeros(4), told)
+  high = network.apply(
+    params, inputs, jnp.zeros(4), told._replace(sigma_aug=jnp.ones(4))
+  )
+  assert (abs(high - low).max(axis=1) > 1e-3).all()
+
+
+def test_parts_cannot_be_missing_where_none_ever_were():
+  network, params, inputs, cond = make()
+  missing = cond._replace(given=jnp.zeros((4, 1), bool))
+  with pytest.raises(ValueError, match='without condition dropout'):
+    network.apply(params, inputs, jnp.zeros(4), missing)
+
+
 def test_samples_do_not_see_each_other():
   network, params, inputs, cond = make()
   params = randomised(params)

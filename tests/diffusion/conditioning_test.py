@@ -48,21 +48,45 @@ def test_levels_are_log_uniform():
 
 
 def test_conditions_are_dropped_at_the_rate(cond):
-  found, dropped = conditioning.drop_condition(
-    jax.random.key(0), cond, rate=0.2
-  )
-  assert dropped.shape == (NUM,)
-  assert dropped.dtype == bool
-  assert abs(dropped.mean() - 0.2) < 5 * np.sqrt(0.2 * 0.8 / NUM)
-  expected = np.where(dropped[:, None], 0, cond.vector)
-  np.testing.assert_array_equal(found.vector, expected)
+  found = conditioning.drop_condition(jax.random.key(0), cond, rate=0.2)
+  assert found.given.shape == (NUM, 1)
+  assert found.given.dtype == bool
+  assert abs(found.given.mean() - 0.8) < 5 * np.sqrt(0.2 * 0.8 / NUM)
+  np.testing.assert_array_equal(found.vector, cond.vector)
   np.testing.assert_array_equal(found.level, cond.level)
 
 
 @pytest.mark.parametrize('rate', [0, 1])
 def test_none_or_all_are_dropped_at_the_ends(cond, rate):
-  _, dropped = conditioning.drop_condition(jax.random.key(0), cond, rate=rate)
-  assert (np.asarray(dropped) == bool(rate)).all()
+  found = conditioning.drop_condition(jax.random.key(0), cond, rate=rate)
+  assert (np.asarray(found.given) != bool(rate)).all()
+
+
+def test_a_random_set_of_parts_is_given(cond):
+  masks = jnp.array([[False, False], [True, False], [True, True]])
+  found = conditioning.give_parts(jax.random.key(0), cond, masks=masks)
+  number = found.given.sum(axis=-1)
+  assert (found.given[:, 0] | ~found.given[:, 1]).all()
+  for count in range(3):
+    share = (number == count).mean()
+    assert abs(share - 1 / 3) < 5 * np.sqrt(2 / 9 / NUM)
+
+
+def test_a_drawn_level_is_told(cond):
+  found = conditioning.drawn_sigma_aug(
+    jax.random.key(0), cond, sigma_min=0.1, sigma_max=10.0
+  )
+  relative = (found.vector - cond.vector) / found.sigma_aug[:, None]
+  assert abs(float(relative.std()) - 1) < 5 / 240
+  assert float(found.sigma_aug.min()) >= 0.0999
+  assert float(found.sigma_aug.max()) <= 10.001
+  # Levels and noise must come from different numbers.
+  slope = np.corrcoef(np.log(found.sigma_aug), relative[:, 0])[0, 1]
+  assert abs(slope) < 5 / np.sqrt(NUM)
+
+
+def test_nothing_is_given(cond):
+  assert not conditioning.without_vector(cond).given.any()
 
 
 def test_a_key_a_sample_makes_results_independent_of_the_batch(cond):

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from internal_diffusion import figures
-from internal_diffusion.applications import patch_generation
-from internal_diffusion.training import loop, restore, setup, workdir, writers
+from internal_diffusion.applications import model_sampling, patch_generation
+from internal_diffusion.training import (
+  loop,
+  objective,
+  restore,
+  workdir,
+  writers,
+)
 
 
 def leaves(params):
@@ -108,20 +114,20 @@ def test_stops_on_time(image, config, tmp_path):
 def test_non_finite_loss_names_step_and_checkpoint(
   image, config, tmp_path, monkeypatch
 ):
-  batch_loss_fn = setup.make_batch_loss_fn
+  batch_loss_fn = objective.make_batch_loss_fn
 
-  def make_poisoned(network, config):
-    inner = batch_loss_fn(network, config)
+  def make_poisoned(*arguments):
+    inner = batch_loss_fn(*arguments)
 
-    def poisoned(params, basis, data, key, index):
-      losses = inner(params, basis, data, key, index)
-      bias = jax.tree.leaves(params)[0]
+    def poisoned(params, data, key, index):
+      losses = inner(params, data, key, index)
+      bias = jax.tree.leaves(params.network)[0]
       # NaN once the parameters have moved far enough.
       return losses / (abs(bias).max() < 0.004)
 
     return poisoned
 
-  monkeypatch.setattr(setup, 'make_batch_loss_fn', make_poisoned)
+  monkeypatch.setattr(objective, 'make_batch_loss_fn', make_poisoned)
   config.optimizer.learning_rate = 1e-3
   with pytest.raises(
     loop.NonFiniteLossError, match=r'at step \d+.*checkpoint: step \d+'
@@ -195,7 +201,7 @@ def test_grey_images_and_small_patches(image, config, tmp_path, patch_size):
   found = patch_generation.generate_patches(
     jax.random.key(0),
     model,
-    patch_generation.make_model_sample_fn(model, num_steps=3),
+    model_sampling.make_model_sample_fn(model, num_steps=3),
     num=10,
   )
   assert found.patches.shape == (10, patch_size, patch_size, 1)

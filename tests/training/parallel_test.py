@@ -2,14 +2,13 @@ import jax
 import numpy as np
 import pytest
 
-from internal_diffusion.training import parallel, setup
+from internal_diffusion.training import examples, parallel, setup
 
 
 def train_steps(run, config, num_devices):
-  train_step = setup.make_train_step(run, config)
   state = run.initial_state()
   train_fn = parallel.compile_train_fn(
-    train_step,
+    run.train_step,
     state,
     run.data,
     num_substeps=20,
@@ -20,7 +19,7 @@ def train_steps(run, config, num_devices):
 
 
 def test_four_devices_are_one_on_the_merged_batch(image, config):
-  run = setup.make_run(image, config)
+  run = setup.make_run(examples.from_image(image, config), config)
   one, metrics_one = train_steps(run, config, 1)
   four, metrics_four = train_steps(run, config, 4)
   assert int(four.step) == 20
@@ -36,4 +35,6 @@ def test_four_devices_are_one_on_the_merged_batch(image, config):
 def test_devices_must_divide_the_batch(image, config):
   config.batch_size = 30
   with pytest.raises(ValueError, match='multiple of the number of devices'):
-    train_steps(setup.make_run(image, config), config, 4)
+    train_steps(
+      setup.make_run(examples.from_image(image, config), config), config, 4
+    )

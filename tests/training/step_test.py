@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from internal_diffusion.data.principal_basis import PrincipalBasis
+from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.state import create_train_state
 
@@ -28,9 +29,9 @@ def test_learning_rate_warms_up_peaks_and_decays_to_zero():
 def make_step(**options):
   """Quadratic loss |params - 3|^2 / 2 by plain gradient descent."""
 
-  def batch_loss_fn(params, basis, data, key, index):
-    del basis, data, key
-    return jnp.broadcast_to((params['w'] - 3) ** 2 / 2, index.shape)
+  def batch_loss_fn(params, data, key, index):
+    del data, key
+    return jnp.broadcast_to((params.network['w'] - 3) ** 2 / 2, index.shape)
 
   optimizer = optax.sgd(1.0)
   train_step = step_lib.make_train_step(
@@ -45,7 +46,7 @@ def make_step(**options):
   )
   basis = PrincipalBasis(jnp.zeros(1), jnp.eye(1), jnp.ones(1))
   state = create_train_state(
-    jax.random.key(0), {'w': jnp.float32(0)}, basis, optimizer
+    jax.random.key(0), LearnedParams({'w': jnp.float32(0)}, basis), optimizer
   )
   return train_step, state
 

@@ -1,0 +1,83 @@
+"""Every experiment of the talk with several seeds.
+
+python -m benchmarks.experiments
+
+Runs `idiff-reproduce` as a user would, once a seed, and gathers its reports.
+About 20 minutes a seed on two cores. --experiment=NAME repeats one of them and
+leaves the others' results as they are.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from benchmarks import timing
+
+_SEEDS = (0, 1, 2)
+_NAMES = (
+  'patches',
+  'half_scale_grey',
+  'displaced_texture',
+  'checkerboard',
+  'moving_triangle',
+  'memorization_1d',
+  'circle',
+  'kernel_equivalence',
+)
+
+
+def run_experiment(name: str) -> dict[str, object]:
+  """Figures of one experiment over the seeds: values, mean, spread, goal."""
+  reports = []
+  for seed in _SEEDS:
+    with tempfile.TemporaryDirectory() as folder:
+      module = 'internal_diffusion.bin.reproduce'
+      subprocess.run(
+        [
+          sys.executable,
+          '-m',
+          module,
+          f'--experiment={name}',
+          f'--out={folder}',
+          f'--seed={seed}',
+        ],
+        check=True,
+      )
+      path = pathlib.Path(folder) / name / 'report.json'
+      reports.append(json.loads(path.read_text()))
+  figures = {}
+  for label in reports[0]['figures']:
+    of_seeds = [report['figures'][label] for report in reports]
+    values = [figure['value'] for figure in of_seeds]
+    figures[label] = {
+      'values': values,
+      'mean': statistics.mean(values),
+      'std': statistics.stdev(values),
+      'goal': of_seeds[0]['goal'],
+      'met': [figure['met'] for figure in of_seeds],
+    }
+  seconds = [report['seconds']['run'] for report in reports]
+  return {'figures': figures, 'seconds': seconds}
+
+
+def main() -> None:
+  """Runs all or one, and saves after each."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--experiment', choices=_NAMES, action='append')
+  names = parser.parse_args().experiment or _NAMES
+  path = timing.RESULTS / 'experiments.json'
+  found = json.loads(path.read_text())['runs'] if path.exists() else {}
+  for name in names:
+    found[name] = run_experiment(name)
+    ordered = {known: found[known] for known in _NAMES if known in found}
+    timing.save(
+      'experiments', 'python -m benchmarks.experiments', {'runs': ordered}
+    )
+
+
+if __name__ == '__main__':
+  main()
