@@ -35,12 +35,11 @@ def run_experiment(name: str) -> dict[str, object]:
   reports = []
   for seed in _SEEDS:
     with tempfile.TemporaryDirectory() as folder:
-      module = 'internal_diffusion.bin.reproduce'
       subprocess.run(
         [
           sys.executable,
           '-m',
-          module,
+          'internal_diffusion.bin.reproduce',
           f'--experiment={name}',
           f'--out={folder}',
           f'--seed={seed}',
