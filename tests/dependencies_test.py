@@ -22,6 +22,16 @@ ALLOWED = {
   'figures': {'data'},
   'report': set(),
   'configs': set(),
+  'experiments': {
+    'data',
+    'diffusion',
+    'denoisers',
+    'sampling',
+    'training',
+    'evaluation',
+    'applications',
+    'configs',
+  },
   'applications': {
     'data',
     'diffusion',
@@ -40,18 +50,22 @@ CONFINED = {
   'orbax': {'training/checkpoint.py'},
   'tensorboardX': {'training/writers.py'},
   'sklearn': {'evaluation'},
-  'skimage': {'evaluation', 'bin'},
+  'skimage': {'evaluation', 'bin', 'experiments'},
   'absl': {'bin'},
   'ml_collections': {
     'bin',
     'configs',
+    'training/calls.py',
+    'training/examples.py',
+    'training/fit.py',
     'training/loop.py',
     'training/model.py',
+    'training/objective.py',
     'training/setup.py',
     'training/restore.py',
     'training/workdir.py',
   },
-  'matplotlib': {'figures.py', 'training/writers.py'},
+  'matplotlib': {'figures.py', 'training/writers.py', 'experiments'},
 }
 
 

@@ -1,5 +1,6 @@
 """The score network: a residual MLP, because patches are short vectors."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -112,21 +113,11 @@ class ScoreMLP(nn.Module):
       embedding += table(cond.level)
     hidden = nn.Dense(self.width, dtype=dtype)(inputs)
     if cond.vector is not None:
-      # The condition stands beside the input, at full width: a source patch is
-      # as long as the patch to be denoised.
-      hidden += nn.Dense(self.width, use_bias=False, dtype=dtype)(cond.vector)
-    if self.num_parts:
-      # What a missing part says: one vector for each, learned.
-      missing = _missing_parts(cond, len(inputs), self.num_parts)
-      embedding += nn.Dense(self.embedding_dim, use_bias=False, dtype=dtype)(
-        missing
-      )
-      hidden += nn.Dense(self.width, use_bias=False, dtype=dtype)(missing)
-    elif cond.given is not None:
-      raise ValueError(
-        '`cond.given` must be None: the model was trained without condition'
-        ' dropout, so it cannot do without its condition.'
-      )
+      # The condition stands beside the input, at full width, as a source patch
+      # is as long as the patch to be denoised; and it modulates every block.
+      told = self._encode(cond, len(inputs))
+      hidden += told
+      embedding += nn.Dense(self.embedding_dim, dtype=dtype)(nn.silu(told))
     embedding = nn.silu(embedding)
     for _ in range(self.depth):
       hidden = ResidualBlock(self.width, dtype)(hidden, embedding)
@@ -135,3 +126,18 @@ class ScoreMLP(nn.Module):
       self.output_dim, dtype=dtype, kernel_init=nn.initializers.zeros
     )(hidden)
     return output.astype(jnp.float32)
+
+  def _encode(self, cond: Condition, batch: int) -> Array:
+    """The condition's vector [B, K] as the network's own, [B, width]."""
+    dense = functools.partial(nn.Dense, self.width, dtype=self.dtype)
+    told = dense()(cond.vector)
+    if self.num_parts:
+      # What a missing part says: one vector for each, learned.
+      missing = _missing_parts(cond, batch, self.num_parts)
+      told += dense(use_bias=False)(missing)
+    elif cond.given is not None:
+      raise ValueError(
+        '`cond.given` must be None: the model was trained without condition'
+        ' dropout, so it cannot do without its condition.'
+      )
+    return told + dense()(nn.silu(dense()(nn.RMSNorm(dtype=self.dtype)(told))))

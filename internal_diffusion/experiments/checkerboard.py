@@ -33,8 +33,9 @@ from internal_diffusion.training.fit import fit
 from internal_diffusion.training.model import LearnedModel
 from internal_diffusion.types import PatchTriplet
 
-_NUM_STEPS = 2000
-_NUM_STEPS_JOINT = 3500
+_NUM_STEPS_DELTA = 2500
+_NUM_STEPS_TARGET = 3500
+_NUM_STEPS_JOINT = 9000
 _NUM_SAMPLES = 20_000
 _RANGE = (-3, 3)
 # Row and column of source and target, from the top left of the image.
@@ -55,9 +56,8 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """
   image = synthetic.checkerboard()
   configs = [c.get_config() for c in (delta_given_pair, target_given_source)]
-  configs[1].noise = configs[0].noise
   configs.append(joint.get_config())
-  steps = (_NUM_STEPS, _NUM_STEPS, _NUM_STEPS_JOINT)
+  steps = (_NUM_STEPS_DELTA, _NUM_STEPS_TARGET, _NUM_STEPS_JOINT)
   models = []
   for config, num_steps in zip(configs, steps, strict=True):
     _set_up(config, seed, max(1, round(effort * num_steps)))
@@ -106,7 +106,12 @@ def _set_up(config: Any, seed: int, num_steps: int) -> None:
   config.triplet.vertical = config.triplet.horizontal = _RANGE
   config.triplet.level_steps = (0,)
   config.condition.sigma_aug = config.condition.dropout = 0.0
+  config.batch_size = config.num_references = 384
+  config.optimizer.learning_rate = 5e-3
   config.sampling.num_steps = 18
+  if config.distribution != 'delta_given_pair':
+    # A patch is far longer than a delta, so it takes more noise to hide it.
+    config.noise.sigma_min, config.noise.sigma_max = 0.03, 40.0
 
 
 def _queries(

@@ -48,7 +48,6 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   config.noise.sigma_min, config.noise.sigma_max = 0.005, 5.0
   config.batch_size = 512
   config.optimizer.learning_rate = 5e-3
-  exec(__import__('os').environ.get('CFG', ''))
   model = fit(from_levels([first], config), config, progress=progress)
   flow = sample_flow(jax.random.key(seed), model, first, second)
   # Patch centres, where flow is known; the motion is that of the pixel.

@@ -76,7 +76,10 @@ def fit_points(
       watch_fn(step, sampler(model))
 
   model = fit(
-    from_points(x0, conditions), config, watch_fn=watch, progress=progress
+    from_points(x0, conditions=conditions),
+    config,
+    watch_fn=watch,
+    progress=progress,
   )
   return sampler(model)
 

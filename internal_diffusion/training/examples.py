@@ -201,24 +201,25 @@ def from_levels(
 
 
 def from_points(
-  x0: np.ndarray | Array, vector: np.ndarray | Array | None = None
+  x0: np.ndarray | Array, *, conditions: np.ndarray | Array | None = None
 ) -> Examples:
   """Examples drawn uniformly from a finite set.
 
   Args:
     x0: [N, D].
-    vector: The condition of each, [N, K], or None.
+    conditions: The condition of each, [N, K], or None.
 
   Raises:
     ValueError: If the shapes do not fit.
   """
   x0 = jnp.asarray(x0, jnp.float32)
   given: tuple[Part, ...] = ()
-  if vector is not None:
-    vector = jnp.asarray(vector, jnp.float32)
+  vector = None
+  if conditions is not None:
+    vector = jnp.asarray(conditions, jnp.float32)
     if vector.ndim != 2 or len(vector) != len(x0):
       raise ValueError(
-        f'`vector` must be [{len(x0)}, K], got shape {vector.shape}.'
+        f'`conditions` must be [{len(x0)}, K], got shape {vector.shape}.'
       )
     given = (Part('condition', vector.shape[1]),)
 

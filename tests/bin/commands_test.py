@@ -292,7 +292,9 @@ def test_evaluate_refuses_what_is_no_samples_file(photo, tmp_path):
   assert_one_line_and_nothing_written(code, err, tmp_path / 'o')
 
 
-@pytest.mark.parametrize('name', ['train', 'sample', 'evaluate', 'demo'])
+@pytest.mark.parametrize(
+  'name', ['train', 'sample', 'evaluate', 'demo', 'reproduce']
+)
 def test_help_reads_well(name):
   code, out, err = run(name, '--help')
   assert code == 0

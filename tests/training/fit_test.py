@@ -44,4 +44,4 @@ def test_a_loss_that_is_not_finite_stops_it(config):
 
 def test_points_and_conditions_must_be_as_many():
   with pytest.raises(ValueError, match=r'\[3, K\].*\(2, 1\)'):
-    examples_lib.from_points(np.ones((3, 2)), np.ones((2, 1)))
+    examples_lib.from_points(np.ones((3, 2)), conditions=np.ones((2, 1)))

@@ -17,7 +17,7 @@ def targets_of(x0, conditions, **options):
   config.batch_size = config.num_references = 64
   config.noise.sigma_min, config.noise.sigma_max = 0.999, 1.0
   config.condition.update(options)
-  examples = examples_lib.from_points(x0, conditions)
+  examples = examples_lib.from_points(x0, conditions=conditions)
   loss_fn = objective.make_batch_loss_fn(
     examples, lambda p, z, sigma, cond: jnp.zeros_like(z), config
   )
