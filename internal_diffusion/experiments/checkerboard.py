@@ -9,6 +9,7 @@ One joint model answers the same query, and that for the target given source and
 delta, beside the models trained for one query each.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -38,6 +39,8 @@ _NUM_STEPS_TARGET = 3500
 _NUM_STEPS_JOINT = 9000
 _NUM_SAMPLES = 20_000
 _RANGE = (-3, 3)
+# `ask_fn(key, **given) -> draws`: parts of triplets by name.
+AskFn = Callable[..., dict[str, jax.Array]]
 # Row and column of source and target, from the top left of the image.
 _PAIRS = {
   'two dark patches': ((1, 2), (2, 1)),
@@ -72,11 +75,15 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   num = max(256, round(effort * _NUM_SAMPLES))
   key = jax.random.key(seed)
   queries = _queries(image, config.patch_size)
+  delta_fn, target_fn, joint_fn = (_make_ask_fn(m, num) for m in models)
   by_delta = _compare_deltas(
-    key, models[0], models[2], everything, queries, num
+    key, {'model': delta_fn, 'joint': joint_fn}, everything, queries
   )
   by_target = _compare_targets(
-    jax.random.fold_in(key, 1), models[1], models[2], everything, queries, num
+    jax.random.fold_in(key, 1),
+    {'model': target_fn, 'joint': joint_fn},
+    everything,
+    queries,
   )
   return Result(
     measures={**_delta_measures(by_delta), **_target_measures(by_target)},
@@ -146,13 +153,27 @@ def _displacement(delta: jax.Array) -> np.ndarray:
   )
 
 
+def _make_ask_fn(model: LearnedModel, num: int) -> AskFn:
+  """A function that draws `num` answers of a model to one query."""
+  sample_fn = make_model_sample_fn(model)
+
+  def ask_fn(key: jax.Array, **given: np.ndarray) -> dict[str, jax.Array]:
+    cond = distributions.make_condition(
+      model.layout,
+      **{name: jnp.tile(value, (num, 1)) for name, value in given.items()},
+    )
+    return distributions.split(
+      sample_fn(model.params, key, cond), model.layout.x0
+    )
+
+  return ask_fn
+
+
 def _compare_deltas(
   key: jax.Array,
-  model: LearnedModel,
-  joint_model: LearnedModel,
+  ask_fns: Mapping[str, AskFn],
   everything: PatchTriplet,
   queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-  num: int,
 ) -> dict[str, dict[str, np.ndarray]]:
   """For each pair: exact posterior, draws of both models, their histograms."""
   found = {}
@@ -161,26 +182,19 @@ def _compare_deltas(
     fits &= (everything.target == target[None]).all(axis=-1)
     exact = _histogram(_displacement(everything.delta[fits]))
     found[name] = {'exact': exact}
-    for kind, asked in (('model', model), ('joint', joint_model)):
-      cond = distributions.make_condition(
-        asked.layout,
-        source=jnp.tile(source, (num, 1)),
-        target=jnp.tile(target, (num, 1)),
-      )
-      drawn = make_model_sample_fn(asked)(asked.params, key, cond)
-      delta = distributions.split(drawn, asked.layout.x0)['delta']
-      found[name][f'{kind}_draws'] = _displacement(delta)
-      found[name][kind] = _histogram(_displacement(delta))
+    for kind, ask_fn in ask_fns.items():
+      drawn = ask_fn(key, source=source, target=target)['delta']
+      displacement = _displacement(drawn)
+      found[name][f'{kind}_draws'] = displacement
+      found[name][kind] = _histogram(displacement)
   return found
 
 
 def _compare_targets(
   key: jax.Array,
-  model: LearnedModel,
-  joint_model: LearnedModel,
+  ask_fns: Mapping[str, AskFn],
   everything: PatchTriplet,
   queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-  num: int,
 ) -> dict[str, dict[str, np.ndarray]]:
   """For each source and displacement: the targets, how often, how often drawn.
 
@@ -202,15 +216,9 @@ def _compare_targets(
       'patches': every_target,
       'exact': _frequencies(np.asarray(everything.target[fits]), every_target),
     }
-    for kind, asked in (('model', model), ('joint', joint_model)):
-      cond = distributions.make_condition(
-        asked.layout,
-        source=jnp.tile(source, (num, 1)),
-        delta=jnp.tile(delta, (num, 1)),
-      )
-      drawn = make_model_sample_fn(asked)(asked.params, key, cond)
-      target = distributions.split(drawn, asked.layout.x0)['target']
-      found[name][kind] = _frequencies(np.asarray(target), every_target)
+    for kind, ask_fn in ask_fns.items():
+      drawn = ask_fn(key, source=source, delta=delta)['target']
+      found[name][kind] = _frequencies(np.asarray(drawn), every_target)
   return found
 
 

@@ -38,7 +38,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     config = points.get_config(
       seed,
       sigma_aug=sigma_aug,
-      num_steps=max(20, round(effort * _NUM_STEPS)),
+      num_steps=max(4, round(effort * _NUM_STEPS)),
     )
     sample = points.fit_points(ring, ring, config, progress=progress)
     drawn[name] = sample(np.repeat(queries, num, axis=0)).reshape(

@@ -16,7 +16,8 @@ import skimage.data
 import skimage.transform
 
 from internal_diffusion.configs import target_given_source
-from internal_diffusion.data import principal_basis, triplets
+from internal_diffusion.data import triplets
+from internal_diffusion.denoisers import learned
 from internal_diffusion.denoisers.closed_form import make_closed_form_denoise_fn
 from internal_diffusion.experiments import points
 from internal_diffusion.experiments.result import (
@@ -132,7 +133,7 @@ def _on_circle(
   config = points.get_config(
     seed,
     sigma_aug=sigma_aug,
-    num_steps=max(20, round(effort * _NUM_STEPS_CIRCLE)),
+    num_steps=max(4, round(effort * _NUM_STEPS_CIRCLE)),
   )
   sample = points.fit_points(
     ring, ring, config, watch_fn=watch, progress=progress
@@ -171,9 +172,12 @@ def _relative_errors(
     displacement_range=displacement_range(model.config),
   )
   vectors = jnp.concatenate([everything.source, everything.delta], axis=-1)
-  closed_form_fn = make_closed_form_denoise_fn(
-    everything.target, conditions=vectors, sigma_aug=_SIGMA_AUG
+  closed_form_fn = jax.jit(
+    make_closed_form_denoise_fn(
+      everything.target, conditions=vectors, sigma_aug=_SIGMA_AUG
+    )
   )
+  learned_fn = jax.jit(learned.to_pixel_space(model.principal_denoise_fn))
   mean = jnp.mean(everything.target)
   found: dict[str, list[float]] = {'plain': [], 'centred': []}
   index_key, noise_key, cond_key = jax.random.split(key, 3)
@@ -186,11 +190,7 @@ def _relative_errors(
   for sigma in _SIGMAS:
     x = everything.target[index] + sigma * noise
     wanted = closed_form_fn(x, jnp.float32(sigma), cond)
-    z = principal_basis.to_principal(model.params.basis, x)
-    denoised = principal_basis.from_principal(
-      model.params.basis,
-      model.principal_denoise_fn(model.params, z, jnp.float32(sigma), cond),
-    )
+    denoised = learned_fn(model.params, x, jnp.float32(sigma), cond)
     error = jnp.linalg.norm(denoised - wanted)
     found['plain'].append(float(error / jnp.linalg.norm(wanted)))
     found['centred'].append(float(error / jnp.linalg.norm(wanted - mean)))

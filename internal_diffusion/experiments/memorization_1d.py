@@ -42,7 +42,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   num = max(64, round(effort * _NUM_SAMPLES))
   for name, (c, sigma_aug) in cases.items():
     config = points.get_config(
-      seed, sigma_aug=sigma_aug, num_steps=max(20, round(effort * _NUM_STEPS))
+      seed, sigma_aug=sigma_aug, num_steps=max(4, round(effort * _NUM_STEPS))
     )
     drawn[name], curves[name] = _train(x0, c, config, num, progress)
     # What the closed form copies: the weight of a condition's own x0.

@@ -24,7 +24,7 @@ from internal_diffusion.training.examples import displacement_range, from_levels
 from internal_diffusion.training.fit import fit
 from internal_diffusion.training.model import LearnedModel
 
-_NUM_STEPS = 4000
+_NUM_STEPS = 7000
 _NUM_SAMPLES = 10
 _MOTION = (0.7, -1.6)
 _RANGE = (-2, 2)
@@ -35,7 +35,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
 
   Args:
     seed: Of everything random.
-    effort: Share of the full number of steps, for a quick look.
+    effort: Share of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   first, second, inside = synthetic.triangle_frames(seed, displacement=_MOTION)
@@ -49,7 +49,13 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   config.batch_size = 512
   config.optimizer.learning_rate = 5e-3
   model = fit(from_levels([first], config), config, progress=progress)
-  flow = sample_flow(jax.random.key(seed), model, first, second)
+  flow = sample_flow(
+    jax.random.key(seed),
+    model,
+    first,
+    second,
+    num=max(2, round(effort * _NUM_SAMPLES)),
+  )
   # Patch centres, where flow is known; the motion is that of the pixel.
   margin = config.patch_size // 2
   inside = inside[margin:-margin, margin:-margin]
@@ -68,9 +74,14 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
 
 
 def sample_flow(
-  key: jax.Array, model: LearnedModel, first: np.ndarray, second: np.ndarray
+  key: jax.Array,
+  model: LearnedModel,
+  first: np.ndarray,
+  second: np.ndarray,
+  *,
+  num: int,
 ) -> np.ndarray:
-  """Samples of the motion at every patch centre, [10, h, w, 2] as (dy, dx)."""
+  """Samples of the motion at patch centres, [num, h, w, 2] as (dy, dx)."""
   extract = functools.partial(
     patches.extract_patches, patch_size=model.config.patch_size
   )
@@ -78,14 +89,14 @@ def sample_flow(
   shape = source.shape[:2]
   cond = distributions.make_condition(
     model.layout,
-    source=jnp.tile(source.reshape(-1, source.shape[-1]), (_NUM_SAMPLES, 1)),
-    target=jnp.tile(target.reshape(-1, target.shape[-1]), (_NUM_SAMPLES, 1)),
+    source=jnp.tile(source.reshape(-1, source.shape[-1]), (num, 1)),
+    target=jnp.tile(target.reshape(-1, target.shape[-1]), (num, 1)),
   )
   drawn = make_model_sample_fn(model, chunk_size=4096)(model.params, key, cond)
   displacement = triplets.displacement_of(
     jnp.asarray(drawn), displacement_range=displacement_range(model.config)
   )
-  return -np.asarray(displacement).reshape(_NUM_SAMPLES, *shape, 2)
+  return -np.asarray(displacement).reshape(num, *shape, 2)
 
 
 def _spread(flow: np.ndarray) -> np.ndarray:
