@@ -41,6 +41,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.exactness
 	@$(BIN)/python -m benchmarks.throughput
 	@$(BIN)/python -m benchmarks.patch_quality
+	@$(BIN)/python -m benchmarks.experiments
 	@$(BIN)/python -m benchmarks.report
 
 clean:
