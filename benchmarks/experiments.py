@@ -3,7 +3,7 @@
 python -m benchmarks.experiments
 
 Runs `idiff-reproduce` as a user would, once a seed, and gathers its reports.
-About 20 minutes a seed on two cores. --experiment=NAME repeats one of them and
+Some tens of minutes a seed on two cores. --experiment=NAME repeats one of them and
 leaves the others' results as they are.
 """
 
