@@ -3,8 +3,8 @@
 python -m benchmarks.experiments
 
 Runs `idiff-reproduce` as a user would, once a seed, and gathers its reports.
-Some tens of minutes a seed on two cores. --experiment=NAME repeats one of them and
-leaves the others' results as they are.
+Some tens of minutes a seed on two cores. --experiment=NAME repeats one of them
+and leaves the others' results as they are.
 """
 
 import argparse

@@ -6,8 +6,8 @@
 Each experiment trains its models from scratch and writes its figures,
 samples.npz (the raw draws and the exact answers, enough to recompute them) and
 report.json into a folder of its name; all of them together write index.html too
-and take some tens of minutes on two CPU cores. --effort=0.1 gives a quick look, whose
-numbers mean little.
+and take some tens of minutes on two CPU cores. --effort=0.1 gives a quick look,
+whose numbers mean little.
 """
 
 import io
