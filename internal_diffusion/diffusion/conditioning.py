@@ -129,7 +129,7 @@ def without_vector(cond: Condition) -> Condition:
 def drawn_sigma_aug(
   key: Array, cond: Condition, *, sigma_min: float, sigma_max: float
 ) -> Condition:
-  """Draws a noise level, tells it, and adds the noise; see the two above.
+  """Draws a noise level, adds noise of it to the vector, and tells it.
 
   Args:
     key: One key, or a key [B] for each sample.

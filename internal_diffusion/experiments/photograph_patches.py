@@ -92,7 +92,7 @@ def _picture(
   generated: list[np.ndarray], real: list[np.ndarray]
 ) -> matplotlib.figure.Figure:
   figure = matplotlib.figure.Figure(
-    figsize=(12, 1.6 * len(real) + 0.8), layout='constrained'
+    figsize=(12, 0.9 * len(real) + 0.6), layout='constrained'
   )
   figure.suptitle('Patches of one photograph, level by level')
   for level, (row, *pair) in enumerate(
