@@ -97,8 +97,8 @@ def test_a_reader_leaves_alone_what_is_being_written(tmp_path):
   with CheckpointStore(tmp_path, writable=False) as store:
     assert store.restore(make_state(0)).step == 1
   assert half.exists()
-  with CheckpointStore(tmp_path):
-    assert not half.exists()
+  save(tmp_path, [2])  # Orbax tidies in the background, a save waits for it.
+  assert not half.exists()
 
 
 def test_nothing_good_is_an_error_with_one_line(tmp_path):
