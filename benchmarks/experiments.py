@@ -16,18 +16,10 @@ import sys
 import tempfile
 
 from benchmarks import timing
+from internal_diffusion.bin.reproduce import EXPERIMENTS
 
 _SEEDS = (0, 1, 2)
-_NAMES = (
-  'patches',
-  'half_scale_grey',
-  'displaced_texture',
-  'checkerboard',
-  'moving_triangle',
-  'memorization_1d',
-  'circle',
-  'kernel_equivalence',
-)
+_NAMES = tuple(EXPERIMENTS)
 
 
 def run_experiment(name: str) -> dict[str, object]:

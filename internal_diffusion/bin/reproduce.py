@@ -33,7 +33,7 @@ from internal_diffusion.experiments import (
 from internal_diffusion.experiments.result import Result
 
 _NAME = 'idiff-reproduce'
-_EXPERIMENTS: dict[str, Callable[..., Result]] = {
+EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'patches': photograph_patches.run,
   'half_scale_grey': half_scale_grey.run,
   'displaced_texture': displaced_texture.run,
@@ -48,7 +48,7 @@ _FLAGS = flags.FlagValues()
 _EXPERIMENT = flags.DEFINE_string(
   'experiment',
   '',
-  f'One of {", ".join(_EXPERIMENTS)}; or all.',
+  f'One of {", ".join(EXPERIMENTS)}; or all.',
   flag_values=_FLAGS,
 )
 _OUT = flags.DEFINE_string('out', '', 'Folder to write to.', flag_values=_FLAGS)
@@ -74,7 +74,7 @@ def main() -> None:
   for name in names:
     print(f'{_NAME}: {name}')
     start = time.monotonic()
-    results[name] = _EXPERIMENTS[name](
+    results[name] = EXPERIMENTS[name](
       _SEED.value, effort=_EFFORT.value, progress=True
     )
     seconds[name] = time.monotonic() - start
@@ -96,10 +96,10 @@ def main() -> None:
 
 def _chosen(name: str) -> list[str]:
   if name == 'all':
-    return list(_EXPERIMENTS)
-  if name not in _EXPERIMENTS:
+    return list(EXPERIMENTS)
+  if name not in EXPERIMENTS:
     raise ValueError(
-      f'--experiment must be one of {", ".join(_EXPERIMENTS)} or all, got'
+      f'--experiment must be one of {", ".join(EXPERIMENTS)} or all, got'
       f' {name!r}.'
     )
   return [name]

@@ -1,205 +1,32 @@
 """Triplets (source, target, delta): pairs of patches and how they lie.
 
 A source patch lies on a level of the pyramid, its target on the same level or
-on another. Positions on different levels are compared at patch centres, in
-pixels of the *source's* level: with r the target level's side over the
-source's, along an axis,
-
-  displacement = (row_target + P/2) / r - (row_source + P/2).
-
-Two patches are a pair if their displacement is in a range [low - 1/2,
-high + 1/2] along either axis, which on one level means from low to high. Every
-pair of two levels is equally likely, so statements about the distribution of
-triplets are statements about a list of them, which `enumerate_triplets` writes
-out. Sub-pixel triplets move the target within its pixel and interpolate it.
+on another; `data.pair_table` says which are pairs and what a displacement is.
+Every pair of two levels is equally likely, so statements about the distribution
+of triplets are statements about a list of them, which `enumerate_triplets`
+writes out. Sub-pixel triplets move the target within its pixel and interpolate
+it.
 
 What a network sees is delta: the displacement, scaled so that its range is
 [-1, 1] along both axes, and log2 of r. `displacement_of` goes back to pixels.
 """
-
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.data import patches
+from internal_diffusion.data import patches, symmetry
+from internal_diffusion.data.pair_table import (
+  NO_DISPLACEMENT,
+  AxisPairs,
+  DisplacementRange,
+  PairTable,
+)
 from internal_diffusion.data.pyramid import Pyramid
 from internal_diffusion.types import PatchTriplet
 
 Array = jax.Array
-
-# (lowest, highest) displacement along an axis, in whole pixels of the source's
-# level: vertical, then horizontal.
-DisplacementRange = tuple[tuple[int, int], tuple[int, int]]
-NO_DISPLACEMENT: DisplacementRange = ((0, 0), (0, 0))
-
-
-class AxisPairs(NamedTuple):
-  """Positions of all pairs along one axis, for each pair of levels.
-
-  Attributes:
-    positions: Source and target, [M, n, 2] int32, padded with zeros.
-    num: How many of the n are there, [M] int32.
-    ratio: Side of the target's level over that of the source's, [M].
-  """
-
-  positions: Array
-  num: Array
-  ratio: Array
-
-
-class PairTable(NamedTuple):
-  """All pairs of patches that triplets are drawn from.
-
-  A pair of rows and a pair of columns make a pair of patches, any of the one
-  with any of the other.
-
-  Attributes:
-    levels: Levels of source and target, [M, 2] int32.
-    probability: How often each pair of levels is drawn, [M].
-    rows: Along the vertical axis.
-    columns: Along the horizontal axis.
-    relative_scale: log2 of the target's scale over the source's, [M].
-  """
-
-  levels: Array
-  probability: Array
-  rows: AxisPairs
-  columns: AxisPairs
-  relative_scale: Array
-
-
-def make_pair_table(
-  sizes: Sequence[tuple[int, int]],
-  *,
-  patch_size: int,
-  displacement_range: DisplacementRange = NO_DISPLACEMENT,
-  level_steps: Sequence[int] = (0,),
-  power: float = 1.0,
-) -> PairTable:
-  """Lists the pairs of patches of a pyramid.
-
-  Args:
-    sizes: (height, width) of each level, finest first.
-    patch_size: P, odd.
-    displacement_range: Lowest and highest displacement, vertical and
-      horizontal, in whole pixels of the source's level.
-    level_steps: Levels from source to target: 0 is the same one, 1 the next
-      coarser, -1 the next finer. A pair of levels is there if both are.
-    power: A pair of levels is drawn in proportion to its number of pairs to
-      this power: at 1 all pairs are equally likely, at 0 all pairs of levels.
-
-  Returns:
-    The table.
-
-  Raises:
-    ValueError: If an option is out of range, a patch does not fit, the image is
-      too small for the displacement, or a step leads nowhere.
-  """
-  arrays.check_in_range('power', power, 0, 1)
-  patches.check_patch_size(
-    patch_size,
-    smallest_side=min(min(size) for size in sizes),
-    where='coarsest level',
-  )
-  levels = _level_pairs(len(sizes), level_steps)
-  _check_displacement(sizes, levels, displacement_range, patch_size)
-  axes = [
-    _axis_pairs(
-      [size[axis] for size in sizes],
-      levels,
-      patch_size=patch_size,
-      displacement_range=displacement_range[axis],
-    )
-    for axis in (0, 1)
-  ]
-  num_pairs = np.prod([np.asarray(axis.num, np.float64) for axis in axes], 0)
-  weight = num_pairs**power
-  ratios = [np.asarray(axis.ratio, np.float64) for axis in axes]
-  return PairTable(
-    levels=jnp.asarray(levels, jnp.int32),
-    probability=jnp.asarray(weight / weight.sum(), jnp.float32),
-    rows=axes[0],
-    columns=axes[1],
-    relative_scale=jnp.asarray(np.log2(ratios).mean(0), jnp.float32),
-  )
-
-
-def _level_pairs(
-  num_levels: int, level_steps: Sequence[int]
-) -> list[tuple[int, int]]:
-  if not level_steps or len(set(level_steps)) < len(level_steps):
-    raise ValueError(
-      '`level_steps` must name at least one step, each once, got'
-      f' {tuple(level_steps)}.'
-    )
-  pairs = []
-  for step in level_steps:
-    found = [
-      (level, level + step)
-      for level in range(num_levels)
-      if 0 <= level + step < num_levels
-    ]
-    if not found:
-      raise ValueError(
-        f'`level_steps` has {step}, but no two of the {num_levels} pyramid'
-        f' levels are {abs(step)} apart; give a larger image or a smaller step.'
-      )
-    pairs += found
-  return pairs
-
-
-def _check_displacement(
-  sizes: Sequence[tuple[int, int]],
-  levels: Sequence[tuple[int, int]],
-  displacement_range: DisplacementRange,
-  patch_size: int,
-) -> None:
-  for axis, name in enumerate(('vertical', 'horizontal')):
-    low, high = displacement_range[axis]
-    if int(low) != low or int(high) != high or low > high:
-      raise ValueError(
-        f'The {name} range of displacement must be two whole numbers, the'
-        f' lowest first, got {(low, high)}.'
-      )
-    side = min(sizes[source][axis] for source, _ in levels)
-    if max(-low, high) > side - patch_size:
-      raise ValueError(
-        f'The {name} range of displacement {(low, high)} is larger than the'
-        f' coarsest source level allows: its side is {side} pixels, so with'
-        f' `patch_size` {patch_size} at most {side - patch_size}.'
-      )
-
-
-def _axis_pairs(
-  sides: Sequence[int],
-  levels: Sequence[tuple[int, int]],
-  *,
-  patch_size: int,
-  displacement_range: tuple[int, int],
-) -> AxisPairs:
-  low, high = displacement_range
-  half = patch_size / 2
-  found, ratios = [], []
-  for source_level, target_level in levels:
-    ratio = sides[target_level] / sides[source_level]
-    source = np.arange(sides[source_level] - patch_size + 1)[:, None]
-    target = np.arange(sides[target_level] - patch_size + 1)[None]
-    displacement = (target + half) / ratio - (source + half)
-    is_pair = (displacement >= low - 0.5) & (displacement <= high + 0.5)
-    found.append(np.argwhere(is_pair))
-    ratios.append(ratio)
-  positions = np.zeros((len(found), max(map(len, found)), 2), np.int32)
-  for index, pairs in enumerate(found):
-    positions[index, : len(pairs)] = pairs
-  return AxisPairs(
-    positions=jnp.asarray(positions),
-    num=jnp.array([len(pairs) for pairs in found], jnp.int32),
-    ratio=jnp.array(ratios, jnp.float32),
-  )
 
 
 def _centre_and_unit(
@@ -281,7 +108,7 @@ def sample_triplets(
   )
   if not dihedral:
     return found
-  return transform_triplets(
+  return symmetry.transform_triplets(
     found,
     arrays.index_from_uniform(uniform[:, 5], 8),
     patch_size=patch_size,
@@ -343,43 +170,6 @@ def _triplets_at(
     displacement_range=displacement_range,
   )
   return PatchTriplet(source, target, delta, source_level)
-
-
-def transform_triplets(
-  triplets: PatchTriplet, index: Array, *, patch_size: int
-) -> PatchTriplet:
-  """Turns and mirrors triplets as if their whole image had been.
-
-  Args:
-    triplets: With both axes of displacement in one unit.
-    index: Which of the eight symmetries of the square, [N] int32: 4 swaps the
-      axes, then 2 mirrors top and bottom, then 1 left and right; their sum.
-    patch_size: P.
-
-  Returns:
-    The transformed triplets.
-  """
-  swap, signs = (index & 4) > 0, jnp.stack([index & 2, index & 1], axis=-1) > 0
-  # Pixel (i, j) of the result is that of the mirrored, then swapped place.
-  grid = np.stack(np.meshgrid(*2 * [np.arange(patch_size)], indexing='ij'), -1)
-  table = []
-  for number in range(8):
-    place = np.where([number & 2, number & 1], patch_size - 1 - grid, grid)
-    row, column = np.moveaxis(place[..., ::-1] if number & 4 else place, -1, 0)
-    table.append((row * patch_size + column).ravel())
-  order = jnp.asarray(np.array(table))[index][..., None]
-
-  def transform(vectors: Array) -> Array:
-    pixels = vectors.reshape(len(vectors), patch_size**2, -1)
-    return jnp.take_along_axis(pixels, order, axis=1).reshape(vectors.shape)
-
-  displacement, scale = triplets.delta[:, :2], triplets.delta[:, 2:]
-  swapped = jnp.where(swap[:, None], displacement[:, ::-1], displacement)
-  return triplets._replace(
-    source=transform(triplets.source),
-    target=transform(triplets.target),
-    delta=jnp.concatenate([jnp.where(signs, -swapped, swapped), scale], -1),
-  )
 
 
 def enumerate_triplets(

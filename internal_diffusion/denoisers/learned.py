@@ -67,17 +67,18 @@ def network_dims(layout: Layout) -> NetworkDims:
   return NetworkDims(
     input=dim + _noisy_features(z, jnp.ones(1), z + 1, layout).shape[-1],
     output=2 * dim,
-    vector=_with_coordinates(vector, vector, layout.given).shape[-1],
+    vector=vector_dim
+    + _coordinate_features(vector, vector, layout.given).shape[-1],
   )
 
 
-def _with_coordinates(
-  features: Array, level: Array, parts: Sequence[Part]
+def _coordinate_features(
+  whitened: Array, level: Array, parts: Sequence[Part]
 ) -> Array:
-  """Appends Fourier features of the coordinates among whitened parts.
+  """Fourier features [B, F] of the coordinates among whitened parts.
 
   Args:
-    features: Parts of unit variance, [B, K].
+    whitened: Parts of unit variance, but for their noise, [B, K].
     level: Noise level of each component, [B, K].
     parts: What they are.
   """
@@ -87,10 +88,9 @@ def _with_coordinates(
   (index,) = np.nonzero(is_coordinate)
   # Coordinates uniform on [-1, 1] have the standard deviation 1 / sqrt(3).
   scale = np.float32(1 / np.sqrt(3))
-  fourier = embeddings.integrated_fourier_features(
-    scale * features[:, index], scale * level[:, index]
+  return embeddings.integrated_fourier_features(
+    scale * whitened[:, index], scale * level[:, index]
   )
-  return jnp.concatenate([features, fourier], axis=-1)
 
 
 def _noisy_features(
@@ -101,9 +101,8 @@ def _noisy_features(
   relative = embeddings.noise_relative_features(
     z / level, sizes=layout.x0_sizes
   )
-  dim = z.shape[-1]
-  coordinates = _with_coordinates(z / stddev, level / stddev, layout.x0)
-  return jnp.concatenate([relative, coordinates[:, dim:]], axis=-1)
+  coordinates = _coordinate_features(z / stddev, level / stddev, layout.x0)
+  return jnp.concatenate([relative, coordinates], axis=-1)
 
 
 def wiener_coefficients(
@@ -152,7 +151,9 @@ def normalised_condition(
 ) -> Condition:
   """The condition as a network sees it: of unit variance, 0 if not given.
 
-  Coordinates among it are shown as Fourier features too.
+  A component with noise on it is shown as its Wiener estimate, so that one
+  which is nearly all noise says little, however small the data's variance is.
+  Coordinates are shown as Fourier features too.
 
   Args:
     params: With the basis of the condition.
@@ -193,7 +194,9 @@ def normalised_condition(
     whitened = jnp.where(is_given, whitened, 0)
     # What is not given is as if noise hid it.
     noise = jnp.where(is_given, noise, jnp.inf)
-  return cond._replace(vector=_with_coordinates(whitened, noise, layout.given))
+  coordinates = _coordinate_features(whitened, noise, layout.given)
+  estimate = whitened / (1 + noise**2)
+  return cond._replace(vector=jnp.concatenate([estimate, coordinates], axis=-1))
 
 
 def _keep_given(

@@ -34,10 +34,11 @@ from internal_diffusion.training.fit import fit
 from internal_diffusion.training.model import LearnedModel
 from internal_diffusion.types import PatchTriplet
 
-_NUM_STEPS_DELTA = 2500
+_NUM_STEPS_DELTA = 4000
 _NUM_STEPS_TARGET = 3500
 _NUM_STEPS_JOINT = 9000
 _NUM_SAMPLES = 20_000
+_NUM_SHOWN = 10  # Targets in the picture.
 _RANGE = (-3, 3)
 # `ask_fn(key, **given) -> draws`: parts of triplets by name.
 AskFn = Callable[..., dict[str, jax.Array]]
@@ -321,8 +322,9 @@ def _target_picture(
   for ax, (name, found) in zip(
     np.ravel(figure.subplots(len(by_target), 1)), by_target.items(), strict=True
   ):
-    order = np.argsort(-found['exact'], kind='stable')[:24]
-    index = np.arange(len(order))
+    likely = np.maximum(found['exact'], found['joint'])
+    order = np.argsort(-likely, kind='stable')[:_NUM_SHOWN]
+    index = 1 + np.arange(len(order))
     for offset, kind, colour in (
       (-0.27, 'exact', '0.6'),
       (0, 'model', 'C0'),
@@ -330,7 +332,10 @@ def _target_picture(
     ):
       ax.bar(index + offset, found[kind][order], 0.27, color=colour, label=kind)
     ax.set(
-      title=name, xlabel='target, most probable first', ylabel='probability'
+      title=name,
+      xlabel='target, most probable first',
+      ylabel='probability',
+      xticks=index,
     )
     ax.legend()
   return figure

@@ -7,11 +7,8 @@ the next strip leave open which part of the texture is there.
 from internal_diffusion.data import synthetic
 from internal_diffusion.experiments import one_to_many
 from internal_diffusion.experiments.result import Result
-from internal_diffusion.training import examples as examples_lib
-from internal_diffusion.training.fit import fit
 
 _NUM_STEPS = 4500
-_NUM_SAMPLES = 20_000
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
@@ -35,14 +32,11 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   config = one_to_many.get_config()
   config.triplet.level_steps = (0,)
   config.triplet.horizontal = (7, 7)
-  config.seed = seed
-  config.num_steps = max(1, round(effort * _NUM_STEPS))
-  examples = examples_lib.from_levels([image], config)
-  model = fit(examples, config, progress=progress)
   return one_to_many.study(
-    seed,
-    examples,
-    model,
-    image,
-    num_samples=max(256, round(effort * _NUM_SAMPLES)),
+    [image],
+    config,
+    seed=seed,
+    num_steps=_NUM_STEPS,
+    effort=effort,
+    progress=progress,
   )

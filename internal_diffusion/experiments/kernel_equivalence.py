@@ -41,9 +41,9 @@ _NUM_STEPS_CIRCLE = 2500
 _NUM_STEPS_PHOTOGRAPH = 4000
 _NUM_SAMPLES = 20_000
 _NUM_WATCHED = 1000
-_SIDE = 64
-_SIGMA_AUG = 0.5
-_SIGMAS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 20.0)
+_SIDE = 24  # To be the kernel, a network must know every patch by heart.
+_SIGMA_AUG = 1.0
+_SIGMAS = (0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 20.0)
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
@@ -143,7 +143,7 @@ def _on_circle(
 
 
 def _photograph() -> np.ndarray:
-  """A grey photograph [64, 64, 1]."""
+  """A grey photograph [24, 24, 1]."""
   crop = skimage.data.coffee()[60:360, 120:420].mean(axis=-1) / 255
   small = skimage.transform.resize(crop, (_SIDE, _SIDE), anti_aliasing=True)
   return (2 * small - 1).astype(np.float32)[..., None]
@@ -157,7 +157,9 @@ def _photograph_config(seed: int, effort: float) -> Any:
   config.triplet.horizontal = (4, 4)
   config.condition.sigma_aug = _SIGMA_AUG
   config.condition.dropout = 0.0
-  config.noise.sigma_min = 0.05
+  config.noise.sigma_min, config.noise.sigma_max = 0.2, 20.0
+  config.batch_size = config.num_references = 512
+  config.optimizer.learning_rate = 5e-3
   return config
 
 

@@ -148,10 +148,10 @@ def _picture(
     ax.axvline(x0[shown, 0], color='C3', linestyle=':', label='its own x0')
     ax.set(title=name, xlabel='x0 given one c', ylabel='probability')
     ax.set_ylim(0, max(weights.max(), height) * 1.15)
-    ax.legend()
+  grid[0, 2].legend(loc='upper left', bbox_to_anchor=(1.02, 1))
   for ax, (name, curve) in zip(grid[1], curves.items(), strict=True):
     ax.plot(*curve.T, color='C0', label='network')
     ax.axhline(expected[name], color='0.4', linestyle='--', label='closed form')
     ax.set(title='share of copies', xlabel='training step', ylim=(-0.02, 1.05))
-    ax.legend()
+  grid[1, 2].legend(loc='upper left', bbox_to_anchor=(1.02, 1))
   return figure

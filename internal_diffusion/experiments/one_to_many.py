@@ -5,11 +5,13 @@ question have the targets that may be drawn; equal ones make a mode, and its
 share of them is its probability.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 
 from internal_diffusion.applications.model_sampling import make_model_sample_fn
@@ -20,12 +22,14 @@ from internal_diffusion.experiments.result import (
   Result,
   total_variation,
 )
-from internal_diffusion.training.examples import Examples, displacement_range
+from internal_diffusion.training.examples import displacement_range, from_levels
+from internal_diffusion.training.fit import fit
 from internal_diffusion.training.model import LearnedModel
 from internal_diffusion.types import Condition, PatchTriplet
 
 # A sample is at a mode if it is that near, root mean square, in [-1, 1].
 _NEAR = 0.08
+_NUM_SAMPLES = 20_000
 
 
 class Modes(NamedTuple):
@@ -103,22 +107,28 @@ def mode_frequencies(
 
 
 def study(
-  seed: int,
-  examples: Examples,
-  model: LearnedModel,
-  image: np.ndarray,
+  levels: Sequence[np.ndarray],
+  config: Any,
   *,
-  num_samples: int,
+  seed: int,
+  num_steps: int,
+  effort: float,
+  progress: bool,
 ) -> Result:
-  """Draws targets of a grey source and compares them with the exact answer.
+  """Trains, draws 20,000 targets of a grey source and compares with all true.
 
   Args:
-    seed: Of the draws.
-    examples: What the model was trained on.
-    model: Of p(target | source, delta).
-    image: The image [H, W, 1] that was learned from, for the picture.
-    num_samples: How many targets.
+    levels: Images [h, w, 1] to learn from, finest first.
+    config: From `get_config`, with the triplets that are wanted.
+    seed: Of everything random.
+    num_steps: Of training, at effort 1.
+    effort: Share of the full number of steps and samples, for a quick look.
+    progress: Whether to show a progress bar.
   """
+  config.seed = seed
+  config.num_steps = max(1, round(effort * num_steps))
+  examples = from_levels(levels, config)
+  model = fit(examples, config, progress=progress)
   everything = triplets.enumerate_triplets(
     examples.data.pyramid,
     examples.data.table,
@@ -126,7 +136,9 @@ def study(
     displacement_range=displacement_range(model.config),
   )
   modes = exact_modes(everything)
-  cond = grey_condition(model, everything, num=num_samples)
+  cond = grey_condition(
+    model, everything, num=max(256, round(effort * _NUM_SAMPLES))
+  )
   sample_fn = make_model_sample_fn(model)
   samples = sample_fn(model.params, jax.random.key(seed), cond)
   frequency, distance = mode_frequencies(samples, modes)
@@ -146,11 +158,11 @@ def study(
       'targets': samples,
       'modes': modes.targets,
       'mode_probability': modes.probability,
-      'image': image,
+      'image': levels[0],
     },
     pictures={
       'targets': (
-        _picture(samples, modes, frequency, image),
+        _picture(samples, modes, frequency, levels[0]),
         'One source patch and many targets: what was learned from, what is'
         ' drawn, and how often each true target is.',
       )
@@ -179,12 +191,13 @@ def _picture(
     ax.set_title(title)
     ax.set_axis_off()
   ax = figure.add_subplot(grid[1, :])
-  index = np.arange(len(modes.probability))
+  index = 1 + np.arange(len(modes.probability))
+  ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
   ax.bar(index - 0.2, modes.probability, 0.4, color='0.6', label='exact')
   ax.bar(index + 0.2, frequency, 0.4, color='C0', label='drawn')
   ax.set(
     title=f'How often each true target is drawn ({len(samples)} samples)',
-    xlabel='true target',
+    xlabel='true target, most frequent first',
     ylabel='probability',
   )
   ax.legend()

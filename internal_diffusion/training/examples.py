@@ -10,7 +10,13 @@ import ml_collections
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.data import distributions, image_io, patches, triplets
+from internal_diffusion.data import (
+  distributions,
+  image_io,
+  pair_table,
+  patches,
+  triplets,
+)
 from internal_diffusion.data import pyramid as pyramid_lib
 from internal_diffusion.data.distributions import Distribution, Layout, Part
 from internal_diffusion.types import Condition, PatchTriplet
@@ -40,7 +46,7 @@ class TripletData(NamedTuple):
   """A photograph on the device, and what is drawn from it."""
 
   pyramid: pyramid_lib.Pyramid
-  table: triplets.PairTable
+  table: pair_table.PairTable
 
 
 def distribution_of(config: ml_collections.ConfigDict) -> Distribution:
@@ -84,7 +90,7 @@ def image_layout(
 
 def displacement_range(
   config: ml_collections.ConfigDict,
-) -> triplets.DisplacementRange:
+) -> pair_table.DisplacementRange:
   """The range of displacements of a configuration."""
   (top, bottom), (left, right) = (
     config.triplet.vertical,
@@ -95,9 +101,9 @@ def displacement_range(
 
 def make_table(
   sizes: list[tuple[int, int]], config: ml_collections.ConfigDict
-) -> triplets.PairTable:
+) -> pair_table.PairTable:
   """The pairs of patches of a configuration."""
-  return triplets.make_pair_table(
+  return pair_table.make_pair_table(
     sizes,
     patch_size=config.patch_size,
     displacement_range=displacement_range(config),

@@ -88,7 +88,7 @@ def test_bad_flags_give_one_line_and_code_2(tmp_path, arguments, words):
 
 
 def test_knows_the_eight_experiments_of_the_talk():
-  assert set(reproduce._EXPERIMENTS) == {
+  assert set(reproduce.EXPERIMENTS) == {
     'patches',
     'half_scale_grey',
     'displaced_texture',

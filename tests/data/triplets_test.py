@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from internal_diffusion.data import patches, pyramid, triplets
+from internal_diffusion.data import (
+  pair_table,
+  patches,
+  pyramid,
+  symmetry,
+  triplets,
+)
 
 RANGE = ((-2, 2), (-1, 3))
 SQUARE = ((-2, 2), (-2, 2))
@@ -25,7 +31,7 @@ def stack(levels):
 
 def table_of(levels, **options):
   sizes = [level.shape[:2] for level in levels]
-  return triplets.make_pair_table(sizes, patch_size=5, **options)
+  return pair_table.make_pair_table(sizes, patch_size=5, **options)
 
 
 def draw(stack, table, num=4000, seed=0, **options):
@@ -111,7 +117,7 @@ def test_levels_are_compared_at_patch_centres():
   ramp = jnp.broadcast_to(jnp.arange(24.0)[:, None, None], (24, 24, 1)) / 24
   coarse = ramp.reshape(12, 2, 12, 2, 1).mean(axis=(1, 3))
   stack = pyramid.stack_pyramid([ramp, coarse])
-  table = triplets.make_pair_table(
+  table = pair_table.make_pair_table(
     [(24, 24), (12, 12)],
     patch_size=5,
     displacement_range=SQUARE,
@@ -144,7 +150,7 @@ def test_subpixel_targets_follow_a_smooth_image():
     return 0.5 * jnp.sin(0.4 * y + 0.2 * x)
 
   stack = pyramid.stack_pyramid([value(row, column)[..., None]])
-  table = triplets.make_pair_table(
+  table = pair_table.make_pair_table(
     [(30, 30)], patch_size=5, displacement_range=SQUARE
   )
   drawn = draw(stack, table, num=500, subpixel=True, displacement_range=SQUARE)
@@ -175,7 +181,7 @@ def test_interpolation_is_exact_on_the_grid(levels, stack):
 def test_symmetries_are_those_of_the_whole_image(levels, stack, index):
   table = table_of(levels[:1], displacement_range=SQUARE)
   drawn = draw(stack, table, num=100, displacement_range=SQUARE)
-  moved = triplets.transform_triplets(drawn, jnp.full(100, index), patch_size=5)
+  moved = symmetry.transform_triplets(drawn, jnp.full(100, index), patch_size=5)
   image = levels[0]
   if index & 4:
     image = image.swapaxes(0, 1)
@@ -215,7 +221,7 @@ def test_padding_is_never_touched(levels, stack):
 def test_levels_are_drawn_as_often_as_their_weights_say(power):
   sizes = [(40, 60), (20, 30), (10, 15)]
   weights = np.array([34 * 54, 14 * 24, 4 * 9]) ** power
-  table = triplets.make_pair_table(sizes, patch_size=7, power=power)
+  table = pair_table.make_pair_table(sizes, patch_size=7, power=power)
   np.testing.assert_allclose(
     table.probability, weights / weights.sum(), rtol=1e-5
   )
@@ -245,12 +251,12 @@ def test_a_key_a_triplet_makes_draws_independent_of_the_batch(levels, stack):
 )
 def test_what_the_image_does_not_allow_is_refused(options, words):
   with pytest.raises(ValueError, match=words):
-    triplets.make_pair_table([(18, 22)], patch_size=5, **options)
+    pair_table.make_pair_table([(18, 22)], patch_size=5, **options)
 
 
 def test_patch_larger_than_the_coarsest_level():
   with pytest.raises(ValueError, match='coarsest level'):
-    triplets.make_pair_table([(40, 40), (6, 6)], patch_size=7)
+    pair_table.make_pair_table([(40, 40), (6, 6)], patch_size=7)
 
 
 def test_dihedral_needs_a_symmetric_range(levels, stack):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from internal_diffusion.data import synthetic, triplets
+from internal_diffusion.data import pair_table, synthetic, triplets
 from internal_diffusion.data.pyramid import stack_pyramid
 from internal_diffusion.denoisers.closed_form import make_closed_form_denoise_fn
 from internal_diffusion.experiments import (
@@ -49,7 +49,7 @@ def test_nearest_frequencies_count():
 def test_the_exact_posterior_of_two_dark_patches_is_a_tent():
   # In a square of 10 there are 4 - |d| places for two patches d apart.
   image = synthetic.checkerboard()
-  table = triplets.make_pair_table(
+  table = pair_table.make_pair_table(
     [(80, 80)], patch_size=7, displacement_range=((-3, 3), (-3, 3))
   )
   everything = triplets.enumerate_triplets(
@@ -73,7 +73,7 @@ def test_modes_are_counted_by_place():
   texture = np.array([[0.5], [-0.5], [0.5]], np.float32)[:, :, None]
   texture = np.repeat(texture, 3, axis=1)
   image = synthetic.beside_grey(np.tile(texture, (2, 1, 1)), num_repeats=2)
-  table = triplets.make_pair_table(
+  table = pair_table.make_pair_table(
     [image.shape[:2]], patch_size=3, displacement_range=((0, 0), (3, 3))
   )
   everything = triplets.enumerate_triplets(
@@ -121,7 +121,7 @@ def test_total_variation_and_goals():
 def test_identical_patches_are_told_apart_by_nothing(subpixel):
   # On a uniform background the drawn displacements fill their whole range.
   image = jnp.zeros((16, 16, 1))
-  table = triplets.make_pair_table(
+  table = pair_table.make_pair_table(
     [(16, 16)], patch_size=7, displacement_range=((-1, 1), (-1, 1))
   )
   drawn = triplets.sample_triplets(
