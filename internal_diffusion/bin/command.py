@@ -4,12 +4,13 @@ A command's errors are one line on standard error and exit code 2; a run that
 was interrupted and saved itself ends with 0.
 """
 
+import glob
 import logging
 import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 from absl import flags
@@ -117,6 +118,24 @@ def output_dir(path: str) -> pathlib.Path:
   if not os.access(directory, os.W_OK | os.X_OK):
     raise PermissionError(f'{path} is not writable.')
   return directory
+
+
+def find_files(patterns: Sequence[str]) -> list[pathlib.Path]:
+  """Files of names and patterns, each once, those of a pattern sorted.
+
+  Raises:
+    FileNotFoundError: If there is none for a name or pattern.
+  """
+  found: list[pathlib.Path] = []
+  for pattern in patterns:
+    # A file whose name holds brackets is no pattern.
+    names = [pattern] if pathlib.Path(pattern).exists() else glob.glob(pattern)
+    if not names:
+      raise FileNotFoundError(
+        f'There is no file `{pattern}` (seen from {pathlib.Path.cwd()}).'
+      )
+    found += [pathlib.Path(name) for name in sorted(names)]
+  return list(dict.fromkeys(found))
 
 
 def _fail(name: str, error: BaseException) -> None:

@@ -1,17 +1,22 @@
 """Says how alike generated patches, or images, are to a photograph.
 
   idiff-evaluate --reference=photo.png --generated=out/samples.npz --out=out/
-  idiff-evaluate --reference=photo.png --generated='out/*.png'
+  idiff-evaluate --reference=photo.png --generated='out/sample_*.png' --out=out/
 
 Of samples.npz it compares the patches with real ones of the same pyramid
 levels: classifier two-sample accuracy, sliced Wasserstein distance, MMD,
 variance along principal components, copies, each beside the same figure of real
-patches against real. Of images it gives PSNR and SSIM. Writes report.json, and
-for patches comparison.png and variance.png.
+patches against real. Writes report.json, comparison.png and variance.png.
+
+Of images, of any size, it compares all patches with all of the photograph:
+sliced Wasserstein distance, coherence, completeness, detail, copied share, and
+for several of one size their diversity; PSNR and SSIM of those of the
+photograph's size. Values go from -1 to 1. Writes report.json, and on standard
+error a table.
 """
 
-import glob
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -23,17 +28,23 @@ from internal_diffusion import arrays, figures, report
 from internal_diffusion.applications import patch_evaluation
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
-from internal_diffusion.evaluation import distances, fidelity, patch_report
+from internal_diffusion.evaluation import (
+  distances,
+  fidelity,
+  patch_report,
+  patch_statistics,
+)
 
 _NAME = 'idiff-evaluate'
 _FLAGS = flags.FlagValues()
 _REFERENCE = flags.DEFINE_string(
   'reference', '', 'The photograph.', flag_values=_FLAGS
 )
-_GENERATED = flags.DEFINE_string(
+_GENERATED = flags.DEFINE_list(
   'generated',
-  '',
-  'A samples.npz of idiff-sample, or images; may hold * and ?.',
+  [],
+  'A samples.npz of idiff-sample, or images, with commas between; may hold *'
+  ' and ?, then in quotes.',
   flag_values=_FLAGS,
 )
 _OUT = flags.DEFINE_string(
@@ -43,67 +54,143 @@ _SEED = flags.DEFINE_integer(
   'seed', 0, 'Seed of splits and projections.', flag_values=_FLAGS
 )
 _MAX_PATCHES = flags.DEFINE_integer(
-  'max_patches', 4096, 'How many patches are compared.', flag_values=_FLAGS
+  'max_patches',
+  4096,
+  'How many patches of a samples.npz are compared.',
+  flag_values=_FLAGS,
 )
+_PATCH_SIZE = flags.DEFINE_integer(
+  'patch_size', 7, 'Side of the patches of images, odd.', flag_values=_FLAGS
+)
+_QUERY_STRIDE = flags.DEFINE_integer(
+  'query_stride',
+  3,
+  'Of how many patches of an image one looks for its nearest; more is faster.',
+  flag_values=_FLAGS,
+)
+# What each figure of images would be for the photograph itself.
+_PERFECT = {
+  'sliced_wasserstein': 0.0,
+  'coherence': 0.0,
+  'completeness': 0.0,
+  'detail_level_0': 1.0,
+  'detail_level_1': 1.0,
+  'detail_level_2': 1.0,
+  'copied_share': 1.0,
+  'psnr_db': float('inf'),
+  'ssim': 1.0,
+  'pixel_diversity': 0.0,
+  'neighbour_diversity': 0.0,
+}
 
 
 def main() -> None:
   """Compares, writes, prints."""
   command.require(reference=_REFERENCE.value, generated=_GENERATED.value)
-  paths = [pathlib.Path(p) for p in sorted(glob.glob(_GENERATED.value))]
-  if not paths:
-    raise FileNotFoundError(f'There is no file `{_GENERATED.value}`.')
+  paths = command.find_files(_GENERATED.value)
   command.check_seed(_SEED.value)
-  arrays.check_positive_int('max_patches', _MAX_PATCHES.value)
+  for flag in (_MAX_PATCHES, _PATCH_SIZE, _QUERY_STRIDE):
+    arrays.check_positive_int(flag.name, flag.value)
   start = time.monotonic()
-  if any(path.suffix == '.npz' for path in paths):
-    if len(paths) > 1:
-      raise ValueError(
-        f'One samples.npz at a time, or images; `{_GENERATED.value}` are'
-        f' {len(paths)} files.'
-      )
-    samples = patch_evaluation.read_samples(paths[0])
-    image = image_io.read_image(
-      _REFERENCE.value, channels=samples.patches.shape[-1]
-    )
-    directory = command.output_dir(_OUT.value)
-    evaluated = evaluate_patches(
-      directory,
-      samples,
-      image,
-      seed=_SEED.value,
-      max_patches=_MAX_PATCHES.value,
-    )
-  else:
-    evaluated = evaluate_images(paths, _REFERENCE.value)
-    directory = command.output_dir(_OUT.value)
+  is_samples = any(path.suffix == '.npz' for path in paths)
+  evaluate = _evaluate_samples if is_samples else _evaluate_pictures
+  evaluated, options = evaluate(paths)
   report.write_report(
-    directory,
+    _OUT.value,
     figures=evaluated,
     settings={
       'reference': _REFERENCE.value,
       'generated': [str(path) for path in paths],
-      'max_patches': _MAX_PATCHES.value,
+      **options,
     },
     seed=_SEED.value,
     seconds={'run': time.monotonic() - start},
   )
-  print(report.to_json(evaluated), end='')
+  print(report.to_json(evaluated), end='', flush=True)
+  if not is_samples:
+    # The figures are for programs, the table for the person who waits.
+    print(format_table(evaluated), file=sys.stderr)
+
+
+def _evaluate_samples(paths: list[pathlib.Path]) -> tuple[dict, dict]:
+  """Figures of a samples.npz, and the options that they depend on."""
+  if len(paths) > 1:
+    raise ValueError(
+      'One samples.npz at a time, or images;'
+      f' `{",".join(_GENERATED.value)}` are {len(paths)} files.'
+    )
+  samples = patch_evaluation.read_samples(paths[0])
+  image = image_io.read_image(
+    _REFERENCE.value, channels=samples.patches.shape[-1]
+  )
+  evaluated = evaluate_patches(
+    command.output_dir(_OUT.value),
+    samples,
+    image,
+    seed=_SEED.value,
+    max_patches=_MAX_PATCHES.value,
+  )
+  return evaluated, {'max_patches': _MAX_PATCHES.value}
+
+
+def _evaluate_pictures(paths: list[pathlib.Path]) -> tuple[dict, dict]:
+  """Figures of images, and the options that they depend on."""
+  reference = image_io.read_image(_REFERENCE.value)
+  images = {str(path): image_io.read_image(path) for path in paths}
+  options = {
+    'patch_size': _PATCH_SIZE.value,
+    'query_stride': _QUERY_STRIDE.value,
+  }
+  command.output_dir(_OUT.value)
+  evaluated = evaluate_images(images, reference, seed=_SEED.value, **options)
+  return evaluated, options
 
 
 def evaluate_images(
-  paths: list[pathlib.Path], reference: str
-) -> dict[str, dict[str, float]]:
-  """PSNR and SSIM of images of the reference's size, by file name."""
-  truth = image_io.read_image(reference)
-  evaluated = {}
-  for path in paths:
-    image = image_io.read_image(path)
-    evaluated[str(path)] = {
-      'psnr_db': fidelity.psnr(image, truth),
-      'ssim': fidelity.ssim(image, truth),
-    }
-  return evaluated
+  images: dict[str, np.ndarray],
+  reference: np.ndarray,
+  *,
+  seed: int,
+  patch_size: int,
+  query_stride: int,
+) -> dict[str, Any]:
+  """Compares images with the photograph.
+
+  Returns:
+    The figures of each image by its name, their `mean`, and the diversities.
+  """
+  compared = patch_statistics.compare_images(
+    jax.random.key(seed),
+    list(images.values()),
+    reference,
+    patch_size=patch_size,
+    query_stride=query_stride,
+    progress=True,
+  )
+  by_name = dict(zip(images, compared.pop('images'), strict=True))
+  for name, image in images.items():
+    if image.shape == reference.shape:
+      by_name[name]['psnr_db'] = fidelity.psnr(image, reference)
+      by_name[name]['ssim'] = fidelity.ssim(image, reference)
+  return {**by_name, **compared}
+
+
+def format_table(evaluated: dict[str, Any]) -> str:
+  """What `evaluate_images` found as text: one row a figure."""
+  together = ('mean', 'pixel_diversity', 'neighbour_diversity')
+  images = [x for name, x in evaluated.items() if name not in together]
+  rows = [['', 'mean', 'lowest', 'highest', 'of the photograph itself']]
+  for name, perfect in _PERFECT.items():
+    values = [image[name] for image in images if name in image]
+    if name in evaluated:
+      values = [evaluated[name]]
+    if values:
+      numbers = np.mean(values), min(values), max(values)
+      rows.append([name, *(f'{x:.4f}' for x in numbers), f'{perfect:g}'])
+  return '\n'.join(
+    f'{row[0]:<20}{row[1]:>10}{row[2]:>10}{row[3]:>10}{row[4]:>27}'
+    for row in rows
+  )
 
 
 def evaluate_patches(

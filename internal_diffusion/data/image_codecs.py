@@ -11,6 +11,7 @@ import re
 import struct
 import sys
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,23 @@ def encode(samples: np.ndarray, file_format: str) -> bytes:
   else:
     options = _SAVE_OPTIONS.get(file_format, {})
     Image.fromarray(flat).save(buffer, file_format, **options)
+  return buffer.getvalue()
+
+
+def encode_animation(frames: Sequence[np.ndarray], *, seconds: float) -> bytes:
+  """A GIF that repeats frames [H, W, 1 or 3] uint8, each for some time."""
+  buffer = io.BytesIO()
+  first, *rest = (
+    Image.fromarray(f[..., 0] if f.shape[-1] == 1 else f) for f in frames
+  )
+  first.save(
+    buffer,
+    'GIF',
+    save_all=True,
+    append_images=rest,
+    duration=round(1000 * seconds),
+    loop=0,
+  )
   return buffer.getvalue()
 
 

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -109,6 +110,17 @@ def write_image(
   pixels = _check_floats('image', image, layout='[H, W, C]')
   files.write_atomically(
     path, image_codecs.encode(_quantise(pixels, bit_depth), file_format)
+  )
+
+
+def write_animation(
+  path: _PathLike, frames: Sequence[ArrayLike], *, seconds: float = 0.6
+) -> None:
+  """Writes pictures [H, W, C] of one size as a GIF, each shown for a while."""
+  pixels = [_check_floats('frame', f, layout='[H, W, C]') for f in frames]
+  samples = [_quantise(frame, 8) for frame in pixels]
+  files.write_atomically(
+    path, image_codecs.encode_animation(samples, seconds=seconds)
   )
 
 

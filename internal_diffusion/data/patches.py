@@ -112,6 +112,14 @@ def average_patches(
   return total / jnp.where(weight > 0, weight, 1.0)
 
 
+def crop_patches(patches: Array, *, patch_size: int, size: int) -> Array:
+  """The square of odd side `size` around the centre of patches [N, P*P*C]."""
+  margin = (patch_size - size) // 2
+  inner = slice(margin, margin + size)
+  square = patches.reshape(len(patches), patch_size, patch_size, -1)
+  return square[:, inner, inner].reshape(len(patches), -1)
+
+
 def gather_patches(
   pyramid: Pyramid, level: Array, row: Array, column: Array, *, patch_size: int
 ) -> Array:

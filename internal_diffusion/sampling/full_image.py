@@ -1,0 +1,229 @@
+"""From a denoiser of patches to one of images: unfold, denoise, overlap-add.
+
+  D(x) = sum_p A_p^T W d(A_p x) / sum_p A_p^T W 1
+
+where A_p cuts out the patch at position p and W is a Gaussian window. The
+window is cut off where it says next to nothing, so most patches are asked for
+the pixels around their centre alone. Patches at the border are asked for all
+their pixels: there are no others to say what the border looks like.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion import arrays
+from internal_diffusion.data import patches
+from internal_diffusion.types import BoundDenoiseFn
+
+Array = jax.Array
+
+# Standard deviation of the window over half a patch's side.
+_WINDOW_WIDTH = 0.2
+_MAX_PATCHES = 16_384  # On the device at once.
+
+
+class PatchDenoiser(NamedTuple):
+  """What a denoiser of patches [N, P*P*C] is to an image.
+
+  Attributes:
+    whole_fn: `(x, sigma) -> denoised [N, P*P*C]`.
+    core_fn: The same for the pixels around the centre alone, [N, K*K*C].
+    patch_size: P, odd.
+    core_size: K, odd, at most P.
+  """
+
+  whole_fn: BoundDenoiseFn
+  core_fn: BoundDenoiseFn
+  patch_size: int
+  core_size: int
+
+
+def make_window(patch_size: int, *, size: int | None = None) -> np.ndarray:
+  """The Gaussian window [size, size] of patches, cut to its centre."""
+  half = patch_size // 2
+  place = np.arange(-half, half + 1) / max(half, 1)
+  profile = np.exp(-((place / _WINDOW_WIDTH) ** 2) / 2)
+  margin = 0 if size is None else (patch_size - size) // 2
+  profile = profile[margin : patch_size - margin]
+  return np.outer(profile, profile).astype(np.float32)
+
+
+def core_size_of(patch_size: int) -> int:
+  """Side of the square where the window is above a fiftieth."""
+  half = patch_size // 2
+  reach = int(np.ceil(half * _WINDOW_WIDTH * np.sqrt(2 * np.log(50))))
+  return 2 * min(reach, half) + 1
+
+
+def from_whole(denoise_fn: BoundDenoiseFn, *, patch_size: int) -> PatchDenoiser:
+  """A patch denoiser that has no cheaper way to the centres."""
+  core_size = core_size_of(patch_size)
+
+  def core_fn(x: Array, sigma: Array) -> Array:
+    whole = denoise_fn(x, sigma)
+    return patches.crop_patches(whole, patch_size=patch_size, size=core_size)
+
+  return PatchDenoiser(denoise_fn, core_fn, patch_size, core_size)
+
+
+def lift(
+  denoiser: PatchDenoiser,
+  *,
+  stride: int = 1,
+  max_patches: int = _MAX_PATCHES,
+) -> BoundDenoiseFn:
+  """The denoiser of images [B, H, W, C] that a patch denoiser makes.
+
+  Args:
+    denoiser: Of patches.
+    stride: Distance of neighbouring patches, in pixels, at most the core's
+      side.
+    max_patches: How many patches are on the device at once.
+
+  Returns:
+    `(x, sigma) -> denoised`; sigma is a scalar.
+
+  Raises:
+    ValueError: If the stride leaves pixels uncovered, or, when called, if the
+      image is smaller than a patch.
+  """
+  arrays.check_positive_int('max_patches', max_patches)
+  arrays.check_positive_int('stride', stride)
+  if stride > denoiser.core_size:
+    raise ValueError(
+      f'`stride` must be at most {denoiser.core_size}, the side of the square'
+      f' that a patch of {denoiser.patch_size} says, got {stride}.'
+    )
+
+  def one_image(x: Array, sigma: Array) -> Array:
+    patches.check_patch_size(
+      denoiser.patch_size, smallest_side=min(x.shape[:2])
+    )
+    total = _add_inside(denoiser, x, sigma, stride, max_patches)
+    total = _add_border(denoiser, x, sigma, stride, total)
+    return total[..., :-1] / total[..., -1:]
+
+  def denoise_fn(x: Array, sigma: Array) -> Array:
+    return jax.lax.map(lambda image: one_image(image, sigma), x)
+
+  return denoise_fn
+
+
+def _add_inside(
+  denoiser: PatchDenoiser,
+  x: Array,
+  sigma: Array,
+  stride: int,
+  max_patches: int,
+) -> Array:
+  """Weighted sum of the centres of all patches, strip of rows by strip.
+
+  Returns:
+    [H, W, C + 1], the last channel the sum of the weights.
+  """
+  patch_size, core_size = denoiser.patch_size, denoiser.core_size
+  height, width, num_channels = x.shape
+  rows, columns = (
+    (side - patch_size) // stride + 1 for side in (height, width)
+  )
+  per_strip = max(1, min(rows, max_patches // columns))
+  num_strips = -(-rows // per_strip)
+  window = make_window(patch_size, size=core_size)
+  margin = (patch_size - core_size) // 2
+  strip_height = (per_strip - 1) * stride + patch_size
+
+  def add_strip(strip: Array, total: Array) -> Array:
+    # The last strip begins early enough to be whole; what it repeats of the one
+    # before does not count.
+    first = jnp.minimum(strip * per_strip, rows - per_strip)
+    top = first * stride
+    pixels = jax.lax.dynamic_slice_in_dim(x, top, strip_height)
+    noisy = patches.extract_patches(
+      pixels, patch_size=patch_size, stride=stride
+    )
+    core = denoiser.core_fn(noisy.reshape(-1, noisy.shape[-1]), sigma)
+    core = core.reshape(per_strip, columns, core_size, core_size, num_channels)
+    core = jnp.pad(core, (*4 * ((0, 0),), (0, 1)), constant_values=1.0)
+    is_new = first + jnp.arange(per_strip) >= strip * per_strip
+    weight = is_new[:, None, None, None, None] * window[None, None, :, :, None]
+    part = _overlap_add(weight * core, stride=stride)
+    start = (top + margin, margin, 0)
+    part += jax.lax.dynamic_slice(total, start, part.shape)
+    return jax.lax.dynamic_update_slice(total, part, start)
+
+  nothing = jnp.zeros((height, width, num_channels + 1))
+  return jax.lax.fori_loop(0, num_strips, add_strip, nothing)
+
+
+def _overlap_add(values: Array, *, stride: int) -> Array:
+  """Sum of squares [rows, columns, K, K, C] at their places, one image."""
+  rows, columns, side, _, num_channels = values.shape
+  size = tuple((count - 1) * stride + 1 for count in (rows, columns))
+  # One pixel of all squares at a time; the squares' own gaps are zeros.
+  apart = (0, 0, stride - 1)
+  by_pixel = jnp.moveaxis(values, (2, 3), (0, 1)).reshape(
+    side**2, rows, columns, num_channels
+  )
+
+  def add_pixel(index: Array, total: Array) -> Array:
+    place = jnp.divmod(index, side)
+    spread = jax.lax.pad(by_pixel[index], 0.0, (apart, apart, (0, 0, 0)))
+    start = (*place, 0)
+    spread += jax.lax.dynamic_slice(total, start, spread.shape)
+    return jax.lax.dynamic_update_slice(total, spread, start)
+
+  whole = tuple(length + side - 1 for length in size)
+  nothing = jnp.zeros((*whole, num_channels))
+  return jax.lax.fori_loop(0, side**2, add_pixel, nothing)
+
+
+def border_positions(
+  height: int, width: int, *, patch_size: int, stride: int
+) -> np.ndarray:
+  """Top left pixels of patches along the border, [N, 2], the corners among."""
+  bottom, right = height - patch_size, width - patch_size
+  rows, columns = (
+    sorted({*range(0, last, stride), last}) for last in (bottom, right)
+  )
+  found = {(row, column) for row in (0, bottom) for column in columns}
+  found |= {(row, column) for row in rows for column in (0, right)}
+  return np.array(sorted(found), np.int32)
+
+
+def _add_border(
+  denoiser: PatchDenoiser, x: Array, sigma: Array, stride: int, total: Array
+) -> Array:
+  """Adds the whole patches along the border to the weighted sum."""
+  side = denoiser.patch_size
+  top_left = border_positions(*x.shape[:2], patch_size=side, stride=stride)
+  inside = np.moveaxis(np.indices((side, side)), 0, -1)
+  rows, columns = np.moveaxis(top_left[:, None, None] + inside[None], -1, 0)
+  noisy = x[rows, columns]
+  denoised = denoiser.whole_fn(noisy.reshape(len(top_left), -1), sigma)
+  values = jnp.pad(
+    denoised.reshape(noisy.shape),
+    (*3 * ((0, 0),), (0, 1)),
+    constant_values=1.0,
+  )
+  window = make_window(side)[None, :, :, None]
+  return total.at[rows, columns].add(window * values)
+
+
+def wrap_around(denoise_fn: BoundDenoiseFn, *, margin: int) -> BoundDenoiseFn:
+  """The same on a torus, where the opposite borders of an image meet.
+
+  Args:
+    denoise_fn: Of images [B, H, W, C].
+    margin: How far the denoiser looks, in pixels; at least a patch's side.
+  """
+
+  def wrapped_fn(x: Array, sigma: Array) -> Array:
+    edge = (margin, margin)
+    padded = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), mode='wrap')
+    inside = slice(margin, -margin)
+    return denoise_fn(padded, sigma)[:, inside, inside]
+
+  return wrapped_fn

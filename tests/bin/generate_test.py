@@ -1,0 +1,139 @@
+"""idiff-generate as a person runs it."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from internal_diffusion.bin import generate
+from internal_diffusion.data import image_io
+
+ROOT = pathlib.Path(__file__).parents[2]
+QUICK = ('--patch_size=9', '--num_steps=3', '--num_samples=1')
+
+
+def run(*arguments):
+  done = subprocess.run(
+    [sys.executable, '-m', 'internal_diffusion.bin.generate', *arguments],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  path = tmp_path_factory.mktemp('photographs')
+  image = 2 * skimage.data.coffee()[::20, ::20].astype(np.float32) / 255 - 1
+  image_io.write_image(path / 'coffee.png', image)  # 20x30 pixels.
+  image_io.write_image(path / 'constant.png', np.full((30, 30, 3), 0.25))
+  image_io.write_image(path / 'grey.png', image[..., :1])
+  return path
+
+
+def test_writes_samples_traces_maps_and_report(folder, tmp_path):
+  code, printed, err = run(
+    f'--image={folder / "coffee.png"}',
+    f'--out={tmp_path}',
+    '--size=24x40',
+    '--tileable',
+    *QUICK,
+  )
+  assert code == 0, err
+  assert '1 images' in printed
+  assert {p.name for p in tmp_path.iterdir()} == {
+    'report.json',
+    'sample_000.png',
+    'sample_000_2x2.png',
+    'sample_000_source.png',
+    'sample_000_trace.gif',
+    'sample_000_trace.png',
+  }
+  with Image.open(tmp_path / 'sample_000.png') as picture:
+    assert picture.size == (40, 24)
+  with Image.open(tmp_path / 'sample_000_2x2.png') as picture:
+    assert picture.size == (80, 48)
+  with Image.open(tmp_path / 'sample_000_trace.gif') as picture:
+    assert picture.size == (40, 24)
+  report = json.loads((tmp_path / 'report.json').read_text())
+  assert len(report['figures']['seconds_per_sample']) == 1
+  assert report['settings']['size'] == [24, 40]
+
+
+def test_a_folder_and_a_constant_picture(folder, tmp_path):
+  code, _, err = run(f'--image={folder}', f'--out={tmp_path}', *QUICK)
+  assert code == 0, err
+  assert 'constant' in err
+  names = {p.name for p in tmp_path.iterdir()}
+  assert names == {'coffee', 'constant', 'grey'}
+  found = image_io.read_image(tmp_path / 'constant' / 'sample_000.png')
+  assert np.ptp(found) == 0
+  grey = image_io.read_image(
+    tmp_path / 'grey' / 'sample_000.png', channels=None
+  )
+  assert grey.shape == (20, 30, 1)
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'words'),
+  [
+    ((), ('--image is required',)),
+    (('--image={folder}/none.png',), ('none.png',)),
+    (('--image={folder}/coffee.png', '--size=40'), ('240x320', "'40'")),
+    (('--image={folder}/coffee.png', '--size=0x9'), ('240x320',)),
+    (('--image={folder}/coffee.png', '--size=8x90'), ('smaller than a patch',)),
+    (('--image={folder}/coffee.png', '--mode=paint'), ('retarget', "'paint'")),
+    (('--image={folder}/coffee.png', '--symmetric=both'), ("'both'",)),
+    (('--image={folder}/coffee.png', '--num_steps=1'), ('num_steps',)),
+    (('--image={folder}/coffee.png', '--patch_size=8'), ('odd',)),
+    (('--image={folder}/coffee.png', '--num_samples=0'), ('num_samples',)),
+    (
+      (
+        '--image={folder}/coffee.png',
+        '--tileable',
+        '--symmetric=vertical',
+      ),
+      ('exclude',),
+    ),
+  ],
+)
+def test_bad_input_gives_one_line_and_code_2(
+  folder, tmp_path, monkeypatch, capsys, arguments, words
+):
+  filled = [a.format(folder=folder) for a in arguments]
+  monkeypatch.setattr(sys, 'argv', ['x', *filled, f'--out={tmp_path / "out"}'])
+  generate._FLAGS.unparse_flags()
+  for name in generate._FLAGS:
+    generate._FLAGS[name].unparse()
+  with pytest.raises(SystemExit) as stopped:
+    generate.run()
+  err = capsys.readouterr().err
+  assert stopped.value.code == 2
+  assert err.count('\n') == 1
+  for word in words:
+    assert word in err
+
+
+def test_sizes_are_read():
+  assert generate.parse_size('') is None
+  assert generate.parse_size('12X345') == (12, 345)
+
+
+def test_a_structure_takes_the_colours_of_the_photograph():
+  key = np.random.default_rng(0)
+  image = key.uniform(-0.5, 0, (20, 20, 3)).astype(np.float32)
+  picture = key.uniform(0, 1, (30, 10, 3)).astype(np.float32)
+  found = generate.like_in_colour(picture, image)
+  np.testing.assert_allclose(
+    found.mean(axis=(0, 1)), image.mean(axis=(0, 1)), atol=1e-3
+  )
+  np.testing.assert_allclose(
+    found.std(axis=(0, 1)), image.std(axis=(0, 1)), atol=1e-3
+  )
