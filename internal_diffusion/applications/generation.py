@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion.applications import source_map
 from internal_diffusion.data import image_io, patches
 from internal_diffusion.denoisers import fast_closed_form
 from internal_diffusion.denoisers.patch_tree import PatchTree, build_patch_tree
@@ -39,7 +40,6 @@ _START_SIGMA = 1.25
 # Too few steps leave patches that never agree, and a grey average where they
 # overlap. Steps are cheap where that is decided, at the coarse levels.
 _MAX_MORE_STEPS = 4
-_STRIP_PATCHES = 16_384  # Looked up at once.
 
 
 class Photograph(NamedTuple):
@@ -273,7 +273,16 @@ def generate(
       mirrored=photograph.mirrored if symmetric else None,
     )
     levels.append(np.asarray(coarse)[0].clip(-1, 1))
-  return Generated(tuple(levels), _source(photograph, levels[-1]))
+  real = photograph.levels[-1].shape[:2]
+  source = source_map.find_sources(
+    levels[-1],
+    tree,
+    size=real,
+    patch_size=photograph.patch_size,
+    stride=stride_of(*real),
+    mirrored=photograph.mirrored,
+  )
+  return Generated(tuple(levels), source)
 
 
 @functools.partial(
@@ -323,66 +332,3 @@ def _sample_level(
     return x
   # Once more, against rounding.
   return coarse_to_fine.keep_symmetric(1 + mirrored)(key, x, sigmas[-1])
-
-
-@functools.partial(jax.jit, static_argnames=('patch_size', 'stride'))
-def _nearest(
-  tree: PatchTree, image: Array, *, patch_size: int, stride: int
-) -> Array:
-  """Image, row and column [rows, columns, 3] of each patch's nearest."""
-  dense = patches.extract_patches(image, patch_size=patch_size, stride=stride)
-  found = fast_closed_form.nearest_positions(
-    tree, dense.reshape(-1, dense.shape[-1])
-  )
-  return found.reshape(*dense.shape[:2], 3)
-
-
-def _source(photograph: Photograph, image: np.ndarray) -> np.ndarray:
-  """Row and column [H, W, 2] of the pixel that each pixel is most likely from.
-
-  A pixel belongs to the patch whose centre is nearest, and keeps its distance
-  to that centre.
-  """
-  height, width = image.shape[:2]
-  side = photograph.patch_size
-  real = photograph.levels[-1].shape
-  stride = stride_of(*real[:2])
-  count = (height - side) // stride + 1
-  per_strip = max(1, min(count, _STRIP_PATCHES * stride // width))
-  rows = []
-  for first in range(0, count, per_strip):
-    start = min(first, count - per_strip)  # All strips have one shape.
-    top = start * stride
-    strip = image[top : top + (per_strip - 1) * stride + side]
-    found = _nearest(
-      photograph.trees[-1], strip, patch_size=side, stride=stride
-    )
-    rows.append(np.asarray(found)[first - start :])
-  nearest = np.concatenate(rows)
-  index, offset = zip(
-    *(
-      _to_patch(length, number, side, stride)
-      for length, number in zip((height, width), nearest.shape[:2], strict=True)
-    ),
-    strict=True,
-  )
-  found = nearest[index[0][:, None], index[1][None]].astype(np.int32)
-  place = found[..., 1:] + np.stack(
-    np.meshgrid(*offset, indexing='ij'), axis=-1
-  )
-  place = place.clip(0, np.array(real[:2]) - 1)
-  if photograph.mirrored is not None:
-    axis = photograph.mirrored
-    place[..., axis] = np.where(
-      found[..., 0] > 0, real[axis] - 1 - place[..., axis], place[..., axis]
-    )
-  return place
-
-
-def _to_patch(
-  length: int, count: int, side: int, stride: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Along an axis: which patch each pixel is of, and where from its centre."""
-  from_first = np.arange(length) - side // 2
-  index = np.round(from_first / stride).astype(int).clip(0, count - 1)
-  return index, from_first - index * stride

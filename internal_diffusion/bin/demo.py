@@ -1,9 +1,10 @@
-"""From one photograph to new patches: trains, samples, evaluates, shows.
+"""From one photograph to new patches and images: trains, samples, shows.
 
   idiff-demo --out=out/demo
 
-Trains p(patch) on the coffee photograph that comes with scikit-image, at all
-levels of its pyramid, draws new patches and compares them with real ones. Open
+Makes new images of the coffee photograph that comes with scikit-image, which
+takes no training. Then trains p(patch) on it, at all levels of its
+pyramid, draws new patches and compares them with real ones. Open
 OUT/index.html when it is done. An interrupted run goes on where it stopped.
 """
 
@@ -12,13 +13,15 @@ import shutil
 import time
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 import skimage.data
 from absl import flags
+from tqdm import tqdm
 
 from internal_diffusion import arrays, report
-from internal_diffusion.applications import patch_evaluation
+from internal_diffusion.applications import generation, patch_evaluation
 from internal_diffusion.bin import command, evaluate, sample
 from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
@@ -41,13 +44,17 @@ _NUM_SAMPLES = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed.', flag_values=_FLAGS)
 
 _PARAGRAPHS = (
+  'New images, made of nothing but the patches of the photograph below. That'
+  ' takes no training: the denoiser is the exact posterior mean over its'
+  ' patches.',
   'A small diffusion model has seen nothing but the photograph below: its 7x7'
-  ' patches, at every level of its pyramid. Here are patches it has made up,'
-  ' beside real ones.',
+  ' patches, at every level of its pyramid. Here are also patches it has made'
+  ' up, beside real ones.',
   'Each row of the table compares two sets of patches. The last column compares'
   ' two sets of real ones: that is what perfection looks like.',
 )
 _PICTURES = (
+  ('generated.png', 'Three new images.'),
   ('comparison.png', 'Generated patches, and real ones.'),
   ('coffee.png', 'All that the model has seen.'),
   ('denoising.png', 'Six patches on their way from noise to clean.'),
@@ -85,6 +92,7 @@ def main() -> None:
     config.image, image_io.bound_side(photograph, max_side=config.max_side)
   )
   image = image_io.read_image(config.image)
+  generating = _generate(image, directory, seed=config.seed)
   trained = _train(image, config, directory / 'run')
   if trained.interrupted:
     print(f'{_NAME}: stopped and saved; the same command goes on from there.')
@@ -107,6 +115,7 @@ def main() -> None:
     'setup': trained.seconds['setup'],
     'compile': trained.seconds['compile'] + sampled['compile'],
     'run': trained.seconds['run'] + sampled['run'],
+    'generating': generating,
     'evaluation': time.monotonic() - evaluation_start,
     'total': time.monotonic() - start,
   }
@@ -119,6 +128,22 @@ def main() -> None:
   )
   _write_page(directory, figures)
   print(f'{_NAME}: open {directory / "index.html"}')
+
+
+def _generate(
+  image: np.ndarray, directory: pathlib.Path, *, seed: int
+) -> float:
+  """Writes three new images side by side and returns the seconds it took."""
+  start = time.monotonic()
+  photograph = generation.prepare(image)
+  made = []
+  for index in tqdm(range(3), desc='generating', unit='image'):
+    key = jax.random.key(seed + index)
+    made.append(generation.generate(key, photograph).levels[-1])
+  image_io.write_grid(
+    directory / 'generated.png', np.stack(made), num_columns=3
+  )
+  return time.monotonic() - start
 
 
 def _train(

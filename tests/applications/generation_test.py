@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from internal_diffusion.applications import generation
+from internal_diffusion.applications import generation, source_map
 
 KEY = jax.random.key(0)
 
@@ -72,7 +72,9 @@ def test_pixels_are_from_where_the_map_says(image, generated):
 
 
 def test_the_photograph_is_from_where_it_is(image, photograph):
-  source = generation._source(photograph, image)
+  source = source_map.find_sources(
+    image, photograph.trees[-1], size=image.shape[:2], patch_size=9, stride=1
+  )
   places = np.moveaxis(np.indices(image.shape[:2]), 0, -1)
   assert (np.abs(source - places) <= 1).all(axis=-1).mean() > 0.9
 
