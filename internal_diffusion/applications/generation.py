@@ -1,10 +1,11 @@
-"""New images from the patches of one photograph, without training.
+"""New images from one photograph, and the closed form that needs no training.
 
 At every level of a pyramid of halvings the closed form over the level's patches
 denoises, lifted to images: from pure noise at the coarsest level, where a patch
 spans most of the image, to the finest (Qiu et al. 2026; Granot et al. 2022 for
 patches and pyramids instead of training). Only the noise has to have the
-output's size, so any size can be made.
+output's size, so any size can be made. A learned model (`cascade`) may stand in
+for the closed form.
 
 Instead of noise alone, the coarsest level may begin with a picture and noise on
 it: with the photograph stretched to another size, whose layout is kept, or with
@@ -18,57 +19,44 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion import arrays
 from internal_diffusion.applications import source_map
 from internal_diffusion.data import image_io, patches
 from internal_diffusion.denoisers import fast_closed_form
 from internal_diffusion.denoisers.patch_tree import PatchTree, build_patch_tree
 from internal_diffusion.sampling import coarse_to_fine, full_image
-from internal_diffusion.sampling.samplers import sample_euler
-from internal_diffusion.types import BoundDenoiseFn, ProjectFn
+from internal_diffusion.sampling.coarse_to_fine import Level, LevelDenoiseFn
 
 Array = jax.Array
 
 # Shortest side of the coarsest level over the side of a patch, at least: nearly
 # all of the image is in sight there, so its layout is kept.
 _COARSEST = 4 / 3
-# Distance of neighbouring patches in levels of at most so many pixels, and in
-# larger ones. The work for a level grows much slower than its pixels.
+# Distance of neighbouring patches in images of at most so many pixels, and in
+# larger ones: of those that are denoised, and of those that are looked up.
 _STRIDES = ((6_000, 1), (80_000, 2), (400_000, 3), (2_500_000, 4))
+_TREE_STRIDES = ((80_000, 1), (400_000, 2), (2_500_000, 3))
 _LARGEST_STRIDE = 6
 # Noise on the picture that the coarsest level begins with.
 _START_SIGMA = 1.25
-# Too few steps leave patches that never agree, and a grey average where they
-# overlap. Steps are cheap where that is decided, at the coarse levels.
-_MAX_MORE_STEPS = 4
 
 
-class Photograph(NamedTuple):
-  """A photograph as the closed form wants it, levels coarsest first.
+class ImageModel(NamedTuple):
+  """Everything that new images of a photograph are made with, coarsest first.
 
   Attributes:
-    levels: Images [h, w, C] float32 in [-1, 1].
-    trees: Their patches.
+    images: The photograph's pyramid, [h, w, C] float32 in [-1, 1].
+    levels: A denoiser for each.
     patch_size: P.
+    tree: The patches of the finest level, for maps of sources.
     mirrored: Axis along which mirrored patches were taken too, or None.
   """
 
-  levels: tuple[np.ndarray, ...]
-  trees: tuple[PatchTree, ...]
+  images: tuple[np.ndarray, ...]
+  levels: tuple[Level, ...]
   patch_size: int
-  mirrored: int | None
-
-
-class Generated(NamedTuple):
-  """A new image.
-
-  Attributes:
-    levels: The image at all levels, coarsest first, [h, w, C] in [-1, 1].
-    source: Row and column of the photograph's pixel that each pixel of the
-      finest level is most likely from, [H, W, 2].
-  """
-
-  levels: tuple[np.ndarray, ...]
-  source: np.ndarray
+  tree: PatchTree
+  mirrored: int | None = None
 
 
 def level_sizes(
@@ -102,11 +90,52 @@ def level_sizes(
 
 
 def stride_of(height: int, width: int) -> int:
-  """Distance of neighbouring patches in a level of this size, in pixels."""
-  for num_pixels, stride in _STRIDES:
-    if height * width <= num_pixels:
-      return stride
-  return _LARGEST_STRIDE
+  """Distance of denoised patches in an image of this size, in pixels."""
+  return _look_up(_STRIDES, height * width)
+
+
+def tree_stride_of(height: int, width: int) -> int:
+  """Distance of the patches that are looked up."""
+  return _look_up(_TREE_STRIDES, height * width)
+
+
+def _look_up(strides: tuple[tuple[int, int], ...], num_pixels: int) -> int:
+  fitting = (stride for most, stride in strides if num_pixels <= most)
+  return next(fitting, _LARGEST_STRIDE)
+
+
+def build_images(
+  image: np.ndarray, *, patch_size: int, num_levels: int | None = None
+) -> tuple[np.ndarray, ...]:
+  """The pyramid of a photograph, coarsest first.
+
+  Raises:
+    ValueError: If the image or an option is not usable.
+  """
+  image = image_io.check_image(image)
+  sizes = level_sizes(
+    *image.shape[:2], patch_size=patch_size, num_levels=num_levels
+  )
+  coarser = (
+    np.asarray(coarse_to_fine.resize(jnp.asarray(image), size)).clip(-1, 1)
+    for size in sizes[:-1]
+  )
+  return (*coarser, image)
+
+
+def build_tree(
+  level: np.ndarray, *, patch_size: int, mirrored: int | None = None
+) -> PatchTree:
+  """The patches of a level, of its mirror image too if an axis is given."""
+  images = [level]
+  if mirrored is not None:
+    images.append(np.flip(level, mirrored))
+  return build_patch_tree(
+    np.stack(images),
+    patch_size=patch_size,
+    core_size=full_image.core_size_of(patch_size),
+    stride=tree_stride_of(*level.shape[:2]),
+  )
 
 
 def prepare(
@@ -115,8 +144,8 @@ def prepare(
   patch_size: int = 15,
   num_levels: int | None = None,
   mirrored: int | None = None,
-) -> Photograph:
-  """Sorts the patches of all levels of a photograph.
+) -> ImageModel:
+  """The closed form over all levels of a photograph: sorts their patches.
 
   Args:
     image: [H, W, C] float32 in [-1, 1].
@@ -127,77 +156,81 @@ def prepare(
   Raises:
     ValueError: If the image or an option is not usable.
   """
-  image = image_io.check_image(image)
-  sizes = level_sizes(
-    *image.shape[:2], patch_size=patch_size, num_levels=num_levels
-  )
-  levels, trees = [], []
-  for size in sizes:
-    level = image
-    if size != image.shape[:2]:
-      level = np.asarray(coarse_to_fine.resize(jnp.asarray(image), size))
-      level = level.clip(-1, 1)
-    images = [level]
-    if mirrored is not None:
-      images.append(np.flip(level, mirrored))
-    tree = build_patch_tree(
-      [jnp.asarray(one) for one in images],
-      patch_size=patch_size,
-      core_size=full_image.core_size_of(patch_size),
-      stride=stride_of(*size),
+  images = build_images(image, patch_size=patch_size, num_levels=num_levels)
+  levels = [
+    Level(
+      closed_form_fn(
+        patch_size, stride_of(*size), tree_stride=tree_stride_of(*size)
+      ),
+      build_tree(level, patch_size=patch_size, mirrored=mirrored),
     )
-    levels.append(level)
-    trees.append(tree)
-  return Photograph(tuple(levels), tuple(trees), patch_size, mirrored)
-
-
-def closed_form_of_image(
-  tree: PatchTree, *, patch_size: int, stride: int
-) -> BoundDenoiseFn:
-  """The closed form over a level's patches, for images [B, H, W, C]."""
-  core_size = full_image.core_size_of(patch_size)
-  denoiser = full_image.PatchDenoiser(
-    functools.partial(fast_closed_form.denoise_patches, tree),
-    functools.partial(
-      fast_closed_form.denoise_cores,
-      tree,
-      patch_size=patch_size,
-      core_size=core_size,
-    ),
-    patch_size,
-    core_size,
+    for level, size in ((level, level.shape[:2]) for level in images)
+  ]
+  return ImageModel(
+    images, tuple(levels), patch_size, levels[-1].params, mirrored
   )
-  return full_image.lift(denoiser, stride=stride)
+
+
+@functools.lru_cache
+def closed_form_fn(
+  patch_size: int, stride: int, *, tree_stride: int
+) -> LevelDenoiseFn:
+  """The closed form for images, `(tree, coarse, x [B, H, W, C], sigma)`."""
+  core_size = full_image.core_size_of(patch_size)
+
+  def denoise_fn(
+    tree: PatchTree, coarse: Array | None, x: Array, sigma: Array
+  ) -> Array:
+    del coarse  # The constraint alone says what it says.
+
+    def whole_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
+      places = spots.places / tree_stride
+      return fast_closed_form.denoise_patches(tree, x, sigma, places)
+
+    def core_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
+      return fast_closed_form.denoise_cores(
+        tree,
+        x,
+        sigma,
+        spots.places / tree_stride,
+        patch_size=patch_size,
+        core_size=core_size,
+      )
+
+    denoiser = full_image.PatchDenoiser(
+      whole_fn, core_fn, patch_size, core_size
+    )
+    return full_image.lift(denoiser, stride=stride)(x, sigma)
+
+  return denoise_fn
 
 
 def check_options(
-  photograph: Photograph,
+  model: ImageModel,
   *,
   size: tuple[int, int],
   num_steps: int = 10,
   start: np.ndarray | None = None,
+  start_sigma: float = _START_SIGMA,
   tileable: bool = False,
   symmetric: bool = False,
 ) -> None:
   """Raises ValueError for options that `generate` cannot use."""
-  if min(size) < photograph.patch_size:
+  if min(size) < model.patch_size:
     raise ValueError(
       f'`size` {size[0]}x{size[1]} is smaller than a patch,'
-      f' {photograph.patch_size}x{photograph.patch_size}; give a larger one.'
+      f' {model.patch_size}x{model.patch_size}; give a larger one.'
     )
-  level_sizes(
-    *size,
-    patch_size=photograph.patch_size,
-    num_levels=len(photograph.levels),
-  )
+  level_sizes(*size, patch_size=model.patch_size, num_levels=len(model.levels))
   coarse_to_fine.linear_flow_sigmas(num_steps)
-  if symmetric and photograph.mirrored is None:
+  arrays.check_in_range('start_sigma', start_sigma, 0.002, 100)
+  if symmetric and model.mirrored is None:
     raise ValueError(
       '`symmetric` needs a photograph prepared with its mirrored patches.'
     )
   if symmetric and tileable:
     raise ValueError('`symmetric` and `tileable` exclude each other.')
-  channels = photograph.levels[-1].shape[-1]
+  channels = model.images[-1].shape[-1]
   if start is not None and start.shape[-1] != channels:
     raise ValueError(
       f'The picture to begin with has {start.shape[-1]} channels, but the'
@@ -207,7 +240,7 @@ def check_options(
 
 def generate(
   key: Array,
-  photograph: Photograph,
+  model: ImageModel,
   *,
   size: tuple[int, int] | None = None,
   num_steps: int = 10,
@@ -215,120 +248,72 @@ def generate(
   start_sigma: float = _START_SIGMA,
   tileable: bool = False,
   symmetric: bool = False,
-) -> Generated:
+) -> tuple[np.ndarray, ...]:
   """Makes a new image.
 
   Args:
     key: One key.
-    photograph: From `prepare`.
+    model: From `prepare`, or a learned one from `cascade`.
     size: (H, W) of the image; None is the photograph's.
-    num_steps: Noise levels of the finest level; each coarser one, which costs a
-      quarter, has twice as many, up to four times.
+    num_steps: Noise levels of a pyramid level; the coarsest has four times as
+      many, the finest half.
     start: A picture [h, w, C] that the coarsest level begins with, resized;
       None is noise alone.
-    start_sigma: Noise on it; less keeps more of it.
+    start_sigma: Noise on it, in [0.002, 100]; less keeps more of it.
     tileable: Whether opposite borders fit together.
     symmetric: Whether the image is its own mirror image, along the axis that
       the photograph was prepared for.
 
   Returns:
-    The image, its coarser levels, and where its pixels are from.
+    The image at all levels, coarsest first, [h, w, C] in [-1, 1].
 
   Raises:
     ValueError: If an option is not usable.
   """
-  size = photograph.levels[-1].shape[:2] if size is None else size
+  size = model.images[-1].shape[:2] if size is None else size
   check_options(
-    photograph,
+    model,
     size=size,
     num_steps=num_steps,
     start=start,
+    start_sigma=start_sigma,
     tileable=tileable,
     symmetric=symmetric,
   )
-  sizes = level_sizes(
-    *size, patch_size=photograph.patch_size, num_levels=len(photograph.levels)
-  )
-  coarse: Array | None = None
-  levels: list[np.ndarray] = []
-  for index, (tree, level, level_size) in enumerate(
-    zip(photograph.trees, photograph.levels, sizes, strict=True)
-  ):
-    more = min(2 ** (len(sizes) - 1 - index), _MAX_MORE_STEPS)
-    sigmas = coarse_to_fine.linear_flow_sigmas(more * num_steps)
-    begin = None
-    if index == 0 and start is not None:
-      begin = coarse_to_fine.resize(jnp.asarray(start), level_size)[None]
-      sigmas = sigmas[sigmas <= start_sigma]
-    coarse = _sample_level(
-      jax.random.fold_in(key, index),
-      tree,
-      begin,
-      coarse,
-      jnp.asarray(sigmas),
-      size=level_size,
-      patch_size=photograph.patch_size,
-      stride=stride_of(*level.shape[:2]),
-      tileable=tileable,
-      mirrored=photograph.mirrored if symmetric else None,
-    )
-    levels.append(np.asarray(coarse)[0].clip(-1, 1))
-  real = photograph.levels[-1].shape[:2]
-  source = source_map.find_sources(
-    levels[-1],
-    tree,
-    size=real,
-    patch_size=photograph.patch_size,
-    stride=stride_of(*real),
-    mirrored=photograph.mirrored,
-  )
-  return Generated(tuple(levels), source)
-
-
-@functools.partial(
-  jax.jit,
-  static_argnames=('size', 'patch_size', 'stride', 'tileable', 'mirrored'),
-)
-def _sample_level(
-  key: Array,
-  tree: PatchTree,
-  begin: Array | None,
-  coarse: Array | None,
-  sigmas: Array,
-  *,
-  size: tuple[int, int],
-  patch_size: int,
-  stride: int,
-  tileable: bool,
-  mirrored: int | None,
-) -> Array:
-  """One level [1, h, w, C]."""
-  num_channels = len(tree.mean) // patch_size**2
-  noise = jax.random.normal(key, (1, *size, num_channels))
-  denoise_fn = closed_form_of_image(tree, patch_size=patch_size, stride=stride)
-  resize_fn = coarse_to_fine.resize
-  if tileable:
-    denoise_fn = full_image.wrap_around(denoise_fn, margin=patch_size)
-    resize_fn = coarse_to_fine.resize_torus
-  project_fns: list[ProjectFn] = []
-  if coarse is not None:
-    project_fns.append(
-      coarse_to_fine.keep_low_band(
-        coarse, sigma_min=sigmas[-2], resize_fn=resize_fn
-      )
-    )
-  if mirrored is not None:
-    noise = (noise + jnp.flip(noise, 1 + mirrored)) / np.sqrt(2)
-    project_fns.append(coarse_to_fine.keep_symmetric(1 + mirrored))
-  x = sigmas[0] * noise
-  x = sample_euler(
+  made = coarse_to_fine.sample_levels(
     key,
-    denoise_fn,
-    x if begin is None else begin + x,
-    sigmas,
-    project_fn=coarse_to_fine.all_of(project_fns),
+    model.levels,
+    level_sizes(
+      *size, patch_size=model.patch_size, num_levels=len(model.levels)
+    ),
+    num_channels=model.images[-1].shape[-1],
+    num_steps=num_steps,
+    patch_size=model.patch_size,
+    torus=tileable,
+    mirrored=model.mirrored if symmetric else None,
+    begin=None if start is None else jnp.asarray(start)[None],
+    begin_sigma=coarse_to_fine.FROM_NOISE if start is None else start_sigma,
   )
-  if mirrored is None:
-    return x
-  # Once more, against rounding.
-  return coarse_to_fine.keep_symmetric(1 + mirrored)(key, x, sigmas[-1])
+  return tuple(np.asarray(level)[0].clip(-1, 1) for level in made)
+
+
+def find_sources(model: ImageModel, image: np.ndarray) -> np.ndarray:
+  """Row and column of the pixel that each pixel is most likely from.
+
+  Args:
+    model: That of the photograph.
+    image: A new image [H, W, C] in [-1, 1].
+
+  Returns:
+    Places in the photograph, [H, W, 2] int32.
+  """
+  size = model.images[-1].shape[:2]
+  return source_map.find_sources(
+    image,
+    model.tree,
+    size=size,
+    patch_size=model.patch_size,
+    stride=stride_of(*size),
+    tree_stride=tree_stride_of(*size),
+    mirrored=model.mirrored,
+  )

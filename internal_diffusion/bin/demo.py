@@ -139,7 +139,7 @@ def _generate(
   made = []
   for index in tqdm(range(3), desc='generating', unit='image'):
     key = jax.random.key(seed + index)
-    made.append(generation.generate(key, photograph).levels[-1])
+    made.append(generation.generate(key, photograph)[-1])
   image_io.write_grid(
     directory / 'generated.png', np.stack(made), num_columns=3
   )

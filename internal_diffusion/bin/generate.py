@@ -92,7 +92,8 @@ _PATCH_SIZE = flags.DEFINE_integer(
 _NUM_STEPS = flags.DEFINE_integer(
   'num_steps',
   10,
-  'Noise levels of the finest pyramid level; coarser ones have more.',
+  'Noise levels of a pyramid level; the coarsest has four times as many, the'
+  ' finest half.',
   flag_values=_FLAGS,
 )
 _MAX_SIDE = flags.DEFINE_integer(
@@ -192,6 +193,7 @@ def _generate(
     'size': size,
     'num_steps': _NUM_STEPS.value,
     'start': beginning,
+    'start_sigma': _START_SIGMA.value,
     'tileable': _TILEABLE.value,
     'symmetric': bool(_SYMMETRIC.value),
   }
@@ -208,15 +210,15 @@ def _generate(
     generated = generation.generate(
       jax.random.key(_SEED.value + index),
       photograph,
-      start_sigma=_START_SIGMA.value,
       **options,
     )
     samples.append(time.monotonic() - start)
-    write_sample(directory, f'sample_{index:03d}', generated, image)
+    source = generation.find_sources(photograph, generated[-1])
+    write_sample(directory, f'sample_{index:03d}', generated, source, image)
     if _TILEABLE.value:
       image_io.write_image(
         directory / f'sample_{index:03d}_2x2.png',
-        np.tile(generated.levels[-1], (2, 2, 1)),
+        np.tile(generated[-1], (2, 2, 1)),
       )
   report.write_report(
     directory,
@@ -254,19 +256,20 @@ def like_in_colour(picture: np.ndarray, image: np.ndarray) -> np.ndarray:
 def write_sample(
   directory: pathlib.Path,
   name: str,
-  generated: generation.Generated,
+  generated: tuple[np.ndarray, ...],
+  source: np.ndarray,
   image: np.ndarray,
 ) -> None:
   """Writes an image, its trace and the map of its sources."""
-  finest = generated.levels[-1]
+  finest = generated[-1]
   image_io.write_image(directory / f'{name}.png', finest)
-  frames = [_enlarge(level, finest.shape[:2]) for level in generated.levels]
+  frames = [_enlarge(level, finest.shape[:2]) for level in generated]
   image_io.write_image(
     directory / f'{name}_trace.png', np.concatenate(frames, axis=1)
   )
   image_io.write_animation(directory / f'{name}_trace.gif', frames)
   colours = _false_colours(*image.shape[:2])
-  row, column = np.moveaxis(generated.source, -1, 0)
+  row, column = np.moveaxis(source, -1, 0)
   found = colours[row, column]
   height = max(len(colours), len(found))
   pair = [

@@ -53,14 +53,16 @@ def extract_patches(image: Array, *, patch_size: int, stride: int = 1) -> Array:
   arrays.check_positive_int('stride', stride)
   rows = range(0, image.shape[0] - patch_size + 1, stride)
   columns = range(0, image.shape[1] - patch_size + 1, stride)
-  # P*P shifted views, one a patch pixel: XLA makes it a few strided copies,
-  # which is several times faster on CPU than a gather of as many small squares.
-  views = [
-    image[dy : dy + rows[-1] + 1 : stride, dx : dx + columns[-1] + 1 : stride]
-    for dy in range(patch_size)
-    for dx in range(patch_size)
-  ]
-  return jnp.concatenate(views, axis=-1)
+  # Shifted views, along one axis and then the other: XLA makes it a few strided
+  # copies, several times faster on CPU than a gather of as many small squares.
+  image = jnp.concatenate(
+    [image[:, dx : dx + columns[-1] + 1 : stride] for dx in range(patch_size)],
+    axis=-1,
+  )
+  return jnp.concatenate(
+    [image[dy : dy + rows[-1] + 1 : stride] for dy in range(patch_size)],
+    axis=-1,
+  )
 
 
 def average_patches(

@@ -4,36 +4,32 @@ The closed form needs, for every noisy patch, a sum over all patches y_i,
 
   D(x; sigma) = sum_i w_i y_i / sum_i w_i,  w_i = exp(-|x - y_i|^2 / 2 sigma^2).
 
-A tree, built once by the host, halves the patches along the direction in which
-they differ most. Equally many are in every leaf, so that the sum over a leaf is
-a dense product of a fixed shape. A few leaves hold nearly all the weight, the
-near field; for the rest, the far field, a thinned set stands in: every third
-patch of every third row, each counting for all it replaces. The split is that
-of treecodes (Barnes & Hut 1986).
+Where sigma is small, few patches have weight. A tree, built once by the host,
+halves the patches along the direction in which they differ most, so that those
+are in a few of its leaves. Equally many are in every leaf: the sum over one is
+a dense product of a fixed shape.
 
 Everything is in principal coordinates, where the first few say most.
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.data import patches as patches_lib
-
 Array = jax.Array
 
 LEAF_SIZE = 256
-# Principal coordinates that leaves are made by and chosen by.
+GROUP_SIZE = 16
+# Principal coordinates that leaves are made by, and chosen by.
 _NUM_SPLIT_DIMS = 32
-_THINNING = 3
+_NUM_SCORE_DIMS = 64
 
 
 class PatchTree(NamedTuple):
-  """All patches of an image, in C leaves of S, and a thinned set of T.
+  """All patches of an image, in C leaves of S.
 
   Attributes:
     mean: Mean of the patches, [D].
@@ -41,14 +37,13 @@ class PatchTree(NamedTuple):
     variance: Variance of each principal coordinate, decreasing, [D].
     leaves: Principal coordinates, [C, S, D].
     core: The pixels around the centre of each patch, [C, S, V].
-    position: Number of its image, and row and column of its centre pixel in
-      there, [C, S, 3] float32.
+    position: Number of its image, and its row and column among the patches
+      there, [C, S, 3] int32.
+    leaf_at: The leaf of the patch at each position, [I, rows, columns] int32.
     live: Whether it is a patch, or a copy that fills a leaf up, [C, S].
-    centre: Mean of each leaf in the first coordinates, [C, d].
-    spread: Its variance in one of them, mean over them, [C].
-    thinned: Which patches are in the thinned set too, [C, S].
-    far: Principal coordinates of the thinned set, [T, D].
-    far_core: The pixels around the centre of those, [T, V].
+    centre: Mean of each of the G groups of neighbours that a leaf consists of,
+      in the first coordinates, [C, G, d].
+    spread: Their variance in one of them, mean over them, [C, G].
   """
 
   mean: Array
@@ -57,26 +52,19 @@ class PatchTree(NamedTuple):
   leaves: Array
   core: Array
   position: Array
+  leaf_at: Array
   live: Array
   centre: Array
   spread: Array
-  thinned: Array
-  far: Array
-  far_core: Array
-
-  @property
-  def far_mass(self) -> Array:
-    """How many patches each one of the thinned set counts for."""
-    return jnp.sum(self.live) / len(self.far)
 
 
 def build_patch_tree(
-  images: Sequence[Array], *, patch_size: int, core_size: int, stride: int = 1
+  images: np.ndarray, *, patch_size: int, core_size: int, stride: int = 1
 ) -> PatchTree:
   """Sorts the patches of an image, or of several.
 
   Args:
-    images: Each [H, W, C] in [-1, 1].
+    images: [I, H, W, C] in [-1, 1].
     patch_size: P, odd.
     core_size: Side of the square around the centre of a patch that `core`
       holds, odd, at most P.
@@ -85,33 +73,36 @@ def build_patch_tree(
   Returns:
     The tree; the number of its leaves is a power of 2.
   """
-  dense = [
-    np.asarray(
-      patches_lib.extract_patches(image, patch_size=patch_size, stride=stride)
-    )
-    for image in images
-  ]
-  vectors = np.concatenate([d.reshape(-1, d.shape[-1]) for d in dense])
+  images = np.asarray(images, np.float32)
+  side = (patch_size, patch_size)
+  views = np.lib.stride_tricks.sliding_window_view(images, side, (1, 2))
+  # [I, rows, columns, C, P, P] without a copy.
+  views = views[:, ::stride, ::stride]
+  grid = views.shape[:3]
+  inner = slice((patch_size - core_size) // 2, (patch_size + core_size) // 2)
+  vectors, core = (
+    np.moveaxis(part, 3, -1).reshape(np.prod(grid), -1)
+    for part in (views, views[..., inner, inner])
+  )
   mean = np.mean(vectors, axis=0)
   centred = vectors - mean
   variance, basis = np.linalg.eigh(centred.T @ centred / len(vectors))
   variance, basis = np.maximum(variance[::-1], 0), basis[:, ::-1]
   coordinates = centred @ basis
-  num_leaves = 2 ** max(0, round(math.log2(len(vectors) / LEAF_SIZE)))
-  near = coordinates[:, :_NUM_SPLIT_DIMS]
-  index, live = _sort_into_leaves(near, num_leaves=num_leaves)
-  core = np.asarray(
-    patches_lib.crop_patches(
-      jnp.asarray(vectors), patch_size=patch_size, size=core_size
-    )
+  num_leaves, num_groups = (
+    2 ** max(0, round(math.log2(len(vectors) / size)))
+    for size in (LEAF_SIZE, GROUP_SIZE)
   )
-  thinned = np.concatenate([_thin(*d.shape[:2]).ravel() for d in dense])
-  positions = np.concatenate(
-    [
-      _centres(number, *d.shape[:2], patch_size=patch_size, stride=stride)
-      for number, d in enumerate(dense)
-    ]
+  grouped, live = _sort_into_leaves(
+    coordinates[:, :_NUM_SPLIT_DIMS], num_leaves=num_groups
   )
+  groups = coordinates[grouped, :_NUM_SCORE_DIMS]
+  per_leaf = num_groups // num_leaves
+  index = grouped.reshape(num_leaves, -1)
+  live = live.reshape(num_leaves, -1)
+  positions = np.indices(grid, np.int32).reshape(3, -1).T
+  leaf_at = np.zeros(len(vectors), np.int32)
+  leaf_at[index] = np.arange(num_leaves, dtype=np.int32)[:, None]
   return PatchTree(
     mean=jnp.asarray(mean),
     basis=jnp.asarray(basis),
@@ -119,30 +110,13 @@ def build_patch_tree(
     leaves=jnp.asarray(coordinates[index]),
     core=jnp.asarray(core[index]),
     position=jnp.asarray(positions[index]),
+    leaf_at=jnp.asarray(leaf_at.reshape(grid)),
     live=jnp.asarray(live),
-    centre=jnp.asarray(near[index].mean(axis=1)),
-    spread=jnp.asarray(near[index].var(axis=1).mean(axis=-1)),
-    thinned=jnp.asarray(thinned[index]),
-    far=jnp.asarray(coordinates[thinned]),
-    far_core=jnp.asarray(core[thinned]),
+    centre=jnp.asarray(groups.mean(axis=1).reshape(num_leaves, per_leaf, -1)),
+    spread=jnp.asarray(
+      groups.var(axis=1).mean(axis=-1).reshape(num_leaves, per_leaf)
+    ),
   )
-
-
-def _centres(
-  number: int, rows: int, columns: int, *, patch_size: int, stride: int
-) -> np.ndarray:
-  """`PatchTree.position` of all patches of an image, [rows * columns, 3]."""
-  places = np.indices((rows, columns)).reshape(2, -1).T
-  centres = places * stride + patch_size // 2
-  return np.insert(centres, 0, number, axis=1).astype(np.float32)
-
-
-def _thin(rows: int, columns: int) -> np.ndarray:
-  """Every third of every third row of a grid, [rows, columns] booleans."""
-  thinned = np.zeros((rows, columns), bool)
-  first = tuple(min(_THINNING // 2, count - 1) for count in (rows, columns))
-  thinned[first[0] :: _THINNING, first[1] :: _THINNING] = True
-  return thinned
 
 
 def _sort_into_leaves(

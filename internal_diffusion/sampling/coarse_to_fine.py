@@ -1,7 +1,9 @@
 """Images from coarse to fine: each level keeps the low band of the one before.
 
-At every level a sampler runs over the same grid of noise levels, from noise.
-The finished coarser image is a constraint on the clean estimate,
+The coarsest level is sampled from noise, or from a given picture with noise on
+it. Every finer one begins with the finished coarser image, enlarged, with noise
+that hides no more than its missing detail; and the coarser image stays a
+constraint on the clean estimate,
 
   x0_hat <- up(coarse) + x0_hat - up(down(x0_hat)),
 
@@ -9,30 +11,60 @@ which leaves the denoiser the detail that the coarser level cannot hold. The
 last step is left alone, so that the result is the denoiser's own.
 """
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.types import ProjectFn
+from internal_diffusion.sampling import full_image
+from internal_diffusion.sampling.samplers import sample_euler
+from internal_diffusion.types import BoundDenoiseFn, ProjectFn
 
 Array = jax.Array
 # `resize_fn(image [..., H, W, C], size) -> [..., *size, C]`.
 ResizeFn = Callable[[Array, tuple[int, int]], Array]
 
+FROM_NOISE = 100.0  # Noise level that stands for noise alone.
+# Noise on an enlarged image. More of it, up to noise alone, gives the same
+# layout, takes longer, and leaves patches that fit each other less well.
+_ON_ENLARGED = 0.25
+# Steps of a level over `num_steps`: too few at the coarse levels, where they
+# cost little, leave patches that never agree and a grey average of them.
+_MORE_AT_COARSEST, _FEWER_AT_FINEST = 4, 0.5
+
+
+# `denoise_fn(params, coarse, x, sigma) -> denoised` of images [B, H, W, C]; the
+# finished coarser level is [B, h, w, C], None at the coarsest.
+LevelDenoiseFn = Callable[[Any, Array | None, Array, Array], Array]
+
+
+class Level(NamedTuple):
+  """What makes one level of an image.
+
+  Attributes:
+    denoise_fn: The same object for all images of one size, or it is compiled
+      again.
+    params: What it has learnt, or looks up.
+  """
+
+  denoise_fn: LevelDenoiseFn
+  params: Any
+
 
 def linear_flow_sigmas(
-  num_steps: int, *, sigma_max: float = 100.0
+  num_steps: int, *, sigma_max: float = FROM_NOISE
 ) -> np.ndarray:
   """Noise levels at even times of the flow x = (1 - t) x0 + t eps.
 
-  sigma = t / (1 - t) for t from 1 to 1 / num_steps, then a last step from a
-  level that is next to nothing: the clean image's own nearest patches.
+  sigma = t / (1 - t) from sigma_max down, then a last step from a level that is
+  next to nothing: the clean image's own nearest patches.
 
   Args:
     num_steps: T, at least 2.
-    sigma_max: Stands for the infinite first level.
+    sigma_max: The first level.
 
   Returns:
     Decreasing, the last 0, [T+1].
@@ -42,9 +74,8 @@ def linear_flow_sigmas(
   """
   if num_steps < 2:
     raise ValueError(f'`num_steps` must be at least 2, got {num_steps}.')
-  time = np.linspace(1, 0, num_steps)[1:-1]
-  inside = time / (1 - time)
-  return np.array([sigma_max, *inside, 1e-3, 0.0], np.float32)
+  time = np.linspace(sigma_max / (1 + sigma_max), 0, num_steps)[:-1]
+  return np.array([*time / (1 - time), 1e-3, 0.0], np.float32)
 
 
 def resize(image: Array, size: tuple[int, int]) -> Array:
@@ -103,3 +134,107 @@ def all_of(project_fns: Sequence[ProjectFn]) -> ProjectFn | None:
     return x0_hat
 
   return project_fn
+
+
+def sample_levels(
+  key: Array,
+  levels: Sequence[Level],
+  sizes: Sequence[tuple[int, int]],
+  *,
+  num_channels: int,
+  num_steps: int = 10,
+  begin: Array | None = None,
+  begin_sigma: float = FROM_NOISE,
+  patch_size: int,
+  torus: bool = False,
+  mirrored: int | None = None,
+) -> list[Array]:
+  """Samples an image, level by level.
+
+  Args:
+    key: One key.
+    levels: Coarsest first.
+    sizes: (height, width) of each.
+    num_channels: C.
+    num_steps: Noise levels of each level but the coarsest, which has four times
+      as many, and the finest, which has half.
+    begin: A picture [B, h, w, C] that the coarsest level begins with, resized;
+      None is noise alone, B = 1.
+    begin_sigma: Noise on it.
+    patch_size: How far the denoisers look, for a torus.
+    torus: Whether opposite borders meet.
+    mirrored: Axis, 0 or 1, along which the image is its own mirror image.
+
+  Returns:
+    The image at all levels, [B, H, W, C], coarsest first.
+  """
+  coarse: Array | None = None
+  made: list[Array] = []
+  last = len(levels) - 1
+  for index, (level, size) in enumerate(zip(levels, sizes, strict=True)):
+    if index == 0:
+      count, sigma_max = _MORE_AT_COARSEST * num_steps, begin_sigma
+    else:
+      share = _FEWER_AT_FINEST if index == last else 1
+      count, sigma_max = max(2, round(share * num_steps)), _ON_ENLARGED
+    sigmas = linear_flow_sigmas(count, sigma_max=sigma_max)
+    coarse = _sample_level(
+      jax.random.fold_in(key, index),
+      level.params,
+      begin if index == 0 else coarse,
+      coarse,
+      jnp.asarray(sigmas),
+      denoise_fn=level.denoise_fn,
+      shape=(*size, num_channels),
+      margin=patch_size + patch_size % 2 if torus else 0,
+      mirrored=mirrored,
+    )
+    made.append(coarse)
+  return made
+
+
+@functools.partial(
+  jax.jit, static_argnames=('denoise_fn', 'shape', 'margin', 'mirrored')
+)
+def _sample_level(
+  key: Array,
+  params: Any,
+  begin: Array | None,
+  coarse: Array | None,
+  sigmas: Array,
+  *,
+  denoise_fn: LevelDenoiseFn,
+  shape: tuple[int, int, int],
+  margin: int,
+  mirrored: int | None,
+) -> Array:
+  """One level [B, *shape]; `margin` is 0 unless opposite borders meet."""
+  resize_fn = resize_torus if margin else resize
+  num = 1 if begin is None else len(begin)
+  noise = jax.random.normal(key, (num, *shape))
+  seen = coarse
+  if margin and coarse is not None:
+    seen = full_image.pad_torus(coarse, margin // 2)
+
+  def whole_fn(x: Array, sigma: Array) -> Array:
+    return denoise_fn(params, seen, x, sigma)
+
+  bound_fn: BoundDenoiseFn = whole_fn
+  if margin:
+    bound_fn = full_image.wrap_around(whole_fn, margin=margin)
+  project_fns: list[ProjectFn] = []
+  if coarse is not None:
+    project_fns.append(
+      keep_low_band(coarse, sigma_min=sigmas[-2], resize_fn=resize_fn)
+    )
+  if mirrored is not None:
+    noise = (noise + jnp.flip(noise, 1 + mirrored)) / np.sqrt(2)
+    project_fns.append(keep_symmetric(1 + mirrored))
+  x = sigmas[0] * noise
+  if begin is not None:
+    x += resize_fn(begin, shape[:2])
+  x = sample_euler(key, bound_fn, x, sigmas, project_fn=all_of(project_fns))
+  if mirrored is None:
+    return x
+  # Once more, against rounding.
+  return keep_symmetric(1 + mirrored)(key, x, sigmas[-1])

@@ -8,6 +8,7 @@ the pixels around their centre alone. Patches at the border are asked for all
 their pixels: there are no others to say what the border looks like.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -25,18 +26,30 @@ _WINDOW_WIDTH = 0.2
 _MAX_PATCHES = 16_384  # On the device at once.
 
 
+class Spots(NamedTuple):
+  """Where in an image patches are.
+
+  Attributes:
+    places: Row and column of the top left pixels, from the origin, [N, 2].
+    origin: Row and column, [2] int32.
+  """
+
+  places: np.ndarray
+  origin: Array
+
+
 class PatchDenoiser(NamedTuple):
   """What a denoiser of patches [N, P*P*C] is to an image.
 
   Attributes:
-    whole_fn: `(x, sigma) -> denoised [N, P*P*C]`.
+    whole_fn: `(x [N, P*P*C], sigma, spots) -> denoised [N, P*P*C]`.
     core_fn: The same for the pixels around the centre alone, [N, K*K*C].
     patch_size: P, odd.
     core_size: K, odd, at most P.
   """
 
-  whole_fn: BoundDenoiseFn
-  core_fn: BoundDenoiseFn
+  whole_fn: Callable[[Array, Array, Spots], Array]
+  core_fn: Callable[[Array, Array, Spots], Array]
   patch_size: int
   core_size: int
 
@@ -62,11 +75,15 @@ def from_whole(denoise_fn: BoundDenoiseFn, *, patch_size: int) -> PatchDenoiser:
   """A patch denoiser that has no cheaper way to the centres."""
   core_size = core_size_of(patch_size)
 
-  def core_fn(x: Array, sigma: Array) -> Array:
-    whole = denoise_fn(x, sigma)
+  def whole_fn(x: Array, sigma: Array, spots: Spots) -> Array:
+    del spots
+    return denoise_fn(x, sigma)
+
+  def core_fn(x: Array, sigma: Array, spots: Spots) -> Array:
+    whole = whole_fn(x, sigma, spots)
     return patches.crop_patches(whole, patch_size=patch_size, size=core_size)
 
-  return PatchDenoiser(denoise_fn, core_fn, patch_size, core_size)
+  return PatchDenoiser(whole_fn, core_fn, patch_size, core_size)
 
 
 def lift(
@@ -134,6 +151,7 @@ def _add_inside(
   window = make_window(patch_size, size=core_size)
   margin = (patch_size - core_size) // 2
   strip_height = (per_strip - 1) * stride + patch_size
+  places = np.indices((per_strip, columns)).reshape(2, -1).T * stride
 
   def add_strip(strip: Array, total: Array) -> Array:
     # The last strip begins early enough to be whole; what it repeats of the one
@@ -144,7 +162,8 @@ def _add_inside(
     noisy = patches.extract_patches(
       pixels, patch_size=patch_size, stride=stride
     )
-    core = denoiser.core_fn(noisy.reshape(-1, noisy.shape[-1]), sigma)
+    spots = Spots(places, jnp.stack([top, 0]))
+    core = denoiser.core_fn(noisy.reshape(len(places), -1), sigma, spots)
     core = core.reshape(per_strip, columns, core_size, core_size, num_channels)
     core = jnp.pad(core, (*4 * ((0, 0),), (0, 1)), constant_values=1.0)
     is_new = first + jnp.arange(per_strip) >= strip * per_strip
@@ -202,7 +221,11 @@ def _add_border(
   inside = np.moveaxis(np.indices((side, side)), 0, -1)
   rows, columns = np.moveaxis(top_left[:, None, None] + inside[None], -1, 0)
   noisy = x[rows, columns]
-  denoised = denoiser.whole_fn(noisy.reshape(len(top_left), -1), sigma)
+  denoised = denoiser.whole_fn(
+    noisy.reshape(len(top_left), -1),
+    sigma,
+    Spots(top_left, jnp.zeros(2, jnp.int32)),
+  )
   values = jnp.pad(
     denoised.reshape(noisy.shape),
     (*3 * ((0, 0),), (0, 1)),
@@ -210,6 +233,12 @@ def _add_border(
   )
   window = make_window(side)[None, :, :, None]
   return total.at[rows, columns].add(window * values)
+
+
+def pad_torus(x: Array, margin: int) -> Array:
+  """Images [B, H, W, C] with `margin` pixels of the opposite border around."""
+  edge = (margin, margin)
+  return jnp.pad(x, ((0, 0), edge, edge, (0, 0)), mode='wrap')
 
 
 def wrap_around(denoise_fn: BoundDenoiseFn, *, margin: int) -> BoundDenoiseFn:
@@ -221,9 +250,7 @@ def wrap_around(denoise_fn: BoundDenoiseFn, *, margin: int) -> BoundDenoiseFn:
   """
 
   def wrapped_fn(x: Array, sigma: Array) -> Array:
-    edge = (margin, margin)
-    padded = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), mode='wrap')
     inside = slice(margin, -margin)
-    return denoise_fn(padded, sigma)[:, inside, inside]
+    return denoise_fn(pad_torus(x, margin), sigma)[:, inside, inside]
 
   return wrapped_fn

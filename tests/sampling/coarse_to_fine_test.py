@@ -13,11 +13,13 @@ IMAGE = jax.random.normal(jax.random.key(0), (1, 24, 36, 3))
 def test_levels_are_even_times_of_the_linear_flow():
   sigmas = coarse_to_fine.linear_flow_sigmas(10)
   assert len(sigmas) == 11
+  assert sigmas[0] == pytest.approx(100)
   assert sigmas[-1] == 0
   assert (np.diff(sigmas) < 0).all()
   # sigma / (1 + sigma) is the time.
-  time = sigmas[1:-2] / (1 + sigmas[1:-2])
-  np.testing.assert_allclose(time, np.arange(8, 0, -1) / 9, rtol=1e-6)
+  time = sigmas[:-2] / (1 + sigmas[:-2])
+  wanted = np.arange(9, 0, -1) / 9 * 100 / 101
+  np.testing.assert_allclose(time, wanted, rtol=1e-6)
 
 
 def test_too_few_steps():

@@ -1,0 +1,226 @@
+"""Which leaves of a tree of patches hold those that are near to a query.
+
+A leaf consists of small groups of neighbours, and the centre of a group says
+how near they may be. Where noise hides that, a query's own neighbours in the
+image help: what is near to one, moved along, is near to the next (Ashikhmin
+2001; Barnes et al. 2009). So a few queries, the anchors, are searched first,
+and all others are offered what the anchors around them found.
+
+Queries are grouped by leaf, so that a search of leaves is dense products.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.spatial import cKDTree
+
+from internal_diffusion.denoisers.patch_tree import PatchTree
+
+Array = jax.Array
+
+_T = TypeVar('_T')
+_MAX_BLOCK = 256  # Queries that are handled at once.
+_ANCHOR_STEP = 3  # Distance of anchors over that of queries.
+_NUM_ANCHOR_LEAVES = 16  # Leaves that an anchor searches.
+# How many of them it offers, if their nearest patch has at least this weight
+# relative to the nearest of all.
+_NUM_SHARED, _LEAST_WEIGHT = 4, 1e-3
+
+
+def best_leaves(tree: PatchTree, z: Array, sigma: Array, *, num: int) -> Array:
+  """The leaves [N, num] whose groups of patches are nearest.
+
+  A group is taken for a round Gaussian, and a leaf for its likeliest group.
+
+  Args:
+    tree: The patches.
+    z: Queries in principal coordinates, [N, D].
+    sigma: Their noise level.
+    num: How many, at most the number of leaves.
+  """
+  num_leaves, num_groups, dim = tree.centre.shape
+  centre = tree.centre.reshape(-1, dim)
+  variance = sigma**2 + tree.spread.ravel()
+  dim = min(dim, z.shape[1])
+  centre, z = centre[:, :dim], z[:, :dim]
+  distance = (
+    jnp.sum(z**2, axis=-1)[:, None]
+    - 2 * z @ centre.T
+    + jnp.sum(centre**2, axis=-1)[None]
+  )
+  score = -(distance / variance[None] + dim * jnp.log(variance)[None]) / 2
+  score = jnp.max(score.reshape(-1, num_leaves, num_groups), axis=-1)
+  # Without the barrier XLA turns a slice of the result into a full sort.
+  return jax.lax.optimization_barrier(jax.lax.top_k(score, num)[1])
+
+
+def over_leaves(
+  tree: PatchTree,
+  z: Array,
+  leaf: Array,
+  function: Callable[[Array, Array], _T],
+) -> _T:
+  """Applies a function to the queries and the patches of some of the leaves.
+
+  Args:
+    tree: The patches.
+    z: Queries in as many principal coordinates as count, [N, d].
+    leaf: Their leaves, [N, K]; the number of leaves stands for none.
+    function: `(score [n, S], leaf) -> results [n, ...]` of n queries and one
+      leaf; the score is -|z - y|^2 / 2 but for what is the same for all
+      patches, and -inf for what is no patch.
+
+  Returns:
+    The results, [N, K, ...]; anything where there is no leaf.
+  """
+  num, dim = z.shape
+  num_near = leaf.shape[1]
+  num_leaves, size = tree.live.shape
+  per_leaf = num * num_near // (2 * num_leaves)
+  block = min(_MAX_BLOCK, max(16, 2 ** int(np.log2(max(per_leaf, 1)))))
+  groups = _group_by_leaf(leaf.ravel(), num_leaves, block)
+  queries = (groups.query // num_near).reshape(-1, block)
+  padded = jnp.concatenate([z, jnp.zeros((1, dim))])
+
+  def one_block(index: Array | int) -> _T:
+    leaf = groups.leaf[index]
+    near = jax.lax.dynamic_slice(tree.leaves, (leaf, 0, 0), (1, size, dim))[0]
+    bias = jnp.where(tree.live[leaf], -jnp.sum(near**2, axis=-1) / 2, -jnp.inf)
+    score = padded[queries[index]] @ near.T + bias[None]
+    return function(score, leaf)
+
+  def add_block(index: Array, results: _T) -> _T:
+    return jax.tree.map(
+      lambda all_, one: jax.lax.dynamic_update_index_in_dim(
+        all_, one, index, 0
+      ),
+      results,
+      one_block(index),
+    )
+
+  results = jax.tree.map(
+    lambda one: jnp.zeros((len(queries), *one.shape), one.dtype),
+    jax.eval_shape(one_block, 0),
+  )
+  results = jax.lax.fori_loop(0, groups.num_blocks, add_block, results)
+  place = groups.place.reshape(num, num_near)
+  return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[place], results)
+
+
+class _Groups(NamedTuple):
+  """Queries in blocks, all of one leaf.
+
+  Attributes:
+    leaf: Of each block, [n].
+    query: In each place of all blocks, [n * block]; past the last if none.
+    place: Of each query, [N]; 0 if it has none.
+    num_blocks: How many are used.
+  """
+
+  leaf: Array
+  query: Array
+  place: Array
+  num_blocks: Array
+
+
+def _group_by_leaf(leaf: Array, num_leaves: int, block: int) -> _Groups:
+  """Places queries of one leaf [N] in blocks of their own."""
+  num = len(leaf)
+  num_places = (num // block + num_leaves) * block  # Leaves may end with rests.
+  order = jnp.argsort(leaf)
+  count = jnp.zeros(num_leaves, jnp.int32).at[leaf].add(1, mode='drop')
+  blocks = -(-count // block)
+  last_block, last_query = jnp.cumsum(blocks), jnp.cumsum(count)
+  by_order = leaf[order]
+  place = (last_block - blocks)[by_order] * block
+  place += jnp.arange(num) - (last_query - count)[by_order]
+  place = jnp.where(by_order < num_leaves, place, num_places)
+  query = jnp.full(num_places, num).at[place].set(order, mode='drop')
+  block_leaf = jnp.searchsorted(
+    last_block, jnp.arange(num_places // block), side='right'
+  )
+  place_of = jnp.zeros(num, place.dtype).at[order].set(place % num_places)
+  return _Groups(block_leaf, query, place_of, last_block[-1])
+
+
+def _nearest_in_each(
+  tree: PatchTree, z: Array, leaf: Array
+) -> tuple[Array, Array]:
+  """Score [N, K] and position [N, K, 3] of the nearest patch of each leaf."""
+
+  def nearest(score: Array, leaf: Array) -> tuple[Array, Array]:
+    highest = jnp.max(score, axis=-1)
+    # Several times as fast as argmax on CPU.
+    numbers = jnp.arange(score.shape[-1])[None]
+    is_highest = score == highest[:, None]
+    index = jnp.min(jnp.where(is_highest, numbers, numbers[:, -1:]), axis=-1)
+    return highest, tree.position[leaf, index]
+
+  score, position = over_leaves(tree, z, leaf, nearest)
+  return jnp.where(leaf < len(tree.leaves), score, -jnp.inf), position
+
+
+def nearest_in(tree: PatchTree, z: Array, leaf: Array) -> Array:
+  """Positions [N, 3] of the patches of leaves [N, K] nearest to z [N, d]."""
+  score, position = _nearest_in_each(tree, z, leaf)
+  index = jnp.argmax(score, axis=1)
+  return jnp.take_along_axis(position, index[:, None, None], axis=1)[:, 0]
+
+
+def coherent_leaves(
+  tree: PatchTree, z: Array, sigma: Array, places: np.ndarray
+) -> Array:
+  """Leaves of queries of one image: those that the anchors around offer.
+
+  Each of four anchors offers the leaf of its nearest patch, moved along, and
+  the nearest anchor all leaves that have weight there.
+
+  Args:
+    tree: The patches.
+    z: Queries in as many principal coordinates as count, [N, d].
+    sigma: Their noise level.
+    places: Their rows and columns, in steps of the tree's patches, [N, 2].
+
+  Returns:
+    [N, K], the number of leaves where one has been named before.
+  """
+  num_leaves = len(tree.leaves)
+  anchors, around = _find_anchors(places)
+  leaf = best_leaves(
+    tree, z[anchors], sigma, num=min(_NUM_ANCHOR_LEAVES, num_leaves)
+  )
+  score, position = _nearest_in_each(tree, z[anchors], leaf)
+  score, order = jax.lax.top_k(score, min(_NUM_SHARED, num_leaves))
+  best = jnp.take_along_axis(position, order[:, :1, None], axis=1)[:, 0]
+  has_weight = score - score[:, :1] > np.log(_LEAST_WEIGHT) * sigma**2
+  shared = jnp.where(
+    has_weight, jnp.take_along_axis(leaf, order, axis=1), num_leaves
+  )
+  moved = np.round(places[:, None] - places[anchors][around]).astype(np.int32)
+  last = np.array(tree.leaf_at.shape[1:]) - 1
+  row, column = (
+    jnp.clip(best[around, 1 + axis] + moved[..., axis], 0, last[axis])
+    for axis in (0, 1)
+  )
+  offered = tree.leaf_at[best[around, 0], row, column]
+  leaf = jnp.concatenate([offered, shared[around[:, 0]]], axis=1)
+  same = leaf[:, :, None] == leaf[:, None, :]
+  before = np.tril(np.ones(same.shape[1:], bool), -1)
+  is_new = ~jnp.any(same & before[None], axis=-1)
+  return jnp.where(is_new, leaf, num_leaves)
+
+
+def _find_anchors(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """One query [M] of each square of the image, and the four nearest [N, 4]."""
+  step = max(
+    np.median(np.diff(np.unique(axis))) if np.ptp(axis) else 1
+    for axis in places.T
+  )
+  square = np.floor_divide(places, _ANCHOR_STEP * step)
+  _, anchors = np.unique(square, axis=0, return_index=True)
+  num = min(4, len(anchors))
+  around = cKDTree(places[anchors]).query(places, k=num)[1]
+  return anchors, around.reshape(len(places), num)
