@@ -13,6 +13,8 @@ another picture, which is made anew in the photograph's texture.
 """
 
 import functools
+import math
+import os
 from typing import NamedTuple
 
 import jax
@@ -32,11 +34,12 @@ Array = jax.Array
 # Shortest side of the coarsest level over the side of a patch, at least: nearly
 # all of the image is in sight there, so its layout is kept.
 _COARSEST = 4 / 3
-# Distance of neighbouring patches in images of at most so many pixels, and in
-# larger ones: of those that are denoised, and of those that are looked up.
+# Distance of denoised patches in images of at most so many pixels, and in
+# larger ones.
 _STRIDES = ((6_000, 1), (80_000, 2), (400_000, 3), (2_500_000, 4))
-_TREE_STRIDES = ((80_000, 1), (400_000, 2), (2_500_000, 3))
 _LARGEST_STRIDE = 6
+_MAX_TREE_PATCHES = 100_000  # Patches of a level that are looked up, about.
+_BYTES_PER_VALUE = 80  # Of an image in work: all arrays of its size together.
 # Noise on the picture that the coarsest level begins with.
 _START_SIGMA = 1.25
 
@@ -91,17 +94,13 @@ def level_sizes(
 
 def stride_of(height: int, width: int) -> int:
   """Distance of denoised patches in an image of this size, in pixels."""
-  return _look_up(_STRIDES, height * width)
+  fitting = (stride for most, stride in _STRIDES if height * width <= most)
+  return next(fitting, _LARGEST_STRIDE)
 
 
 def tree_stride_of(height: int, width: int) -> int:
-  """Distance of the patches that are looked up."""
-  return _look_up(_TREE_STRIDES, height * width)
-
-
-def _look_up(strides: tuple[tuple[int, int], ...], num_pixels: int) -> int:
-  fitting = (stride for most, stride in strides if num_pixels <= most)
-  return next(fitting, _LARGEST_STRIDE)
+  """Distance of the patches that are looked up, in pixels."""
+  return math.ceil(math.sqrt(height * width / _MAX_TREE_PATCHES))
 
 
 def build_images(
@@ -222,6 +221,8 @@ def check_options(
       f' {model.patch_size}x{model.patch_size}; give a larger one.'
     )
   level_sizes(*size, patch_size=model.patch_size, num_levels=len(model.levels))
+  channels = model.images[-1].shape[-1]
+  _check_fits_memory(size, channels)
   coarse_to_fine.linear_flow_sigmas(num_steps)
   arrays.check_in_range('start_sigma', start_sigma, 0.002, 100)
   if symmetric and model.mirrored is None:
@@ -230,11 +231,22 @@ def check_options(
     )
   if symmetric and tileable:
     raise ValueError('`symmetric` and `tileable` exclude each other.')
-  channels = model.images[-1].shape[-1]
   if start is not None and start.shape[-1] != channels:
     raise ValueError(
       f'The picture to begin with has {start.shape[-1]} channels, but the'
       f' photograph has {channels}; convert one of them.'
+    )
+
+
+def _check_fits_memory(size: tuple[int, int], channels: int) -> None:
+  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  most = memory // (_BYTES_PER_VALUE * channels)
+  if size[0] * size[1] > most:
+    shrink = math.sqrt(most / (size[0] * size[1]))
+    raise ValueError(
+      f'An image of {size[0]}x{size[1]} needs more than the'
+      f' {memory / 2**30:.0f} GiB of memory here;'
+      f' {int(size[0] * shrink)}x{int(size[1] * shrink)} would fit.'
     )
 
 

@@ -1,9 +1,10 @@
-"""Makes new images from one photograph, without training.
+"""Makes new images from one photograph, without training or with a model of it.
 
   idiff-generate --image=photo.png --out=out/
   idiff-generate --image=photo.png --size=240x640 --mode=retarget --out=out/
   idiff-generate --image=texture.png --size=512x512 --tileable --out=out/
   idiff-generate --image=bark.png --structure=face.png --out=out/
+  idiff-generate --image=photo.png --workdir=runs/cascade --out=out/
 
 Writes sample_000.png and so on, each with its coarse-to-fine trace (_trace.png
 and _trace.gif) and a map of where in the photograph its pixels are from
@@ -23,10 +24,11 @@ from absl import flags
 from tqdm import tqdm
 
 from internal_diffusion import arrays, report
-from internal_diffusion.applications import generation
+from internal_diffusion.applications import cascade, generation
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
 from internal_diffusion.data.image_io import bound_side
+from internal_diffusion.training.restore import load_model
 
 _NAME = 'idiff-generate'
 _FLAGS = flags.FlagValues()
@@ -38,6 +40,14 @@ _IMAGE = flags.DEFINE_list(
   flag_values=_FLAGS,
 )
 _OUT = flags.DEFINE_string('out', '', 'Folder to write to.', flag_values=_FLAGS)
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  '',
+  'Folder of a model that idiff-train made of this photograph with'
+  ' --config=configs/cascade.py; the closed form, which needs no training, if'
+  ' left out.',
+  flag_values=_FLAGS,
+)
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 4, 'How many images.', flag_values=_FLAGS
 )
@@ -115,6 +125,11 @@ def main() -> None:
     'start_sigma', _START_SIGMA.value, 0.002, 100, open_high=True
   )
   size = parse_size(_SIZE.value)
+  if _WORKDIR.value and _SYMMETRIC.value:
+    raise ValueError(
+      '--symmetric needs mirrored patches, which a trained model has not seen;'
+      ' leave --workdir out.'
+    )
   if _MODE.value not in ('generate', 'retarget'):
     raise ValueError(
       f'--mode must be `generate` or `retarget`, got {_MODE.value!r}.'
@@ -197,11 +212,7 @@ def _generate(
     'tileable': _TILEABLE.value,
     'symmetric': bool(_SYMMETRIC.value),
   }
-  photograph = generation.prepare(
-    image,
-    patch_size=_PATCH_SIZE.value,
-    mirrored=_AXES.get(_SYMMETRIC.value),
-  )
+  photograph = _image_model(image)
   generation.check_options(photograph, **options)
   seconds = {'setup': time.monotonic() - start}
   samples = []
@@ -225,6 +236,7 @@ def _generate(
     figures={'seconds_per_sample': samples},
     settings={
       'image': str(path),
+      'workdir': _WORKDIR.value,
       'mode': _MODE.value,
       'structure': _STRUCTURE.value,
       'symmetric': _SYMMETRIC.value,
@@ -243,6 +255,16 @@ def _generate(
     },
   )
   print(f'{_NAME}: {len(samples)} images in {directory}')
+
+
+def _image_model(image: np.ndarray) -> generation.ImageModel:
+  if _WORKDIR.value:
+    return cascade.make_image_model(load_model(_WORKDIR.value), image)
+  return generation.prepare(
+    image,
+    patch_size=_PATCH_SIZE.value,
+    mirrored=_AXES.get(_SYMMETRIC.value),
+  )
 
 
 def like_in_colour(picture: np.ndarray, image: np.ndarray) -> np.ndarray:

@@ -107,6 +107,12 @@ def make_pair_table(
     )
     for axis in (0, 1)
   ]
+  return _table(levels, axes, power)
+
+
+def _table(
+  levels: Sequence[tuple[int, int]], axes: Sequence[AxisPairs], power: float
+) -> PairTable:
   num_pairs = np.prod([np.asarray(axis.num, np.float64) for axis in axes], 0)
   weight = num_pairs**power
   ratios = [np.asarray(axis.ratio, np.float64) for axis in axes]
@@ -117,6 +123,76 @@ def make_pair_table(
     columns=axes[1],
     relative_scale=jnp.asarray(np.log2(ratios).mean(0), jnp.float32),
   )
+
+
+def cascade_range(patch_size: int) -> DisplacementRange:
+  """How far patches may lie from the nearest whole ones one level coarser.
+
+  At the border a quarter of a patch, as there are none beyond it.
+  """
+  most = -(-patch_size // 4)
+  return (-most, most), (-most, most)
+
+
+def make_cascade_table(
+  sizes: Sequence[tuple[int, int]], *, patch_size: int, power: float = 1.0
+) -> PairTable:
+  """Every patch of every level, paired with the nearest one level coarser.
+
+  A patch of the coarsest level, above which there is nothing, is paired with
+  itself.
+
+  Args:
+    sizes: (height, width) of each level, finest first.
+    patch_size: P, odd.
+    power: As in `make_pair_table`.
+
+  Raises:
+    ValueError: If a patch does not fit the coarsest level.
+  """
+  arrays.check_in_range('power', power, 0, 1)
+  patches.check_patch_size(
+    patch_size, smallest_side=min(sizes[-1]), where='coarsest level'
+  )
+  last = len(sizes) - 1
+  levels = [(min(target + 1, last), target) for target in range(len(sizes))]
+  axes = []
+  for axis in (0, 1):
+    found = []
+    for source, target in levels:
+      places = jnp.arange(sizes[target][axis] - patch_size + 1)
+      nearest, _ = nearest_coarser(
+        places, sizes[target][axis], sizes[source][axis], patch_size=patch_size
+      )
+      found.append(np.stack([nearest, places], axis=-1))
+    ratio = [
+      sizes[target][axis] / sizes[source][axis] for source, target in levels
+    ]
+    axes.append(_pack(found, ratio))
+  return _table(levels, axes, power)
+
+
+def nearest_coarser(
+  places: Array, side: int, coarser_side: int, *, patch_size: int
+) -> tuple[Array, Array]:
+  """Along an axis: the whole patch of the coarser level nearest to each.
+
+  Args:
+    places: First pixels of patches [N].
+    side: Length of their level.
+    coarser_side: Length of the coarser one.
+    patch_size: P.
+
+  Returns:
+    First pixels [N] of those patches, and the displacement [N] from them, in
+    pixels of the coarser level.
+  """
+  half = patch_size / 2
+  wanted = (places + half) * (coarser_side / side) - half
+  # Not jnp.round, which goes to even numbers: neighbours would not be alike.
+  nearest = jnp.floor(wanted + 0.5).astype(jnp.int32)
+  nearest = jnp.clip(nearest, 0, coarser_side - patch_size)
+  return nearest, wanted - nearest
 
 
 def _level_pairs(
@@ -183,6 +259,10 @@ def _axis_pairs(
     is_pair = (displacement >= low - 0.5) & (displacement <= high + 0.5)
     found.append(np.argwhere(is_pair))
     ratios.append(ratio)
+  return _pack(found, ratios)
+
+
+def _pack(found: Sequence[np.ndarray], ratios: Sequence[float]) -> AxisPairs:
   positions = np.zeros((len(found), max(map(len, found)), 2), np.int32)
   for index, pairs in enumerate(found):
     positions[index, : len(pairs)] = pairs

@@ -83,7 +83,7 @@ def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
 
   Args:
     key: One key, or a key [B] for each sample.
-    cond: With a `vector` [B, K].
+    cond: With a `vector` [B, K]; what it does not give already stays so.
     rate: Chance of each sample to lose its vector, in [0, 1].
 
   Returns:
@@ -95,8 +95,10 @@ def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
   """
   vector = _vector(cond)
   arrays.check_in_range('rate', rate, 0, 1)
-  given = arrays.uniform(key, vector.shape[:1]) >= rate
-  return cond._replace(given=given[:, None])
+  given = (arrays.uniform(key, vector.shape[:1]) >= rate)[:, None]
+  if cond.given is not None:
+    given &= cond.given
+  return cond._replace(given=given)
 
 
 def give_parts(key: Array, cond: Condition, *, masks: Array) -> Condition:

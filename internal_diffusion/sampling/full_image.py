@@ -38,6 +38,10 @@ class Spots(NamedTuple):
   origin: Array
 
 
+# `denoise_fn(x [N, P*P*C], sigma, spots) -> denoised`.
+SpotDenoiseFn = Callable[[Array, Array, Spots], Array]
+
+
 class PatchDenoiser(NamedTuple):
   """What a denoiser of patches [N, P*P*C] is to an image.
 
@@ -48,8 +52,8 @@ class PatchDenoiser(NamedTuple):
     core_size: K, odd, at most P.
   """
 
-  whole_fn: Callable[[Array, Array, Spots], Array]
-  core_fn: Callable[[Array, Array, Spots], Array]
+  whole_fn: SpotDenoiseFn
+  core_fn: SpotDenoiseFn
   patch_size: int
   core_size: int
 
@@ -71,13 +75,9 @@ def core_size_of(patch_size: int) -> int:
   return 2 * min(reach, half) + 1
 
 
-def from_whole(denoise_fn: BoundDenoiseFn, *, patch_size: int) -> PatchDenoiser:
+def from_whole(whole_fn: SpotDenoiseFn, *, patch_size: int) -> PatchDenoiser:
   """A patch denoiser that has no cheaper way to the centres."""
   core_size = core_size_of(patch_size)
-
-  def whole_fn(x: Array, sigma: Array, spots: Spots) -> Array:
-    del spots
-    return denoise_fn(x, sigma)
 
   def core_fn(x: Array, sigma: Array, spots: Spots) -> Array:
     whole = whole_fn(x, sigma, spots)

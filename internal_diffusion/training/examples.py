@@ -54,7 +54,7 @@ def distribution_of(config: ml_collections.ConfigDict) -> Distribution:
   match config.distribution:
     case 'patch':
       return distributions.patch
-    case 'target_given_source':
+    case 'target_given_source' | 'cascade':
       return distributions.target_given_source
     case 'delta_given_pair':
       return distributions.delta_given_pair
@@ -62,7 +62,7 @@ def distribution_of(config: ml_collections.ConfigDict) -> Distribution:
       return distributions.joint
     case other:
       raise ValueError(
-        "`distribution` must be 'patch', 'target_given_source',"
+        "`distribution` must be 'patch', 'target_given_source', 'cascade',"
         f" 'delta_given_pair' or 'joint', got {other!r}."
       )
 
@@ -92,6 +92,8 @@ def displacement_range(
   config: ml_collections.ConfigDict,
 ) -> pair_table.DisplacementRange:
   """The range of displacements of a configuration."""
+  if config.distribution == 'cascade':
+    return pair_table.cascade_range(config.patch_size)
   (top, bottom), (left, right) = (
     config.triplet.vertical,
     config.triplet.horizontal,
@@ -103,6 +105,10 @@ def make_table(
   sizes: list[tuple[int, int]], config: ml_collections.ConfigDict
 ) -> pair_table.PairTable:
   """The pairs of patches of a configuration."""
+  if config.distribution == 'cascade':
+    return pair_table.make_cascade_table(
+      sizes, patch_size=config.patch_size, power=config.pyramid.level_power
+    )
   return pair_table.make_pair_table(
     sizes,
     patch_size=config.patch_size,
@@ -181,6 +187,11 @@ def from_levels(
     ValueError: If a field is not usable.
   """
   distribution = distribution_of(config)
+  if config.distribution == 'cascade' and not config.condition.dropout:
+    raise ValueError(
+      "`condition.dropout` must be above 0 for the distribution 'cascade': its"
+      ' coarsest level has no condition.'
+    )
   sizes = [(level.shape[0], level.shape[1]) for level in levels]
   data = TripletData(
     pyramid_lib.stack_pyramid([jnp.asarray(level) for level in levels]),
@@ -190,7 +201,14 @@ def from_levels(
   def draw_fn(
     key: Array, data: TripletData, num: int
   ) -> tuple[Array, Condition]:
-    return distribution(draw_triplets(key, data, num, config))
+    triplet = draw_triplets(key, data, num, config)
+    x0, cond = distribution(triplet)
+    if config.distribution != 'cascade':
+      return x0, cond
+    # The level is that of the target; nothing is coarser than the coarsest.
+    is_finer = triplet.delta[:, 2] > 0.5
+    level = triplet.level - is_finer
+    return x0, cond._replace(level=level, given=is_finer[:, None])
 
   # Options that only the draw looks at are checked here, nothing is computed.
   jax.eval_shape(lambda: draw_fn(jax.random.key(0), data, 1))

@@ -132,6 +132,7 @@ def test_symmetric_is_exactly_so(image, axis):
   ('options', 'words'),
   [
     ({'size': (5, 50)}, 'smaller than a patch'),
+    ({'size': (10**6, 10**6)}, 'would fit'),
     ({'num_steps': 1}, 'num_steps'),
     ({'start_sigma': 0}, 'start_sigma'),
     ({'symmetric': True}, 'mirrored'),

@@ -13,7 +13,9 @@ IMAGE = jax.random.normal(jax.random.key(0), (2, 26, 33, 3))
 
 
 def lifted(patch_fn, **options):
-  denoiser = full_image.from_whole(patch_fn, patch_size=SIDE)
+  denoiser = full_image.from_whole(
+    lambda x, sigma, spots: patch_fn(x, sigma), patch_size=SIDE
+  )
   return full_image.lift(denoiser, **options)
 
 

@@ -1,0 +1,199 @@
+"""New images of photographs: time, quality and growth, beside a baseline.
+
+  python -m benchmarks.generation --baseline='python closed_form.py'
+
+Makes images of scikit-image's photographs (and of --images, a folder) at a
+short side of 160 pixels, in a process of its own for each, so that the first
+image is a cold start with everything compiled. The baseline, if any, is a
+command that is called with IMAGE OUT_PREFIX --backend NAME --samples N, prints
+a line with `sample 12.3s` for each image and writes them as OUT_PREFIX_*.png.
+Quality is that of `idiff-evaluate`, of both systems alike.
+
+Growth is measured with one photograph at several sizes.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import skimage.data
+
+from benchmarks import timing
+from internal_diffusion.applications import generation
+from internal_diffusion.data import image_io
+from internal_diffusion.evaluation.patch_statistics import compare_images
+from internal_diffusion.sampling import coarse_to_fine
+
+_PHOTOGRAPHS = ('coffee', 'rocket', 'chelsea', 'grass', 'gravel')
+_SHORT_SIDE = 160
+_GROWTH = (100, 160, 256, 512, 1024)
+
+
+def photographs(folder: str | None) -> dict[str, np.ndarray]:
+  """Photographs by name, [H, W, 3] in [-1, 1], as large as they are."""
+  found = {}
+  for name in _PHOTOGRAPHS:
+    pixels = np.atleast_3d(getattr(skimage.data, name)())
+    if pixels.shape[-1] == 1:
+      pixels = np.repeat(pixels, 3, axis=-1)
+    found[name] = 2 * pixels.astype(np.float32) / 255 - 1
+  for path in sorted(pathlib.Path(folder).iterdir()) if folder else ():
+    found[path.stem] = image_io.read_image(path, channels=3)
+  return found
+
+
+def at_short_side(image: np.ndarray, side: int) -> np.ndarray:
+  """The image resized so that its shorter side is that."""
+  scale = side / min(image.shape[:2])
+  height, width = (round(length * scale) for length in image.shape[:2])
+  resized = coarse_to_fine.resize(jnp.asarray(image), (height, width))
+  return np.asarray(resized).clip(-1, 1)
+
+
+def make_images(image_path: str, prefix: str, num_samples: int) -> None:
+  """In a process of its own: makes images, prints times and peak memory."""
+  start = time.perf_counter()
+  image = image_io.read_image(image_path, channels=3)
+  model = generation.prepare(image)
+  seconds = {'setup': time.perf_counter() - start, 'samples': []}
+  for seed in range(num_samples):
+    begin = time.perf_counter()
+    made = generation.generate(jax.random.key(seed), model)
+    seconds['samples'].append(time.perf_counter() - begin)
+    image_io.write_image(f'{prefix}_{seed}.png', made[-1])
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+  print(json.dumps({**seconds, 'peak_gib': peak}))
+
+
+def run_ours(path: pathlib.Path, prefix: str, num: int) -> dict[str, object]:
+  """Times of a cold process, its start left in `first_image`."""
+  start = time.perf_counter()
+  command = (sys.executable, '-m', 'benchmarks.generation', '--worker')
+  arguments = (str(path), prefix, str(num))
+  output = subprocess.run(
+    [*command, *arguments], check=True, capture_output=True, text=True
+  ).stdout
+  whole = time.perf_counter() - start
+  found = json.loads(output.splitlines()[-1])
+  later = found['samples'][1:]
+  return {
+    'setup': found['setup'],
+    'first_image': whole - sum(later),
+    'sample': statistics.median(later),
+    'samples': found['samples'],
+    'peak_gib': found['peak_gib'],
+  }
+
+
+def run_baseline(
+  command: str, path: pathlib.Path, prefix: str, *, backend: str, num: int
+) -> dict[str, object]:
+  """Times that the baseline prints."""
+  options = ('--backend', backend, '--samples', str(num))
+  output = subprocess.run(
+    [*shlex.split(command), str(path), prefix, *options],
+    check=True,
+    capture_output=True,
+    text=True,
+  ).stdout
+  times = [float(t) for t in re.findall(r'sample ([0-9.]+)s', output)]
+  return {'sample': times[min(1, len(times) - 1)], 'samples': times}
+
+
+def quality(folder: pathlib.Path, image: np.ndarray) -> dict[str, float]:
+  """Mean statistics of the images in a folder."""
+  made = [image_io.read_image(p, channels=3) for p in sorted(folder.iterdir())]
+  found = compare_images(jax.random.key(0), made, image)
+  diversity = {k: v for k, v in found.items() if k.endswith('diversity')}
+  return {**found['mean'], **diversity}
+
+
+def compare(
+  images: dict[str, np.ndarray],
+  baseline: str | None,
+  *,
+  num_samples: int,
+  exact: Sequence[str],
+) -> dict[str, object]:
+  """Every photograph by every system."""
+  runs: dict[str, dict[str, object]] = {}
+  for name, full in images.items():
+    image = at_short_side(full, _SHORT_SIDE)
+    with tempfile.TemporaryDirectory() as folder:
+      root = pathlib.Path(folder)
+      path = root / f'{name}.png'
+      image_io.write_image(path, image)
+      image = image_io.read_image(path, channels=3)
+      systems = ['ours']
+      if baseline:
+        systems += ['ann'] + (['exact'] if name in exact else [])
+      runs[name] = {}
+      for system in systems:
+        own = root / system
+        own.mkdir()
+        prefix = str(own / 'made')
+        if system == 'ours':
+          times = run_ours(path, prefix, num_samples)
+        else:
+          assert baseline is not None
+          num = 2 if system == 'exact' else min(3, num_samples)
+          times = run_baseline(baseline, path, prefix, backend=system, num=num)
+        runs[name][system] = {'seconds': times, 'quality': quality(own, image)}
+        print(name, system, json.dumps(runs[name][system]), flush=True)
+  return runs
+
+
+def growth(image: np.ndarray) -> list[dict[str, object]]:
+  """Time and memory at several sizes, and the exponent of time in pixels."""
+  found = []
+  for side in _GROWTH:
+    with tempfile.TemporaryDirectory() as folder:
+      path = pathlib.Path(folder) / 'image.png'
+      square = image[:, : min(image.shape[:2])]
+      image_io.write_image(path, at_short_side(square, side))
+      times = run_ours(path, f'{folder}/made', 3)
+    found.append({'side': side, **times})
+    print(json.dumps(found[-1]), flush=True)
+  return found
+
+
+def main() -> None:
+  """Runs all and saves."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--worker', nargs=3, metavar=('IMAGE', 'PREFIX', 'NUM'))
+  parser.add_argument('--images', help='a folder of more photographs')
+  parser.add_argument('--baseline', help='command of the baseline')
+  parser.add_argument('--samples', type=int, default=8)
+  parser.add_argument(
+    '--exact', default='coffee', help='photographs for the exact baseline'
+  )
+  options = parser.parse_args()
+  if options.worker:
+    image, prefix, num = options.worker
+    make_images(image, prefix, int(num))
+    return
+  images = photographs(options.images)
+  runs = compare(
+    images,
+    options.baseline,
+    num_samples=options.samples,
+    exact=options.exact.split(','),
+  )
+  results = {'runs': runs, 'growth': growth(images['coffee'])}
+  timing.save('generation', 'python -m benchmarks.generation', results)
+
+
+if __name__ == '__main__':
+  main()
