@@ -87,7 +87,7 @@ def _level_fn(
       )
 
       def whole_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
-        vector, given = vectors_fn(spots.origin + spots.places)
+        vector, given = vectors_fn(spots.origin[None] + spots.places)
         cond = Condition(
           level=jnp.full(len(x), level), vector=vector, given=given
         )
