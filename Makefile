@@ -42,6 +42,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.throughput
 	@$(BIN)/python -m benchmarks.patch_quality
 	@$(BIN)/python -m benchmarks.experiments
+	@$(BIN)/python -m benchmarks.generation
 	@$(BIN)/python -m benchmarks.report
 
 clean:
