@@ -197,7 +197,8 @@ process of its own. Setup, first image (a cold process: imports, set-up and
 compilation included) and a later image, in seconds. Quality as
 `idiff-evaluate` has it, means over the images: coherence and completeness are
 distances to the nearest patch, detail is the energy of the finest band over the
-photograph's. The baseline is a PyTorch implementation of the same algorithm
+photograph's, diversity is a standard deviation: fewer images make it smaller.
+The baseline is a PyTorch implementation of the same algorithm
 (Qiu et al. 2026), `ann` with FAISS's nearest neighbours, `exact` with the sum
 over all patches."""
 
@@ -216,6 +217,7 @@ def generation() -> str:
       rows.append(
         [
           f'{name}, {system}',
+          str(len(seconds['samples'])),
           cell('setup'),
           cell('first_image'),
           cell('sample'),
@@ -230,6 +232,7 @@ def generation() -> str:
       )
   head = [
     'photograph, system',
+    'images',
     'setup',
     'first image',
     'image',
