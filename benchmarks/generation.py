@@ -32,9 +32,8 @@ import skimage.data
 
 from benchmarks import timing
 from internal_diffusion.applications import generation
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, pyramid
 from internal_diffusion.evaluation.patch_statistics import compare_images
-from internal_diffusion.sampling import coarse_to_fine
 
 _PHOTOGRAPHS = ('coffee', 'rocket', 'chelsea', 'grass', 'gravel')
 _SHORT_SIDE = 160
@@ -58,7 +57,7 @@ def at_short_side(image: np.ndarray, side: int) -> np.ndarray:
   """The image resized so that its shorter side is that."""
   scale = side / min(image.shape[:2])
   height, width = (round(length * scale) for length in image.shape[:2])
-  resized = coarse_to_fine.resize(jnp.asarray(image), (height, width))
+  resized = pyramid.resample(jnp.asarray(image), (height, width))
   return np.asarray(resized).clip(-1, 1)
 
 

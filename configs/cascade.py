@@ -21,9 +21,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.patch_size = 9
   config.pyramid.scale_factor = 0.5
   config.pyramid.min_side = 12
-  config.pyramid.level_power = 0.6
-  config.condition.sigma_aug = 0.03
-  config.condition.dropout = 0.05
+  config.pyramid.level_power = 0.25
+  config.condition.sigma_aug = 0.05
   config.num_steps = 0
   config.max_minutes = 5.0
   return config

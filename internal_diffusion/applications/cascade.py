@@ -1,12 +1,13 @@
 """A learned model of one photograph as a maker of whole images.
 
-One network, trained with configs/cascade.py, is p(patch) at the coarsest level
-and p(target | source, delta) above, where the source is the patch of the
-finished coarser level that is nearest to the target. Lifted to images it stands
-where the closed form stands in `generation`.
+One network, trained with configs/cascade.py and told the level, is p(patch) at
+the coarsest level and p(target | source) one level finer above (`data.cascade`
+says what it is shown). Lifted to images it stands where the closed form stands
+in `generation`.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,9 @@ import numpy as np
 
 from internal_diffusion.applications import generation
 from internal_diffusion.applications.generation import ImageModel
-from internal_diffusion.data import pair_table, patches, triplets
+from internal_diffusion.data import cascade
 from internal_diffusion.denoisers import learned
+from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.sampling import full_image
 from internal_diffusion.sampling.coarse_to_fine import Level, LevelDenoiseFn
 from internal_diffusion.training.model import LearnedModel
@@ -24,6 +26,18 @@ from internal_diffusion.types import Condition, ParametricDenoiseFn
 Array = jax.Array
 
 _STRIDE = 2  # Distance of denoised patches, in pixels.
+
+
+class CascadeParams(NamedTuple):
+  """What a level of a cascade knows.
+
+  Attributes:
+    learned: The network's parameters and bases.
+    colour: The photograph's mean colour, [C].
+  """
+
+  learned: LearnedParams
+  colour: Array
 
 
 def make_image_model(model: LearnedModel, image: np.ndarray) -> ImageModel:
@@ -53,12 +67,15 @@ def make_image_model(model: LearnedModel, image: np.ndarray) -> ImageModel:
     image, patch_size=config.patch_size, num_levels=num_levels
   )
   denoise_fn = learned.to_pixel_space(model.principal_denoise_fn)
+  params = CascadeParams(
+    model.params, cascade.mean_colour(jnp.asarray(images[0]))
+  )
   levels = [
     Level(
       _level_fn(
         denoise_fn, level, config.patch_size, config.condition.sigma_aug
       ),
-      model.params,
+      params,
     )
     for level in reversed(range(num_levels))
   ]
@@ -75,60 +92,36 @@ def _level_fn(
 ) -> LevelDenoiseFn:
   """The denoiser of images of a level; 0 is the finest."""
 
-  def denoise_fn(
-    params: learned.LearnedParams,
-    coarse: Array | None,
-    x: Array,
-    sigma: Array,
+  def one_image(
+    params: CascadeParams, coarse: Array, x: Array, sigma: Array
   ) -> Array:
-    def one_image(x: Array, coarse: Array | None) -> Array:
-      vectors_fn = functools.partial(
-        _source_and_delta, coarse, x.shape, patch_size
+    enlarged = cascade.enlarge(coarse, (x.shape[0], x.shape[1]))
+    # The noise that conditions had in training; the same at every step.
+    noise = jax.random.normal(jax.random.key(level), x.shape)
+    padded = cascade.pad_for_sources(
+      enlarged + sigma_aug * noise, patch_size=patch_size
+    )
+
+    def whole_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
+      cond = Condition(
+        level=jnp.full(len(x), level),
+        vector=cascade.sources_at(
+          padded, spots.origin[None] + spots.places, patch_size=patch_size
+        ),
       )
+      return patch_denoise_fn(params.learned, x, sigma, cond)
 
-      def whole_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
-        vector, given = vectors_fn(spots.origin[None] + spots.places)
-        cond = Condition(
-          level=jnp.full(len(x), level), vector=vector, given=given
-        )
-        return patch_denoise_fn(params, x, sigma, cond)
+    denoiser = full_image.from_whole(whole_fn, patch_size=patch_size)
+    lifted = full_image.lift(denoiser, stride=_STRIDE)
+    return enlarged + lifted((x - enlarged)[None], sigma)[0]
 
-      denoiser = full_image.from_whole(whole_fn, patch_size=patch_size)
-      return full_image.lift(denoiser, stride=_STRIDE)(x[None], sigma)[0]
-
+  def denoise_fn(
+    params: CascadeParams, coarse: Array | None, x: Array, sigma: Array
+  ) -> Array:
     if coarse is None:
-      return jax.lax.map(lambda x: one_image(x, None), x)
-    noise = jax.random.normal(jax.random.key(level), coarse.shape)
-    noisy = coarse + sigma_aug * noise
-    return jax.lax.map(lambda both: one_image(*both), (x, noisy))
+      coarse = jnp.broadcast_to(params.colour[None], (len(x), x.shape[-1]))
+    return jax.lax.map(
+      lambda both: one_image(params, both[0], both[1], sigma), (coarse, x)
+    )
 
   return denoise_fn
-
-
-def _source_and_delta(
-  coarse: Array | None,
-  shape: tuple[int, ...],
-  patch_size: int,
-  places: Array,
-) -> tuple[Array, Array]:
-  """The condition [N, K] of patches at places [N, 2], and if it is given."""
-  num = len(places)
-  if coarse is None:
-    dim = patch_size**2 * shape[-1] + 3
-    return jnp.zeros((num, dim)), jnp.zeros((num, 1), bool)
-  found = [
-    pair_table.nearest_coarser(
-      places[:, axis], shape[axis], coarse.shape[axis], patch_size=patch_size
-    )
-    for axis in (0, 1)
-  ]
-  (row, down), (column, right) = found
-  dense = patches.extract_patches(coarse, patch_size=patch_size)
-  ratio = np.prod(np.array(shape[:2]) / coarse.shape[:2])
-  delta = triplets.to_delta(
-    jnp.stack([down, right], axis=-1),
-    jnp.full(num, np.log2(ratio) / 2),
-    displacement_range=pair_table.cascade_range(patch_size),
-  )
-  vector = jnp.concatenate([dense[row, column], delta], axis=-1)
-  return vector, jnp.ones((num, 1), bool)

@@ -23,7 +23,7 @@ import numpy as np
 
 from internal_diffusion import arrays
 from internal_diffusion.applications import source_map
-from internal_diffusion.data import image_io, patches
+from internal_diffusion.data import image_io, patches, pyramid
 from internal_diffusion.denoisers import fast_closed_form
 from internal_diffusion.denoisers.patch_tree import PatchTree, build_patch_tree
 from internal_diffusion.sampling import coarse_to_fine, full_image
@@ -116,7 +116,7 @@ def build_images(
     *image.shape[:2], patch_size=patch_size, num_levels=num_levels
   )
   coarser = (
-    np.asarray(coarse_to_fine.resize(jnp.asarray(image), size)).clip(-1, 1)
+    np.asarray(pyramid.resample(jnp.asarray(image), size)).clip(-1, 1)
     for size in sizes[:-1]
   )
   return (*coarser, image)

@@ -181,6 +181,8 @@ patch = Distribution(generated=('source',))
 target_given_source = Distribution(
   generated=('target',), given=('source', 'delta')
 )
+# One level finer at the same place: the delta is always the same.
+cascade = Distribution(generated=('target',), given=('source',))
 delta_given_pair = Distribution(
   generated=('delta',), given=('source', 'target')
 )

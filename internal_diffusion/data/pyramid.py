@@ -85,14 +85,18 @@ def pyramid_sizes(
   return sizes
 
 
-def resize(image: Array, size: tuple[int, int]) -> Array:
+def resample(image: Array, size: tuple[int, int]) -> Array:
   """Antialiased cubic resampling of [..., H, W, C] to [..., *size, C].
 
-  The result is clipped to [-1, 1], since cubic kernels overshoot at edges.
+  Linear: a cubic kernel overshoots at edges, and nothing is clipped.
   """
   shape = (*image.shape[:-3], *size, image.shape[-1])
-  resized = jax.image.resize(image, shape, 'cubic', antialias=True)
-  return jnp.clip(resized, -1.0, 1.0)
+  return jax.image.resize(image, shape, 'cubic', antialias=True)
+
+
+def resize(image: Array, size: tuple[int, int]) -> Array:
+  """The same, clipped to [-1, 1]."""
+  return jnp.clip(resample(image, size), -1.0, 1.0)
 
 
 def build_pyramid(

@@ -24,6 +24,9 @@ Array = jax.Array
 _NEAR_BELOW, _GAUSSIAN_ABOVE = 0.02, 100.0
 # Principal coordinates for distances in near leaves: a share, and at least.
 _DIM_SHARE, _LEAST_DIMS = 0.5, 320
+# Patches up to which the sum is always taken over all: that is soon done, and
+# compiled sooner.
+_FEW_PATCHES = 4096
 _MAX_BLOCK = 256  # Queries that are compared with all patches at once.
 
 
@@ -94,6 +97,8 @@ def _mean_over_all(
 def _posterior_mean(
   tree: PatchTree, x: Array, sigma: Array, places: np.ndarray, values: Array
 ) -> Array:
+  if tree.live.size <= _FEW_PATCHES:
+    return _mean_over_all(tree, x, sigma, values)
   is_near = sigma**2 <= _NEAR_BELOW * jnp.sum(tree.variance)
   return jax.lax.cond(
     is_near,

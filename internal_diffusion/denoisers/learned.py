@@ -34,7 +34,7 @@ from internal_diffusion.types import Condition, ParametricDenoiseFn, Params
 Array = jax.Array
 
 
-# `coefficients_fn(sigma [B], stddev [D]) -> Coefficients`.
+# `coefficients_fn(sigma [B], stddev [B, D] or [1, D]) -> Coefficients`.
 CoefficientsFn = Callable[[Array, Array], preconditioning.Coefficients]
 
 
@@ -43,7 +43,8 @@ class LearnedParams(NamedTuple):
 
   Attributes:
     network: Parameters of the network, trained.
-    basis: The principal basis of x0, fitted once.
+    basis: The principal basis of x0, fitted once; its groups are the pyramid's
+      levels.
     cond_basis: That of the condition's vector, or None.
   """
 
@@ -109,15 +110,15 @@ def wiener_coefficients(
   sigma: Array, stddev: Array
 ) -> preconditioning.Coefficients:
   """Karras et al.'s, with a sigma_data for each component: a Wiener filter."""
-  return preconditioning.edm_coefficients(sigma, stddev[None])
+  return preconditioning.edm_coefficients(sigma, stddev)
 
 
 def edm_coefficients(
   sigma: Array, stddev: Array
 ) -> preconditioning.Coefficients:
   """Karras et al.'s own, with one sigma_data for all components."""
-  sigma_data = jnp.sqrt(jnp.mean(stddev**2))
-  return preconditioning.edm_coefficients(sigma, sigma_data[None, None])
+  sigma_data = jnp.sqrt(jnp.mean(stddev**2, axis=-1, keepdims=True))
+  return preconditioning.edm_coefficients(sigma, sigma_data)
 
 
 def process_coefficients_fn(
@@ -177,7 +178,7 @@ def normalised_condition(
       f' {None if vector is None else vector.shape}.'
     )
   whitened = principal_basis.to_principal(params.cond_basis, vector)
-  stddev = params.cond_basis.stddev[None]
+  stddev = principal_basis.group_stddev(params.cond_basis, None)
   whitened = whitened / stddev
   told = jnp.float32(sigma_aug) if cond.sigma_aug is None else cond.sigma_aug
   noise = jnp.broadcast_to(
@@ -238,7 +239,7 @@ def make_principal_denoise_fn(
       `network_dims` says.
     layout: The parts of x0 and of the condition.
     coefficients_fn: Preconditioning, from sigma [B] and the standard deviations
-      [D] of the components.
+      of the components, [B, D].
     sigma_aug: Noise level of the conditions, where they do not tell theirs.
 
   Returns:
@@ -254,16 +255,16 @@ def make_principal_denoise_fn(
     y = z / sigma[:, None]
     cond = Condition() if cond is None else cond
     shown = normalised_condition(params, cond, layout, sigma_aug=sigma_aug)
+    stddev = principal_basis.group_stddev(params.basis, cond.level)
 
     def network_fn(inputs: Array, c_noise: Array) -> Array:
-      stddev = params.basis.stddev[None]
       features = _noisy_features(z, sigma, stddev, layout)
       inputs = jnp.concatenate([inputs, features], axis=-1)
       output = network.apply(params.network, inputs, c_noise, shown)
       offset, gate = jnp.split(cast(Array, output), 2, axis=-1)
       return offset + gate * embeddings.soft_clip(y)
 
-    coefficients = coefficients_fn(sigma, params.basis.stddev)
+    coefficients = coefficients_fn(sigma, stddev)
     return preconditioning.apply_coefficients(coefficients, network_fn, z)
 
   return _keep_given(denoise_fn, layout) if layout.is_joint else denoise_fn

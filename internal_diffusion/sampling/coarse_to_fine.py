@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion.data.pyramid import resample
 from internal_diffusion.sampling import full_image
 from internal_diffusion.sampling.samplers import sample_euler
 from internal_diffusion.types import BoundDenoiseFn, ProjectFn
@@ -78,22 +79,16 @@ def linear_flow_sigmas(
   return np.array([*time / (1 - time), 1e-3, 0.0], np.float32)
 
 
-def resize(image: Array, size: tuple[int, int]) -> Array:
-  """Antialiased cubic resampling of [..., H, W, C], linear: nothing clipped."""
-  shape = (*image.shape[:-3], *size, image.shape[-1])
-  return jax.image.resize(image, shape, 'cubic', antialias=True)
-
-
 def resize_torus(image: Array, size: tuple[int, int]) -> Array:
-  """The same where the opposite borders meet."""
+  """`pyramid.resample` where the opposite borders meet."""
   tiled = jnp.tile(image, (*(1,) * (image.ndim - 3), 3, 3, 1))
   height, width = size
-  resized = resize(tiled, (3 * height, 3 * width))
+  resized = resample(tiled, (3 * height, 3 * width))
   return resized[..., height : 2 * height, width : 2 * width, :]
 
 
 def keep_low_band(
-  coarse: Array, *, sigma_min: float | Array, resize_fn: ResizeFn = resize
+  coarse: Array, *, sigma_min: float | Array, resize_fn: ResizeFn = resample
 ) -> ProjectFn:
   """The constraint that a finished coarser image is, above a noise level.
 
@@ -145,6 +140,7 @@ def sample_levels(
   num_steps: int = 10,
   begin: Array | None = None,
   begin_sigma: float = FROM_NOISE,
+  approach: Sequence[tuple[int, int]] = (),
   patch_size: int,
   torus: bool = False,
   mirrored: int | None = None,
@@ -161,6 +157,9 @@ def sample_levels(
     begin: A picture [B, h, w, C] that the coarsest level begins with, resized;
       None is noise alone, B = 1.
     begin_sigma: Noise on it.
+    approach: Sizes (height, width) that the coarsest level passes through from
+      the picture's to its own, sampled at each: patches then grow in number
+      rather than in width (Simakov et al. 2008, section 4).
     patch_size: How far the denoisers look, for a torus.
     torus: Whether opposite borders meet.
     mirrored: Axis, 0 or 1, along which the image is its own mirror image.
@@ -168,16 +167,29 @@ def sample_levels(
   Returns:
     The image at all levels, [B, H, W, C], coarsest first.
   """
+  count = _MORE_AT_COARSEST * num_steps
+  start_sigmas = linear_flow_sigmas(count, sigma_max=begin_sigma)
+  for index, size in enumerate(approach):
+    begin = _sample_level(
+      jax.random.fold_in(key, len(levels) + index),
+      levels[0].params,
+      begin,
+      None,
+      jnp.asarray(start_sigmas),
+      denoise_fn=levels[0].denoise_fn,
+      shape=(*size, num_channels),
+      margin=0,
+      mirrored=None,
+    )
   coarse: Array | None = None
   made: list[Array] = []
   last = len(levels) - 1
   for index, (level, size) in enumerate(zip(levels, sizes, strict=True)):
-    if index == 0:
-      count, sigma_max = _MORE_AT_COARSEST * num_steps, begin_sigma
-    else:
+    sigmas = start_sigmas
+    if index:
       share = _FEWER_AT_FINEST if index == last else 1
-      count, sigma_max = max(2, round(share * num_steps)), _ON_ENLARGED
-    sigmas = linear_flow_sigmas(count, sigma_max=sigma_max)
+      count = max(2, round(share * num_steps))
+      sigmas = linear_flow_sigmas(count, sigma_max=_ON_ENLARGED)
     coarse = _sample_level(
       jax.random.fold_in(key, index),
       level.params,
@@ -209,7 +221,7 @@ def _sample_level(
   mirrored: int | None,
 ) -> Array:
   """One level [B, *shape]; `margin` is 0 unless opposite borders meet."""
-  resize_fn = resize_torus if margin else resize
+  resize_fn = resize_torus if margin else resample
   num = 1 if begin is None else len(begin)
   noise = jax.random.normal(key, (num, *shape))
   seen = coarse

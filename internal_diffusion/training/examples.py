@@ -11,6 +11,7 @@ import numpy as np
 
 from internal_diffusion import arrays
 from internal_diffusion.data import (
+  cascade,
   distributions,
   image_io,
   pair_table,
@@ -54,8 +55,10 @@ def distribution_of(config: ml_collections.ConfigDict) -> Distribution:
   match config.distribution:
     case 'patch':
       return distributions.patch
-    case 'target_given_source' | 'cascade':
+    case 'target_given_source':
       return distributions.target_given_source
+    case 'cascade':
+      return distributions.cascade
     case 'delta_given_pair':
       return distributions.delta_given_pair
     case 'joint':
@@ -92,8 +95,6 @@ def displacement_range(
   config: ml_collections.ConfigDict,
 ) -> pair_table.DisplacementRange:
   """The range of displacements of a configuration."""
-  if config.distribution == 'cascade':
-    return pair_table.cascade_range(config.patch_size)
   (top, bottom), (left, right) = (
     config.triplet.vertical,
     config.triplet.horizontal,
@@ -105,10 +106,6 @@ def make_table(
   sizes: list[tuple[int, int]], config: ml_collections.ConfigDict
 ) -> pair_table.PairTable:
   """The pairs of patches of a configuration."""
-  if config.distribution == 'cascade':
-    return pair_table.make_cascade_table(
-      sizes, patch_size=config.patch_size, power=config.pyramid.level_power
-    )
   return pair_table.make_pair_table(
     sizes,
     patch_size=config.patch_size,
@@ -186,12 +183,9 @@ def from_levels(
   Raises:
     ValueError: If a field is not usable.
   """
+  if config.distribution == 'cascade':
+    return _from_cascade(levels, config)
   distribution = distribution_of(config)
-  if config.distribution == 'cascade' and not config.condition.dropout:
-    raise ValueError(
-      "`condition.dropout` must be above 0 for the distribution 'cascade': its"
-      ' coarsest level has no condition.'
-    )
   sizes = [(level.shape[0], level.shape[1]) for level in levels]
   data = TripletData(
     pyramid_lib.stack_pyramid([jnp.asarray(level) for level in levels]),
@@ -201,14 +195,7 @@ def from_levels(
   def draw_fn(
     key: Array, data: TripletData, num: int
   ) -> tuple[Array, Condition]:
-    triplet = draw_triplets(key, data, num, config)
-    x0, cond = distribution(triplet)
-    if config.distribution != 'cascade':
-      return x0, cond
-    # The level is that of the target; nothing is coarser than the coarsest.
-    is_finer = triplet.delta[:, 2] > 0.5
-    level = triplet.level - is_finer
-    return x0, cond._replace(level=level, given=is_finer[:, None])
+    return distribution(draw_triplets(key, data, num, config))
 
   # Options that only the draw looks at are checked here, nothing is computed.
   jax.eval_shape(lambda: draw_fn(jax.random.key(0), data, 1))
@@ -221,6 +208,30 @@ def from_levels(
       num_channels=levels[0].shape[-1],
     ),
     queries=tuple(distribution.mask(*q) for q in distribution.queries),
+  )
+
+
+def _from_cascade(
+  levels: Sequence[np.ndarray | Array], config: ml_collections.ConfigDict
+) -> Examples:
+  patch_size = config.patch_size
+
+  def draw_fn(
+    key: Array, data: cascade.CascadePyramid, num: int
+  ) -> tuple[Array, Condition]:
+    target, source, level = cascade.sample_pairs(
+      key, data, num=num, patch_size=patch_size
+    )
+    return target, Condition(level=level, vector=source)
+
+  return Examples(
+    data=cascade.build_cascade(
+      levels, patch_size=patch_size, power=config.pyramid.level_power
+    ),
+    draw_fn=draw_fn,
+    layout=image_layout(
+      config, num_levels=len(levels), num_channels=levels[0].shape[-1]
+    ),
   )
 
 

@@ -189,13 +189,14 @@ def make_batch_loss_fn(
         z, sigma, references, log_prior=log_prior
       )
 
+    stddev = principal_basis.group_stddev(params.basis, shown.level)
     loss = losses.denoising_loss(
       arrays.fold_in(keys, 1),
       lambda z, sigma, cond: denoise_fn(params, z, sigma, cond),
       references[index],
       shown,
       sigma,
-      losses.wiener_weight(sigma, params.basis.stddev[None], sizes=sizes),
+      losses.wiener_weight(sigma, stddev, sizes=sizes),
       target_fn=posterior_mean if config.num_references else None,
     )
     if shown.given is None or not examples.layout.is_joint:

@@ -80,14 +80,15 @@ def state_shapes(
 ) -> TrainState:
   """Shapes and types of a run's state, nothing computed."""
 
-  def basis_of(sizes: tuple[int, ...]) -> PrincipalBasis:
+  def basis_of(sizes: tuple[int, ...], num_groups: int = 1) -> PrincipalBasis:
     dim = sum(sizes)
-    return PrincipalBasis(jnp.zeros(dim), jnp.zeros((dim, dim)), jnp.zeros(dim))
+    shapes = ((dim,), (dim, dim), (num_groups, dim))
+    return PrincipalBasis(*map(jnp.zeros, shapes))
 
   def make_state() -> TrainState:
     params = LearnedParams(
       model.init_network(jax.random.key(0), network, layout, config),
-      basis_of(layout.x0_sizes),
+      basis_of(layout.x0_sizes, max(layout.num_levels, 1)),
       basis_of(layout.given_sizes) if layout.given else None,
     )
     return create_train_state(jax.random.key(0), params, make_optimizer(config))
@@ -95,17 +96,24 @@ def state_shapes(
   return jax.eval_shape(make_state)
 
 
-def fit_basis(vectors: Array, parts: tuple[Part, ...]) -> PrincipalBasis:
+def fit_basis(
+  vectors: Array,
+  parts: tuple[Part, ...],
+  *,
+  groups: Array | None = None,
+  num_groups: int = 1,
+) -> PrincipalBasis:
   """A basis for each part of vectors [N, D]; coordinates keep their axes."""
   by_name = distributions.split(vectors, parts)
-  return principal_basis.join_bases(
-    [
-      principal_basis.fit_axis_basis(by_name[part.name])
+  bases = []
+  for part in parts:
+    fit = (
+      principal_basis.fit_axis_basis
       if part.is_coordinates
-      else principal_basis.fit_principal_basis(by_name[part.name])
-      for part in parts
-    ]
-  )
+      else principal_basis.fit_principal_basis
+    )
+    bases.append(fit(by_name[part.name], groups=groups, num_groups=num_groups))
+  return principal_basis.join_bases(bases)
 
 
 def make_run(examples: Examples, config: ml_collections.ConfigDict) -> Run:
@@ -143,7 +151,12 @@ def make_run(examples: Examples, config: ml_collections.ConfigDict) -> Run:
 
   def initial_state() -> TrainState:
     x0, shown = draw(basis_key, examples.data)
-    basis = fit_basis(x0, layout.x0)
+    basis = fit_basis(
+      x0,
+      layout.x0,
+      groups=shown.level,
+      num_groups=max(layout.num_levels, 1),
+    )
     cond_basis = None
     if shown.vector is not None:
       cond_basis = fit_basis(shown.vector, layout.given)

@@ -6,6 +6,7 @@ import pytest
 import skimage.data
 
 from internal_diffusion.applications import generation
+from internal_diffusion.data import pyramid
 
 KEY = jax.random.key(0)
 
@@ -103,9 +104,7 @@ def test_the_layout_of_a_start_is_kept(image, photograph):
 
 
 def _coarse(image):
-  return np.asarray(
-    generation.coarse_to_fine.resize(jax.numpy.asarray(image), (13, 38))
-  )
+  return np.asarray(pyramid.resample(jax.numpy.asarray(image), (13, 38)))
 
 
 def test_tiles_fit_together(photograph):

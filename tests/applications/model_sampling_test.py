@@ -188,7 +188,7 @@ def test_untrained_and_unconditioned_it_is_the_wiener_filter():
   )
   z = principal_basis.to_principal(model.params.basis, vectors)
   denoised = model.principal_denoise_fn(model.params, z, jnp.float32(0.6), cond)
-  variance = model.params.basis.stddev[None] ** 2
+  variance = model.params.basis.stddev[:1] ** 2
   np.testing.assert_allclose(
     denoised, z * variance / (variance + 0.36), atol=1e-4
   )

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from internal_diffusion.data import pyramid
 from internal_diffusion.sampling import coarse_to_fine
 
 IMAGE = jax.random.normal(jax.random.key(0), (1, 24, 36, 3))
@@ -28,7 +29,7 @@ def test_too_few_steps():
 
 
 def test_an_image_of_the_same_low_band_is_left_alone():
-  coarse = coarse_to_fine.resize(IMAGE, (12, 18))
+  coarse = pyramid.resample(IMAGE, (12, 18))
   project_fn = coarse_to_fine.keep_low_band(coarse, sigma_min=0.1)
   kept = project_fn(jax.random.key(0), IMAGE, 1.0)
   np.testing.assert_allclose(kept, IMAGE, atol=1e-5)
@@ -39,7 +40,7 @@ def test_the_low_band_comes_from_the_coarse_image():
   project_fn = coarse_to_fine.keep_low_band(coarse, sigma_min=0.1)
   kept = project_fn(jax.random.key(0), IMAGE, 1.0)
   # The detail is the image's own, the mean is the coarse image's.
-  low = coarse_to_fine.resize(coarse_to_fine.resize(IMAGE, (12, 18)), (24, 36))
+  low = pyramid.resample(pyramid.resample(IMAGE, (12, 18)), (24, 36))
   np.testing.assert_allclose(kept - 0.25, IMAGE - low, atol=1e-5)
   untouched = project_fn(jax.random.key(0), IMAGE, 0.1)
   np.testing.assert_array_equal(untouched, IMAGE)
