@@ -1,0 +1,106 @@
+"""Blur kernels: the picture of a bright point, as arrays and in files.
+
+A kernel is [k, l] with odd sides and the sum 1, its origin at the central
+pixel. Negative values are allowed (lenses have none, resampling has some).
+"""
+
+import math
+import os
+import pathlib
+import warnings
+
+import numpy as np
+from scipy import io
+
+# Sums nearer to 1 are rounding errors.
+_SUM_TOLERANCE = 1e-3
+
+
+def check_kernel(kernel: np.ndarray) -> np.ndarray:
+  """Returns a kernel as float64 of sum 1, or says what is wrong with it.
+
+  Args:
+    kernel: Numbers [k, l] with odd sides. If their sum is not 1, they are
+      divided by it, with a warning.
+
+  Returns:
+    float64 [k, l].
+
+  Raises:
+    ValueError: If it is no such array, not finite, or its sum is not above 0.
+  """
+  kernel = np.asarray(kernel)
+  if kernel.dtype.kind not in 'fiu':
+    raise ValueError(f'`kernel` must hold real numbers, got {kernel.dtype}.')
+  if kernel.ndim != 2 or not all(side % 2 for side in kernel.shape):
+    raise ValueError(
+      f'`kernel` must be [k, l] with odd sides, got shape {kernel.shape}.'
+    )
+  kernel = kernel.astype(np.float64)
+  if not np.all(np.isfinite(kernel)):
+    raise ValueError('`kernel` must be finite, got NaN or infinite values.')
+  total = float(kernel.sum())
+  if total <= 0:
+    raise ValueError(f'`kernel` must have a sum above 0, got {total:g}.')
+  if not math.isclose(total, 1, abs_tol=_SUM_TOLERANCE):
+    warnings.warn(
+      f'`kernel` has the sum {total:g} and is divided by it.', stacklevel=2
+    )
+  return kernel / total
+
+
+def centre_of_mass(kernel: np.ndarray) -> tuple[float, float]:
+  """How far a kernel of sum 1 moves an image, (dy, dx) in pixels."""
+  offsets = [np.arange(side) - side // 2 for side in kernel.shape]
+  return (
+    float(kernel.sum(axis=1) @ offsets[0]),
+    float(kernel.sum(axis=0) @ offsets[1]),
+  )
+
+
+def read_kernel(path: str | os.PathLike[str]) -> np.ndarray:
+  """Reads a kernel from a .npy file or a MATLAB .mat file (up to version 7).
+
+  Args:
+    path: Of the file. A .mat file must hold one matrix larger than 1 x 1.
+
+  Returns:
+    The kernel, checked as by `check_kernel`, float64 [k, l].
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If it cannot be read or does not hold a kernel.
+  """
+  path = pathlib.Path(path)
+  readers = {'.npy': _read_npy, '.mat': _read_mat}
+  if path.suffix.lower() not in readers:
+    raise ValueError(f'`path` must end in .npy or .mat, got `{path}`.')
+  if not path.exists():
+    raise FileNotFoundError(f'There is no file `{path}`.')
+  try:
+    content = readers[path.suffix.lower()](path)
+  except Exception as error:  # SciPy's reader raises all kinds of them.
+    raise ValueError(f'Cannot read a kernel in `{path}`: {error}') from error
+  return check_kernel(content)
+
+
+def _read_npy(path: pathlib.Path) -> np.ndarray:
+  return np.load(path, allow_pickle=False)
+
+
+def _read_mat(path: pathlib.Path) -> np.ndarray:
+  """The only matrix of a .mat file."""
+  content = {
+    name: value
+    for name, value in io.loadmat(path).items()
+    if isinstance(value, np.ndarray)
+  }
+  matrices = [
+    value
+    for value in content.values()
+    if value.dtype.kind in 'fiu' and value.ndim == 2 and value.size > 1
+  ]
+  if len(matrices) != 1:
+    held = ', '.join(f'{n} {v.shape}' for n, v in content.items()) or 'nothing'
+    raise ValueError(f'expected one matrix, it holds {held}.')
+  return matrices[0]
