@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 
 import matplotlib.axes
 import matplotlib.figure
@@ -115,4 +116,55 @@ def write_variance_ratios(
   )
   axes.grid(alpha=0.3)
   axes.legend()
+  write_figure(path, figure)
+
+
+def write_heat_maps(
+  path: str | os.PathLike,
+  maps: Mapping[str, np.ndarray],
+  *,
+  title: str,
+  image: np.ndarray | None = None,
+) -> None:
+  """Maps of an error or an uncertainty, in one row on one scale.
+
+  The colour bar counts grey levels of 8 bits, of which there are 255 from -1 to
+  1. It begins at 0 and ends where one value in 200 lies above.
+
+  Args:
+    path: Of the PNG.
+    maps: By their names, each [H, W] in units of the image, at least 0.
+    title: Of the figure.
+    image: Shown to the left of the maps, [H, W, C] in [-1, 1].
+
+  Raises:
+    ValueError: If there is no map or one is not as said above.
+  """
+  if not maps:
+    raise ValueError('`maps` must hold at least one map, got none.')
+  for name, values in maps.items():
+    if values.ndim != 2 or not np.all(values >= 0):  # NaN fails as well.
+      raise ValueError(
+        f'`maps` must be [H, W] and at least 0; `{name}` has shape'
+        f' {values.shape} and the minimum {np.min(values):g}.'
+      )
+  levels = {name: 127.5 * values for name, values in maps.items()}
+  highest = max(float(np.quantile(m, 0.995)) for m in levels.values())
+  num_columns = len(maps) + (image is not None)
+  figure = matplotlib.figure.Figure(
+    figsize=(4 * num_columns + 0.8, 4.4), layout='constrained'
+  )
+  figure.suptitle(title)
+  columns = list(figure.subplots(1, num_columns, squeeze=False)[0])
+  if image is not None:
+    _show_image(columns.pop(0), image, 'image')
+  for axes, (name, values) in zip(columns, levels.items(), strict=True):
+    shown = axes.imshow(
+      values, 'magma', vmin=0, vmax=highest or 1, interpolation='nearest'
+    )
+    axes.set_title(name)
+    axes.set_axis_off()
+  figure.colorbar(
+    shown, ax=columns, extend='max', shrink=0.8, label='grey levels of 255'
+  )
   write_figure(path, figure)
