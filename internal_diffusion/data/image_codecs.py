@@ -11,12 +11,14 @@ import re
 import struct
 import sys
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import tifffile
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+_T = TypeVar('_T')
 
 _READABLE = 'PNG, JPEG, WebP, TIFF or BMP with 8 or 16 bits a channel'
 EXTENSIONS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
@@ -34,6 +36,27 @@ _OTHER_ORDER = {'B': 'L', 'L': 'B', 'N': 'L' if sys.byteorder == 'big' else 'B'}
 
 def read_pixels(path: pathlib.Path) -> tuple[np.ndarray, list[str]]:
   """Does `_decode` of a file, with errors that name the file."""
+  return _read(path, _decode)
+
+
+def read_wide_png(path: pathlib.Path) -> np.ndarray:
+  """Samples [H, W, 3] uint16 of a PNG that holds numbers, not a picture.
+
+  Args:
+    path: File to read.
+
+  Returns:
+    The samples as they are stored.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If it is not a PNG with 16 bits a channel of RGB.
+  """
+  return _read(path, _decode_wide_png)
+
+
+def _read(path: pathlib.Path, decode: Callable[[bytes], _T]) -> _T:
+  """What `decode` makes of a file, with errors that name the file."""
   try:
     data = path.read_bytes()
   except FileNotFoundError:
@@ -47,7 +70,7 @@ def read_pixels(path: pathlib.Path) -> tuple[np.ndarray, list[str]]:
   if not data:
     raise ValueError(f'`{path}` is empty; expected {_READABLE}.')
   try:
-    return _decode(data)
+    return decode(data)
   except UnidentifiedImageError as error:
     raise ValueError(
       f'`{path}` is not a picture that can be read; expected {_READABLE}.'
@@ -143,6 +166,17 @@ def _load_wide_colour(data: bytes, raw_mode: str) -> np.ndarray:
   high = np.asarray(_load(data), np.uint16)
   low = np.asarray(_load(data, swapped_mode), np.uint16)
   return 256 * high + low
+
+
+def _decode_wide_png(data: bytes) -> np.ndarray:
+  image = _open(data)
+  raw_mode = _raw_mode(image)
+  if image.format != 'PNG' or raw_mode != 'RGB;16B':
+    raise ValueError(
+      'it must be a PNG with 16 bits a channel of RGB, got'
+      f' {image.format} of {raw_mode or image.mode}.'
+    )
+  return _load_wide_colour(data, raw_mode)
 
 
 def _check_unit_range(samples: np.ndarray) -> np.ndarray:
