@@ -172,15 +172,15 @@ def interpolate_patches(
   blocks = blocks.reshape(len(level), block_size, block_size, -1)
   wanted = (position - start)[:, :, None] + jnp.arange(patch_size)[None, None]
   pixels = jnp.arange(block_size, dtype=jnp.float32)
-  weight = _keys_cubic(wanted[..., None] - pixels[None, None, None])
+  weight = keys_cubic(wanted[..., None] - pixels[None, None, None])
   weight = weight / jnp.sum(weight, axis=-1, keepdims=True)
   found = jnp.einsum('npi,nijc->npjc', weight[:, 0], blocks)
   found = jnp.einsum('nqj,npjc->npqc', weight[:, 1], found)
   return found.reshape(len(level), -1)
 
 
-def _keys_cubic(distance: Array) -> Array:
-  """Keys's interpolation kernel (1981, eq. 15)."""
+def keys_cubic(distance: Array) -> Array:
+  """Keys's interpolation kernel (1981, eq. 15), of a distance in pixels."""
   d = jnp.abs(distance)
   near = (1.5 * d - 2.5) * d * d + 1
   far = ((-0.5 * d + 2.5) * d - 4) * d + 2
