@@ -21,9 +21,10 @@ def write_figure(
   files.write_atomically(path, buffer.getvalue())
 
 
-def _show_image(
+def show_image(
   axes: matplotlib.axes.Axes, image: np.ndarray, title: str
 ) -> None:
+  """Shows a picture [H, W, C] in [-1, 1] under a title, without axes."""
   axes.imshow(
     np.clip((image[..., 0] if image.shape[-1] == 1 else image) / 2 + 0.5, 0, 1),
     cmap='gray',
@@ -58,7 +59,7 @@ def write_patch_comparison(
     figure.subplots(1, 2), (generated, real), ('generated', 'real'), strict=True
   ):
     grid = image_io.make_grid(images, num_columns=num_columns, zoom=4)
-    _show_image(axes, grid, name)
+    show_image(axes, grid, name)
   write_figure(path, figure)
 
 
@@ -88,7 +89,7 @@ def write_denoising_strip(
   ):
     for column, axes in enumerate(axes_row):
       title = f'{sigmas[shown[column]]:.3g}' if row == 0 else ''
-      _show_image(axes, images[row, column], title)
+      show_image(axes, images[row, column], title)
   write_figure(path, figure)
 
 

@@ -20,6 +20,7 @@ ALLOWED = {
   'evaluation': {'data'},
   'training': {'data', 'diffusion', 'denoisers'},
   'figures': {'data'},
+  'flow_figures': {'data', 'figures'},
   'report': set(),
   'configs': set(),
   'experiments': {
@@ -40,6 +41,7 @@ ALLOWED = {
     'training',
     'evaluation',
     'figures',
+    'flow_figures',
     'report',
   },
 }
@@ -65,7 +67,12 @@ CONFINED = {
     'training/restore.py',
     'training/workdir.py',
   },
-  'matplotlib': {'figures.py', 'training/writers.py', 'experiments'},
+  'matplotlib': {
+    'figures.py',
+    'flow_figures.py',
+    'training/writers.py',
+    'experiments',
+  },
 }
 
 
