@@ -158,7 +158,7 @@ def write_heat_maps(
   figure.suptitle(title)
   columns = list(figure.subplots(1, num_columns, squeeze=False)[0])
   if image is not None:
-    _show_image(columns.pop(0), image, 'image')
+    show_image(columns.pop(0), image, 'image')
   for axes, (name, values) in zip(columns, levels.items(), strict=True):
     shown = axes.imshow(
       values, 'magma', vmin=0, vmax=highest or 1, interpolation='nearest'

@@ -26,6 +26,9 @@ from internal_diffusion.types import Condition, ParametricDenoiseFn
 Array = jax.Array
 
 _STRIDE = 2  # Distance of denoised patches, in pixels.
+# Patches agree on details by and by, so a finer level begins with more noise
+# and takes more steps than the closed form's.
+_ON_ENLARGED, _STEP_SHARE = 4.0, 2.0
 
 
 class CascadeParams(NamedTuple):
@@ -76,6 +79,10 @@ def make_image_model(model: LearnedModel, image: np.ndarray) -> ImageModel:
         denoise_fn, level, config.patch_size, config.condition.sigma_aug
       ),
       params,
+      sigma_max=_ON_ENLARGED,
+      step_share=(
+        generation.MORE_AT_COARSEST if level == num_levels - 1 else _STEP_SHARE
+      ),
     )
     for level in reversed(range(num_levels))
   ]

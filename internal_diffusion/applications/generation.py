@@ -7,9 +7,10 @@ patches and pyramids instead of training). Only the noise has to have the
 output's size, so any size can be made. A learned model (`cascade`) may stand in
 for the closed form.
 
-Instead of noise alone, the coarsest level may begin with a picture and noise on
-it: with the photograph stretched to another size, whose layout is kept, or with
-another picture, which is made anew in the photograph's texture.
+Instead of noise alone, a level may begin with a picture and noise on it: the
+coarsest with the photograph stretched to another size, whose layout is kept, or
+a finer one with another picture, which is made anew in the photograph's
+texture.
 """
 
 import functools
@@ -40,8 +41,16 @@ _STRIDES = ((6_000, 1), (80_000, 2), (400_000, 3), (2_500_000, 4))
 _LARGEST_STRIDE = 6
 _MAX_TREE_PATCHES = 100_000  # Patches of a level that are looked up, about.
 _BYTES_PER_VALUE = 80  # Of an image in work: all arrays of its size together.
-# Noise on the picture that the coarsest level begins with.
-_START_SIGMA = 1.25
+# Noise on an enlarged level. More of it, up to noise alone, gives the same
+# layout, takes longer, and leaves patches that fit each other less well.
+_ON_ENLARGED = 0.25
+# Steps of a level over those of a usual one: too few at the coarsest, where
+# they cost little, leave patches that never agree and a grey average of them.
+MORE_AT_COARSEST, _FEWER_AT_FINEST = 4.0, 0.5
+# Noise on the picture that a start begins with.
+_START_SIGMA = 0.8
+# Shortest side over a patch's from which on a level shows what a picture is of.
+_SHOWS_THINGS = 8
 
 
 class ImageModel(NamedTuple):
@@ -90,6 +99,19 @@ def level_sizes(
     patch_size, smallest_side=min(sizes[-1]), where='coarsest level'
   )
   return sizes[::-1]
+
+
+def most_levels(height: int, width: int, *, patch_size: int) -> int:
+  """How many levels of halvings a patch fits.
+
+  At the coarsest of so many, a patch spans the image along its shorter side:
+  what is laid out there keeps its proportions at any size.
+  """
+  num_levels = 1
+  while (min(height, width) + 1) // 2 >= patch_size:
+    height, width = -(-height // 2), -(-width // 2)
+    num_levels += 1
+  return num_levels
 
 
 def stride_of(height: int, width: int) -> int:
@@ -156,15 +178,20 @@ def prepare(
     ValueError: If the image or an option is not usable.
   """
   images = build_images(image, patch_size=patch_size, num_levels=num_levels)
-  levels = [
-    Level(
-      closed_form_fn(
-        patch_size, stride_of(*size), tree_stride=tree_stride_of(*size)
-      ),
-      build_tree(level, patch_size=patch_size, mirrored=mirrored),
+  levels = []
+  for index, level in enumerate(images):
+    size = level.shape[:2]
+    step_share = _FEWER_AT_FINEST if index == len(images) - 1 else 1.0
+    levels.append(
+      Level(
+        closed_form_fn(
+          patch_size, stride_of(*size), tree_stride=tree_stride_of(*size)
+        ),
+        build_tree(level, patch_size=patch_size, mirrored=mirrored),
+        sigma_max=_ON_ENLARGED,
+        step_share=step_share if index else MORE_AT_COARSEST,
+      )
     )
-    for level, size in ((level, level.shape[:2]) for level in images)
-  ]
   return ImageModel(
     images, tuple(levels), patch_size, levels[-1].params, mirrored
   )
@@ -204,6 +231,19 @@ def closed_form_fn(
   return denoise_fn
 
 
+def structure_level(model: ImageModel, size: tuple[int, int]) -> int:
+  """The level, counted from the coarsest, to begin with another picture at.
+
+  Coarser ones would lay everything out anew, as in the photograph.
+  """
+  last = len(model.levels) - 1
+  sizes = level_sizes(
+    *size, patch_size=model.patch_size, num_levels=len(model.levels)
+  )
+  shows = [min(s) >= _SHOWS_THINGS * model.patch_size for s in sizes]
+  return shows.index(True) if any(shows) else last
+
+
 def check_options(
   model: ImageModel,
   *,
@@ -211,6 +251,7 @@ def check_options(
   num_steps: int = 10,
   start: np.ndarray | None = None,
   start_sigma: float = _START_SIGMA,
+  start_level: int = 0,
   tileable: bool = False,
   symmetric: bool = False,
 ) -> None:
@@ -225,6 +266,7 @@ def check_options(
   _check_fits_memory(size, channels)
   coarse_to_fine.linear_flow_sigmas(num_steps)
   arrays.check_in_range('start_sigma', start_sigma, 0.002, 100)
+  arrays.check_in_range('start_level', start_level, 0, len(model.levels) - 1)
   if symmetric and model.mirrored is None:
     raise ValueError(
       '`symmetric` needs a photograph prepared with its mirrored patches.'
@@ -258,6 +300,7 @@ def generate(
   num_steps: int = 10,
   start: np.ndarray | None = None,
   start_sigma: float = _START_SIGMA,
+  start_level: int = 0,
   tileable: bool = False,
   symmetric: bool = False,
 ) -> tuple[np.ndarray, ...]:
@@ -269,15 +312,16 @@ def generate(
     size: (H, W) of the image; None is the photograph's.
     num_steps: Noise levels of a pyramid level; the coarsest has four times as
       many, the finest half.
-    start: A picture [h, w, C] that the coarsest level begins with, resized;
-      None is noise alone.
+    start: A picture [h, w, C] to begin with, resized; None is noise alone.
     start_sigma: Noise on it, in [0.002, 100]; less keeps more of it.
+    start_level: The level that begins with it, counted from the coarsest, which
+      is 0; coarser ones are left out.
     tileable: Whether opposite borders fit together.
     symmetric: Whether the image is its own mirror image, along the axis that
       the photograph was prepared for.
 
   Returns:
-    The image at all levels, coarsest first, [h, w, C] in [-1, 1].
+    The image at all levels from there on, coarsest first, [h, w, C] in [-1, 1].
 
   Raises:
     ValueError: If an option is not usable.
@@ -289,15 +333,17 @@ def generate(
     num_steps=num_steps,
     start=start,
     start_sigma=start_sigma,
+    start_level=start_level,
     tileable=tileable,
     symmetric=symmetric,
   )
+  sizes = level_sizes(
+    *size, patch_size=model.patch_size, num_levels=len(model.levels)
+  )
   made = coarse_to_fine.sample_levels(
     key,
-    model.levels,
-    level_sizes(
-      *size, patch_size=model.patch_size, num_levels=len(model.levels)
-    ),
+    model.levels[start_level:],
+    sizes[start_level:],
     num_channels=model.images[-1].shape[-1],
     num_steps=num_steps,
     patch_size=model.patch_size,

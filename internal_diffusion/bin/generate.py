@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from internal_diffusion import arrays, report
+from internal_diffusion import arrays, generation_figures, report
 from internal_diffusion.applications import cascade, generation
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
@@ -88,15 +88,16 @@ _STRUCTURE = flags.DEFINE_string(
 )
 _START_SIGMA = flags.DEFINE_float(
   'start_sigma',
-  1.25,
-  'Noise on the picture that --mode=retarget and --structure begin with; less'
-  ' keeps more of it.',
+  None,
+  'Noise on the picture that --mode=retarget (0.8 by default) and --structure'
+  ' (0.4) begin with; less keeps more of it.',
   flag_values=_FLAGS,
 )
 _PATCH_SIZE = flags.DEFINE_integer(
   'patch_size',
-  15,
-  'Side of a patch, odd; a larger one keeps larger things whole.',
+  None,
+  'Side of a patch, odd; a larger one keeps larger things whole. By default 15,'
+  ' and 9 with --structure.',
   flag_values=_FLAGS,
 )
 _NUM_STEPS = flags.DEFINE_integer(
@@ -121,9 +122,8 @@ def main() -> None:
   command.require(image=_IMAGE.value, out=_OUT.value)
   command.check_seed(_SEED.value)
   arrays.check_positive_int('num_samples', _NUM_SAMPLES.value)
-  arrays.check_in_range(
-    'start_sigma', _START_SIGMA.value, 0.002, 100, open_high=True
-  )
+  if _START_SIGMA.value is not None:
+    arrays.check_in_range('start_sigma', _START_SIGMA.value, 0.002, 100)
   size = parse_size(_SIZE.value)
   if _WORKDIR.value and _SYMMETRIC.value:
     raise ValueError(
@@ -204,15 +204,15 @@ def _generate(
     constant = np.full((*size, image.shape[-1]), image.flat[0], np.float32)
     image_io.write_image(directory / 'sample_000.png', constant)
     return
+  photograph = _image_model(image, size)
   options: dict[str, Any] = {
     'size': size,
     'num_steps': _NUM_STEPS.value,
-    'start': beginning,
-    'start_sigma': _START_SIGMA.value,
     'tileable': _TILEABLE.value,
     'symmetric': bool(_SYMMETRIC.value),
   }
-  photograph = _image_model(image)
+  if beginning is not None:
+    options |= _start_options(photograph, beginning, size)
   generation.check_options(photograph, **options)
   seconds = {'setup': time.monotonic() - start}
   samples = []
@@ -225,7 +225,9 @@ def _generate(
     )
     samples.append(time.monotonic() - start)
     source = generation.find_sources(photograph, generated[-1])
-    write_sample(directory, f'sample_{index:03d}', generated, source, image)
+    generation_figures.write_sample(
+      directory, f'sample_{index:03d}', generated, source, image
+    )
     if _TILEABLE.value:
       image_io.write_image(
         directory / f'sample_{index:03d}_2x2.png',
@@ -242,9 +244,9 @@ def _generate(
       'symmetric': _SYMMETRIC.value,
       'tileable': _TILEABLE.value,
       'size': list(size),
-      'patch_size': _PATCH_SIZE.value,
+      'patch_size': photograph.patch_size,
       'num_steps': _NUM_STEPS.value,
-      'start_sigma': _START_SIGMA.value,
+      'start_sigma': options.get('start_sigma'),
     },
     seed=_SEED.value,
     # The first sample compiles; what it takes longer than the fastest is that.
@@ -257,14 +259,36 @@ def _generate(
   print(f'{_NAME}: {len(samples)} images in {directory}')
 
 
-def _image_model(image: np.ndarray) -> generation.ImageModel:
+def _image_model(
+  image: np.ndarray, size: tuple[int, int]
+) -> generation.ImageModel:
   if _WORKDIR.value:
     return cascade.make_image_model(load_model(_WORKDIR.value), image)
+  # Smaller patches follow the lines of another picture more closely.
+  patch_size = _PATCH_SIZE.value or (9 if _STRUCTURE.value else 15)
+  num_levels = None
+  if _MODE.value == 'retarget':
+    smallest = np.minimum(image.shape[:2], size)
+    num_levels = generation.most_levels(*smallest, patch_size=patch_size)
   return generation.prepare(
     image,
-    patch_size=_PATCH_SIZE.value,
+    patch_size=patch_size,
+    num_levels=num_levels,
     mirrored=_AXES.get(_SYMMETRIC.value),
   )
+
+
+def _start_options(
+  model: generation.ImageModel, picture: np.ndarray, size: tuple[int, int]
+) -> dict[str, Any]:
+  """Options of `generation.generate` to begin with a picture."""
+  if not _STRUCTURE.value:
+    return {'start': picture, 'start_sigma': _START_SIGMA.value or 0.8}
+  return {
+    'start': picture,
+    'start_sigma': _START_SIGMA.value or 0.4,
+    'start_level': generation.structure_level(model, size),
+  }
 
 
 def like_in_colour(picture: np.ndarray, image: np.ndarray) -> np.ndarray:
@@ -273,51 +297,6 @@ def like_in_colour(picture: np.ndarray, image: np.ndarray) -> np.ndarray:
   scaled = (picture - mean) / np.maximum(spread, 1e-3)
   matched = scaled * image.std(axis=(0, 1)) + image.mean(axis=(0, 1))
   return matched.clip(-1, 1).astype(np.float32)
-
-
-def write_sample(
-  directory: pathlib.Path,
-  name: str,
-  generated: tuple[np.ndarray, ...],
-  source: np.ndarray,
-  image: np.ndarray,
-) -> None:
-  """Writes an image, its trace and the map of its sources."""
-  finest = generated[-1]
-  image_io.write_image(directory / f'{name}.png', finest)
-  frames = [_enlarge(level, finest.shape[:2]) for level in generated]
-  image_io.write_image(
-    directory / f'{name}_trace.png', np.concatenate(frames, axis=1)
-  )
-  image_io.write_animation(directory / f'{name}_trace.gif', frames)
-  colours = _false_colours(*image.shape[:2])
-  row, column = np.moveaxis(source, -1, 0)
-  found = colours[row, column]
-  height = max(len(colours), len(found))
-  pair = [
-    np.pad(part, ((0, height - len(part)), (0, 4), (0, 0)), constant_values=1.0)
-    for part in (colours, found)
-  ]
-  image_io.write_image(
-    directory / f'{name}_source.png', np.concatenate(pair, axis=1)
-  )
-
-
-def _enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """Nearest neighbours, so that a coarse level looks like one."""
-  rows, columns = (
-    np.arange(new) * old // new
-    for new, old in zip(size, image.shape[:2], strict=True)
-  )
-  return image[rows[:, None], columns[None]]
-
-
-def _false_colours(height: int, width: int) -> np.ndarray:
-  """Colours that say where a pixel is: green down, red to the right."""
-  down, right = np.meshgrid(
-    np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing='ij'
-  )
-  return np.stack([right, down, -(down + right) / 2], axis=-1)
 
 
 def run() -> None:

@@ -129,6 +129,11 @@ def group_stddev(basis: PrincipalBasis, group: Array | None) -> Array:
   return basis.stddev[group]
 
 
+def standard_basis(dim: int) -> PrincipalBasis:
+  """The axes themselves, for vectors of mean 0 and unit variance."""
+  return PrincipalBasis(jnp.zeros(dim), jnp.eye(dim), jnp.ones((1, dim)))
+
+
 def join_bases(bases: Sequence[PrincipalBasis]) -> PrincipalBasis:
   """The basis of vectors that stand one behind the other; mixes none."""
   return PrincipalBasis(

@@ -1,4 +1,4 @@
-"""The eight symmetries of the square, for triplets."""
+"""The eight symmetries of the square."""
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +7,21 @@ import numpy as np
 from internal_diffusion.types import PatchTriplet
 
 Array = jax.Array
+
+
+def pixel_orders(side: int) -> np.ndarray:
+  """The pixels of a square, row by row, in each of its symmetries, [8, side^2].
+
+  In the order that `transform_triplets` numbers them in: pixel (i, j) of the
+  result is that of the mirrored, then swapped place.
+  """
+  grid = np.stack(np.meshgrid(*2 * [np.arange(side)], indexing='ij'), -1)
+  orders = []
+  for number in range(8):
+    place = np.where([number & 2, number & 1], side - 1 - grid, grid)
+    row, column = np.moveaxis(place[..., ::-1] if number & 4 else place, -1, 0)
+    orders.append((row * side + column).ravel())
+  return np.array(orders)
 
 
 def transform_triplets(
@@ -24,14 +39,7 @@ def transform_triplets(
     The transformed triplets.
   """
   swap, signs = (index & 4) > 0, jnp.stack([index & 2, index & 1], axis=-1) > 0
-  # Pixel (i, j) of the result is that of the mirrored, then swapped place.
-  grid = np.stack(np.meshgrid(*2 * [np.arange(patch_size)], indexing='ij'), -1)
-  table = []
-  for number in range(8):
-    place = np.where([number & 2, number & 1], patch_size - 1 - grid, grid)
-    row, column = np.moveaxis(place[..., ::-1] if number & 4 else place, -1, 0)
-    table.append((row * patch_size + column).ravel())
-  order = jnp.asarray(np.array(table))[index][..., None]
+  order = jnp.asarray(pixel_orders(patch_size))[index][..., None]
 
   def transform(vectors: Array) -> Array:
     pixels = vectors.reshape(len(vectors), patch_size**2, -1)

@@ -29,12 +29,6 @@ Array = jax.Array
 ResizeFn = Callable[[Array, tuple[int, int]], Array]
 
 FROM_NOISE = 100.0  # Noise level that stands for noise alone.
-# Noise on an enlarged image. More of it, up to noise alone, gives the same
-# layout, takes longer, and leaves patches that fit each other less well.
-_ON_ENLARGED = 0.25
-# Steps of a level over `num_steps`: too few at the coarse levels, where they
-# cost little, leave patches that never agree and a grey average of them.
-_MORE_AT_COARSEST, _FEWER_AT_FINEST = 4, 0.5
 
 
 # `denoise_fn(params, coarse, x, sigma) -> denoised` of images [B, H, W, C]; the
@@ -49,10 +43,14 @@ class Level(NamedTuple):
     denoise_fn: The same object for all images of one size, or it is compiled
       again.
     params: What it has learnt, or looks up.
+    sigma_max: Noise on the enlarged coarser level that it begins with.
+    step_share: Number of its steps over that of a usual level.
   """
 
   denoise_fn: LevelDenoiseFn
   params: Any
+  sigma_max: float
+  step_share: float
 
 
 def linear_flow_sigmas(
@@ -140,7 +138,6 @@ def sample_levels(
   num_steps: int = 10,
   begin: Array | None = None,
   begin_sigma: float = FROM_NOISE,
-  approach: Sequence[tuple[int, int]] = (),
   patch_size: int,
   torus: bool = False,
   mirrored: int | None = None,
@@ -152,14 +149,10 @@ def sample_levels(
     levels: Coarsest first.
     sizes: (height, width) of each.
     num_channels: C.
-    num_steps: Noise levels of each level but the coarsest, which has four times
-      as many, and the finest, which has half.
+    num_steps: Noise levels of a level, times its `step_share`.
     begin: A picture [B, h, w, C] that the coarsest level begins with, resized;
       None is noise alone, B = 1.
     begin_sigma: Noise on it.
-    approach: Sizes (height, width) that the coarsest level passes through from
-      the picture's to its own, sampled at each: patches then grow in number
-      rather than in width (Simakov et al. 2008, section 4).
     patch_size: How far the denoisers look, for a torus.
     torus: Whether opposite borders meet.
     mirrored: Axis, 0 or 1, along which the image is its own mirror image.
@@ -167,29 +160,13 @@ def sample_levels(
   Returns:
     The image at all levels, [B, H, W, C], coarsest first.
   """
-  count = _MORE_AT_COARSEST * num_steps
-  start_sigmas = linear_flow_sigmas(count, sigma_max=begin_sigma)
-  for index, size in enumerate(approach):
-    begin = _sample_level(
-      jax.random.fold_in(key, len(levels) + index),
-      levels[0].params,
-      begin,
-      None,
-      jnp.asarray(start_sigmas),
-      denoise_fn=levels[0].denoise_fn,
-      shape=(*size, num_channels),
-      margin=0,
-      mirrored=None,
-    )
   coarse: Array | None = None
   made: list[Array] = []
-  last = len(levels) - 1
   for index, (level, size) in enumerate(zip(levels, sizes, strict=True)):
-    sigmas = start_sigmas
-    if index:
-      share = _FEWER_AT_FINEST if index == last else 1
-      count = max(2, round(share * num_steps))
-      sigmas = linear_flow_sigmas(count, sigma_max=_ON_ENLARGED)
+    sigmas = linear_flow_sigmas(
+      max(2, round(level.step_share * num_steps)),
+      sigma_max=level.sigma_max if index else begin_sigma,
+    )
     coarse = _sample_level(
       jax.random.fold_in(key, index),
       level.params,

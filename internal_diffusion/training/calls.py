@@ -1,17 +1,18 @@
 """Compiled calls of many steps, one after the other, until a run is spent."""
 
+import dataclasses
 import functools
 import math
 import time
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.training import parallel, setup
+from internal_diffusion.training import parallel
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.budget import Budget
 from internal_diffusion.training.state import TrainState
@@ -35,6 +36,21 @@ class Stopwatch:
     now = time.monotonic()
     self.seconds[name] += now - self._last
     self._last = now
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """What calls need to know of a run.
+
+  Attributes:
+    data: What training draws from, a pytree on the device.
+    train_step: The step, averaged over `parallel.DEVICE_AXIS`.
+    initial_state: Makes the state before the first step.
+  """
+
+  data: Any
+  train_step: step_lib.TrainStep
+  initial_state: Callable[[], TrainState]
 
 
 class Call(NamedTuple):
@@ -67,7 +83,7 @@ def chosen_devices(config: ml_collections.ConfigDict) -> Sequence[jax.Device]:
 
 
 def train_calls(
-  run: setup.Run,
+  task: Task,
   state: TrainState,
   config: ml_collections.ConfigDict,
   *,
@@ -79,7 +95,7 @@ def train_calls(
   """Yields after every call, until the budget is spent.
 
   Args:
-    run: The parts of the run.
+    task: What is trained.
     state: Where it stands; its buffers are donated.
     config: As in configs/default.py.
     devices: To train on.
@@ -92,9 +108,9 @@ def train_calls(
   @functools.cache
   def compiled(num_substeps: int) -> parallel.TrainFn:
     return parallel.compile_train_fn(
-      run.train_step,
+      task.train_step,
       shapes,
-      run.data,
+      task.data,
       num_substeps=num_substeps,
       batch_size=config.batch_size,
       devices=devices,
@@ -110,7 +126,7 @@ def train_calls(
     watch.lap('logging')
     train_fn = compiled(int(min(config.steps_per_call, left)))
     watch.lap('compile')
-    state, metrics = train_fn(state, run.data, length)
+    state, metrics = train_fn(state, task.data, length)
     metrics = jax.tree.map(np.asarray, metrics)  # Waits for the call.
     watch.lap('run')
     yield Call(state, metrics, length)

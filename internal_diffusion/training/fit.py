@@ -5,6 +5,7 @@ from collections.abc import Callable
 import ml_collections
 from tqdm import tqdm
 
+from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import calls, setup
 from internal_diffusion.training.budget import Budget
 from internal_diffusion.training.examples import Examples
@@ -35,17 +36,33 @@ def fit(
     ValueError: If a field is not usable.
     FloatingPointError: If the loss is no longer a number.
   """
+  run = setup.make_run(examples, config)
+
+  def model(params: LearnedParams) -> LearnedModel:
+    return LearnedModel(config, examples.layout, run.denoise_fn, params)
+
+  def watch_params(step: int, params: LearnedParams) -> None:
+    if watch_fn is not None:
+      watch_fn(step, model(params))
+
+  params = fit_task(run, config, watch_fn=watch_params, progress=progress)
+  return model(params)
+
+
+def fit_task(
+  task: calls.Task,
+  config: ml_collections.ConfigDict,
+  *,
+  watch_fn: Callable[[int, LearnedParams], None] | None = None,
+  progress: bool = False,
+) -> LearnedParams:
+  """Trains a task and returns its averaged parameters; see `fit`."""
   watch = calls.Stopwatch()
   budget = Budget(config.num_steps, 60.0 * config.max_minutes)
   devices = calls.chosen_devices(config)
-  run = setup.make_run(examples, config)
-  state = run.initial_state()
-
-  def model(params: setup.LearnedParams) -> LearnedModel:
-    return LearnedModel(config, examples.layout, run.denoise_fn, params)
-
+  state = task.initial_state()
   made = calls.train_calls(
-    run, state, config, devices=devices, budget=budget, watch=watch
+    task, state, config, devices=devices, budget=budget, watch=watch
   )
   with tqdm(desc='training', unit='step', disable=not progress) as bar:
     for call in made:
@@ -59,5 +76,5 @@ def fit(
       bar.total = max(call.length, step)
       bar.update(step - bar.n)
       if watch_fn is not None:
-        watch_fn(step, model(learned_params(state)))
-  return model(learned_params(state))
+        watch_fn(step, learned_params(state))
+  return learned_params(state)

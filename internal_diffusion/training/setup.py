@@ -1,7 +1,6 @@
 """From a configuration and its examples to a run: network, loss, optimiser."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.training import model, objective, parallel
 from internal_diffusion.training import step as step_lib
+from internal_diffusion.training.calls import Task
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.state import TrainState, create_train_state
 from internal_diffusion.types import Condition, ParametricDenoiseFn
@@ -28,26 +28,20 @@ _BASIS_DRAWS = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-  """The parts of a training run.
+class Run(Task):
+  """The parts of a denoiser's training run.
 
   Attributes:
-    data: What training draws from, a pytree on the device.
     layout: What is generated and told.
     denoise_fn: The denoiser of principal coordinates.
     batch_loss_fn: The loss of given examples of a batch.
-    train_step: The step, averaged over `parallel.DEVICE_AXIS`.
     state_shapes: Shapes and types of the state.
-    initial_state: Makes the state before the first step.
   """
 
-  data: Any
   layout: Layout
   denoise_fn: ParametricDenoiseFn
   batch_loss_fn: step_lib.BatchLossFn
-  train_step: step_lib.TrainStep
   state_shapes: TrainState
-  initial_state: Callable[[], TrainState]
 
 
 def make_optimizer(

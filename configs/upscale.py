@@ -1,0 +1,46 @@
+"""Super-resolution: `mean` is the network's training, `rest` the samples'.
+
+  idiff-upscale --image=small.png --factor=2 --out=out/
+
+The presets `fast`, `default` and `best` differ in how long the networks train.
+"""
+
+import ml_collections
+
+from internal_diffusion.configs import default
+
+# Minutes of training of (mean, rest), on two CPU cores.
+PRESETS = {'fast': (0.3, 0.15), 'default': (1.3, 0.5), 'best': (4.0, 1.5)}
+
+
+def get_config(preset: str = 'default') -> ml_collections.ConfigDict:
+  """The configuration of a preset.
+
+  Raises:
+    ValueError: If there is none of that name.
+  """
+  if preset not in PRESETS:
+    raise ValueError(
+      f'The preset must be one of {", ".join(PRESETS)}, got {preset!r}.'
+    )
+  mean_minutes, rest_minutes = PRESETS[preset]
+  config = ml_collections.ConfigDict()
+  config.source_size = 9  # Side of a source patch, in low pixels, odd.
+  config.reach = 1  # How many low pixels around its own a block covers.
+
+  config.mean = default.get_config()
+  config.mean.num_steps, config.mean.max_minutes = 0, mean_minutes
+  config.mean.batch_size = 256
+  config.mean.network.width = 256
+  config.mean.optimizer.learning_rate = 3e-3
+  config.mean.optimizer.warmup_steps = 300
+
+  config.rest = default.get_config()
+  config.rest.num_steps, config.rest.max_minutes = 0, rest_minutes
+  config.rest.batch_size = config.rest.num_references = 256
+  config.rest.network.width = 192
+  config.rest.optimizer.learning_rate = 2e-3
+  # In units of a source's contrast.
+  config.rest.noise.sigma_min = 0.005
+  config.rest.noise.sigma_max = 20.0
+  return config
