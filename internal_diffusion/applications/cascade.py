@@ -1,13 +1,13 @@
 """A learned model of one photograph as a maker of whole images.
 
-One network, trained with configs/cascade.py and told the level, is p(patch) at
-the coarsest level and p(target | source) one level finer above (`data.cascade`
-says what it is shown). Lifted to images it stands where the closed form stands
-in `generation`.
+One network, trained with configs/cascade.py and told the level, is p(target |
+source), one level finer (`data.cascade` says what it is shown). Lifted to
+images it stands where the closed form stands in `generation`, but at the
+coarsest level: the few patches there are what a network would have to learn by
+heart, and the closed form knows them.
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ import numpy as np
 from internal_diffusion.applications import generation
 from internal_diffusion.applications.generation import ImageModel
 from internal_diffusion.data import cascade
+from internal_diffusion.data.pyramid import resample
 from internal_diffusion.denoisers import learned
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.sampling import full_image
@@ -25,22 +26,11 @@ from internal_diffusion.types import Condition, ParametricDenoiseFn
 
 Array = jax.Array
 
+_PATCH_SIZE = 15  # Of the coarsest level.
 _STRIDE = 2  # Distance of denoised patches, in pixels.
 # Patches agree on details by and by, so a finer level begins with more noise
 # and takes more steps than the closed form's.
 _ON_ENLARGED, _STEP_SHARE = 4.0, 2.0
-
-
-class CascadeParams(NamedTuple):
-  """What a level of a cascade knows.
-
-  Attributes:
-    learned: The network's parameters and bases.
-    colour: The photograph's mean colour, [C].
-  """
-
-  learned: LearnedParams
-  colour: Array
 
 
 def make_image_model(model: LearnedModel, image: np.ndarray) -> ImageModel:
@@ -65,29 +55,25 @@ def make_image_model(model: LearnedModel, image: np.ndarray) -> ImageModel:
       'The model was trained on a photograph with another number of channels'
       f' than {image.shape[-1]}.'
     )
-  num_levels = model.layout.num_levels
+  num_learned = model.layout.num_levels
   images = generation.build_images(
-    image, patch_size=config.patch_size, num_levels=num_levels
+    image, patch_size=_PATCH_SIZE, num_levels=num_learned + 1
   )
   denoise_fn = learned.to_pixel_space(model.principal_denoise_fn)
-  params = CascadeParams(
-    model.params, cascade.mean_colour(jnp.asarray(images[0]))
-  )
-  levels = [
+  levels = [generation.closed_form_level(images[0], patch_size=_PATCH_SIZE)]
+  levels += [
     Level(
       _level_fn(
         denoise_fn, level, config.patch_size, config.condition.sigma_aug
       ),
-      params,
+      model.params,
       sigma_max=_ON_ENLARGED,
-      step_share=(
-        generation.MORE_AT_COARSEST if level == num_levels - 1 else _STEP_SHARE
-      ),
+      step_share=_STEP_SHARE,
     )
-    for level in reversed(range(num_levels))
+    for level in reversed(range(num_learned))
   ]
-  tree = generation.build_tree(images[-1], patch_size=config.patch_size)
-  return ImageModel(images, tuple(levels), config.patch_size, tree)
+  tree = generation.build_tree(images[-1], patch_size=_PATCH_SIZE)
+  return ImageModel(images, tuple(levels), _PATCH_SIZE, tree)
 
 
 @functools.lru_cache
@@ -100,9 +86,9 @@ def _level_fn(
   """The denoiser of images of a level; 0 is the finest."""
 
   def one_image(
-    params: CascadeParams, coarse: Array, x: Array, sigma: Array
+    params: LearnedParams, coarse: Array, x: Array, sigma: Array
   ) -> Array:
-    enlarged = cascade.enlarge(coarse, (x.shape[0], x.shape[1]))
+    enlarged = resample(coarse, (x.shape[0], x.shape[1]))
     # The noise that conditions had in training; the same at every step.
     noise = jax.random.normal(jax.random.key(level), x.shape)
     padded = cascade.pad_for_sources(
@@ -116,17 +102,16 @@ def _level_fn(
           padded, spots.origin[None] + spots.places, patch_size=patch_size
         ),
       )
-      return patch_denoise_fn(params.learned, x, sigma, cond)
+      return patch_denoise_fn(params, x, sigma, cond)
 
     denoiser = full_image.from_whole(whole_fn, patch_size=patch_size)
     lifted = full_image.lift(denoiser, stride=_STRIDE)
     return enlarged + lifted((x - enlarged)[None], sigma)[0]
 
   def denoise_fn(
-    params: CascadeParams, coarse: Array | None, x: Array, sigma: Array
+    params: LearnedParams, coarse: Array | None, x: Array, sigma: Array
   ) -> Array:
-    if coarse is None:
-      coarse = jnp.broadcast_to(params.colour[None], (len(x), x.shape[-1]))
+    assert coarse is not None  # The coarsest level is the closed form's.
     return jax.lax.map(
       lambda both: one_image(params, both[0], both[1], sigma), (coarse, x)
     )

@@ -46,7 +46,7 @@ _BYTES_PER_VALUE = 80  # Of an image in work: all arrays of its size together.
 _ON_ENLARGED = 0.25
 # Steps of a level over those of a usual one: too few at the coarsest, where
 # they cost little, leave patches that never agree and a grey average of them.
-MORE_AT_COARSEST, _FEWER_AT_FINEST = 4.0, 0.5
+_MORE_AT_COARSEST, _FEWER_AT_FINEST = 4.0, 0.5
 # Noise on the picture that a start begins with.
 _START_SIGMA = 0.8
 # Shortest side over a patch's from which on a level shows what a picture is of.
@@ -178,23 +178,32 @@ def prepare(
     ValueError: If the image or an option is not usable.
   """
   images = build_images(image, patch_size=patch_size, num_levels=num_levels)
-  levels = []
-  for index, level in enumerate(images):
-    size = level.shape[:2]
-    step_share = _FEWER_AT_FINEST if index == len(images) - 1 else 1.0
-    levels.append(
-      Level(
-        closed_form_fn(
-          patch_size, stride_of(*size), tree_stride=tree_stride_of(*size)
-        ),
-        build_tree(level, patch_size=patch_size, mirrored=mirrored),
-        sigma_max=_ON_ENLARGED,
-        step_share=step_share if index else MORE_AT_COARSEST,
-      )
+  shares = [_MORE_AT_COARSEST, *[1.0] * (len(images) - 2), _FEWER_AT_FINEST]
+  levels = [
+    closed_form_level(
+      level, patch_size=patch_size, mirrored=mirrored, step_share=share
     )
+    for level, share in zip(images, shares, strict=False)
+  ]
   return ImageModel(
     images, tuple(levels), patch_size, levels[-1].params, mirrored
   )
+
+
+def closed_form_level(
+  level: np.ndarray,
+  *,
+  patch_size: int,
+  mirrored: int | None = None,
+  step_share: float = _MORE_AT_COARSEST,
+) -> Level:
+  """The closed form over the patches of a level."""
+  size = level.shape[:2]
+  denoise_fn = closed_form_fn(
+    patch_size, stride_of(*size), tree_stride=tree_stride_of(*size)
+  )
+  tree = build_tree(level, patch_size=patch_size, mirrored=mirrored)
+  return Level(denoise_fn, tree, _ON_ENLARGED, step_share)
 
 
 @functools.lru_cache

@@ -4,9 +4,10 @@ A target is a patch of a level's residual, the level minus the enlarged coarser
 one; its source is the patch of the enlarged level around the same centre, two
 pixels apart, so that it sees twice as far. In the words of the triplets: the
 source is one level coarser, resampled so that the displacement is always 0.
-Nothing is coarser than the coarsest level but its mean colour.
+Nothing is coarser than the coarsest level, so it is a source only.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ _APART = 2  # Distance of a source's pixels, in pixels of the target's level.
 
 
 class CascadePyramid(NamedTuple):
-  """The levels of a photograph as a cascade sees them, finest first.
+  """All levels of a photograph but the coarsest, as a cascade sees them.
 
   Attributes:
     residual: Every level minus the enlarged coarser one.
@@ -35,13 +36,6 @@ class CascadePyramid(NamedTuple):
   residual: Pyramid
   enlarged: Pyramid
   probability: Array
-
-
-def enlarge(coarser: Array, size: tuple[int, int]) -> Array:
-  """A coarser level [h, w, C] or a colour [C] at a level's size [H, W, C]."""
-  if coarser.ndim == 1:
-    return jnp.broadcast_to(coarser[None, None], (*size, len(coarser)))
-  return resample(coarser, size)
 
 
 def pad_for_sources(enlarged: Array, *, patch_size: int) -> Array:
@@ -67,19 +61,24 @@ def build_cascade(
       [0, 1].
 
   Raises:
-    ValueError: If a patch does not fit the coarsest level, or the power is out
-      of range.
+    ValueError: If there are fewer than two levels, a patch does not fit one, or
+      the power is out of range.
   """
   arrays.check_in_range('power', power, 0, 1)
   images = [jnp.asarray(level) for level in levels]
   patches.check_patch_size(
     patch_size, smallest_side=min(images[-1].shape[:2]), where='coarsest level'
   )
-  coarser = [*images[1:], mean_colour(images[-1])]
+  if len(images) < 2:
+    raise ValueError(
+      'A cascade needs two pyramid levels at least; give a larger image or a'
+      ' smaller `pyramid.min_side`.'
+    )
   enlarged = [
-    enlarge(below, (image.shape[0], image.shape[1]))
-    for image, below in zip(images, coarser, strict=True)
+    resample(coarser, (image.shape[0], image.shape[1]))
+    for image, coarser in itertools.pairwise(images)
   ]
+  images = images[:-1]
   count = np.array(
     [np.prod(np.array(i.shape[:2]) - patch_size + 1.0) for i in images]
   )
@@ -92,11 +91,6 @@ def build_cascade(
     ),
     probability=jnp.asarray(count**power / np.sum(count**power), jnp.float32),
   )
-
-
-def mean_colour(image: Array) -> Array:
-  """[C]."""
-  return jnp.mean(image, axis=(0, 1))
 
 
 def sample_pairs(

@@ -230,7 +230,7 @@ def _from_cascade(
     ),
     draw_fn=draw_fn,
     layout=image_layout(
-      config, num_levels=len(levels), num_channels=levels[0].shape[-1]
+      config, num_levels=len(levels) - 1, num_channels=levels[0].shape[-1]
     ),
   )
 

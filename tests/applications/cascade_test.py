@@ -11,7 +11,7 @@ from internal_diffusion.configs import cascade as cascade_config
 from internal_diffusion.configs import patch as patch_config
 from internal_diffusion.data import cascade as cascade_data
 from internal_diffusion.data import patches
-from internal_diffusion.training.examples import from_image
+from internal_diffusion.training.examples import from_image, image_levels
 from internal_diffusion.training.fit import fit
 
 SIDE = 5
@@ -20,7 +20,7 @@ SIDE = 5
 def small_config():
   config = cascade_config.get_config()
   config.patch_size = SIDE
-  config.pyramid.min_side = 7
+  config.pyramid.min_side = 16
   config.network.width, config.network.depth = 32, 1
   config.batch_size = config.num_references = 64
   config.num_steps, config.max_minutes = 100, 0.0
@@ -30,7 +30,7 @@ def small_config():
 
 @pytest.fixture(scope='module')
 def image():
-  return 2 * skimage.data.coffee()[::14, ::14].astype(np.float32) / 255 - 1
+  return 2 * skimage.data.coffee()[::6, ::6].astype(np.float32) / 255 - 1
 
 
 @pytest.fixture(scope='module')
@@ -44,17 +44,16 @@ def test_examples_make_the_levels_again(image):
   examples = from_image(image, config)
   data = examples.data
   target, cond = examples.draw_fn(jax.random.key(0), data, 300)
-  assert set(np.asarray(cond.level)) == {0, 1, 2}
+  assert set(np.asarray(cond.level)) == {0, 1}
   # A source's centre and its target's add up to a pixel of the level.
-  levels = [image, *generation.build_images(image, patch_size=SIDE)[-2::-1]]
+  levels = image_levels(image, config)
   centre = 3 * (SIDE**2 // 2) + np.arange(3)
   whole = np.asarray(target + cond.vector)[:, centre]
-  for level in range(3):
+  for level in range(2):
     pixels = np.asarray(levels[level]).reshape(-1, 3)
     found = whole[np.asarray(cond.level) == level]
     away = np.abs(found[:, None] - pixels[None]).max(-1).min(-1)
-    # The pyramid of training clips where cubic kernels overshoot.
-    assert np.quantile(away, 0.9) < 1e-2
+    assert away.max() < 1e-5
 
 
 def test_the_sources_of_sampling_are_those_of_training(image):
@@ -97,9 +96,9 @@ def test_makes_images_of_any_size_bit_for_bit(image, model):
   assert np.isfinite(made[-1]).all()
   np.testing.assert_array_equal(made[-1], again[-1])
   tiled = generation.generate(
-    jax.random.key(0), image_model, size=(24, 32), num_steps=4, tileable=True
+    jax.random.key(0), image_model, size=(64, 80), num_steps=4, tileable=True
   )
-  assert tiled[-1].shape == (24, 32, 3)
+  assert tiled[-1].shape == (64, 80, 3)
   source = generation.find_sources(image_model, made[-1])
   assert source.shape == (*image.shape[:2], 2)
 
