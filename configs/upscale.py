@@ -13,7 +13,7 @@ from internal_diffusion.configs import default
 PRESETS = {'fast': (0.3, 0.15), 'default': (1.3, 0.5), 'best': (4.0, 1.5)}
 
 
-def get_config(preset: str = 'default') -> ml_collections.ConfigDict:
+def get_config(*, preset: str = 'default') -> ml_collections.ConfigDict:
   """The configuration of a preset.
 
   Raises:

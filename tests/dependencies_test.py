@@ -21,6 +21,7 @@ ALLOWED = {
   'training': {'data', 'diffusion', 'denoisers'},
   'figures': {'data'},
   'flow_figures': {'data', 'figures'},
+  'generation_figures': {'data'},
   'report': set(),
   'configs': set(),
   'experiments': {
@@ -57,7 +58,10 @@ CONFINED = {
   'ml_collections': {
     'bin',
     'configs',
+    'applications/super_resolution.py',
+    'applications/upscaler_files.py',
     'training/calls.py',
+    'training/regression.py',
     'training/examples.py',
     'training/fit.py',
     'training/loop.py',

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from tqdm import tqdm
 
 from internal_diffusion.data import degradation as degradation_lib
 from internal_diffusion.data import upscaling_pairs
@@ -155,11 +156,14 @@ def rest_examples(
   return Examples(
     data=(pairs, params),
     draw_fn=draw_fn,
-    layout=Layout(
-      (Part('target', pairs.target.shape[-1]),),
-      (Part('source', pairs.source.shape[-1]),),
-    ),
+    layout=rest_layout(pairs.encoding),
   )
+
+
+def rest_layout(encoding: SourceEncoding) -> Layout:
+  """The parts of the model of the rest."""
+  source_dim, block_dim = encoding.linear.shape
+  return Layout((Part('target', block_dim),), (Part('source', source_dim),))
 
 
 class _Sources(NamedTuple):
@@ -318,6 +322,7 @@ def upscale(
   factor: float,
   num_samples: int = 0,
   num_steps: int = 10,
+  progress: bool = False,
 ) -> Upscaled:
   """Upscales an image.
 
@@ -328,6 +333,7 @@ def upscale(
     factor: Any number in [1.1, 8]; that of the upscaler if it has a kernel.
     num_samples: K.
     num_steps: Heun steps of a sample.
+    progress: Whether to show a progress bar.
 
   Returns:
     The mean, and K samples where K is not 0.
@@ -359,7 +365,7 @@ def upscale(
     high, sources = _upscale_plane(upscaler, low)
     planes.append(_to_size(high, size))
     if index == 0:
-      for k in range(num_samples):
+      for k in tqdm(range(num_samples), desc='samples', disable=not progress):
         rest = _draw_rest(
           jax.random.fold_in(key, k),
           upscaler,

@@ -18,6 +18,7 @@ from absl import flags
 from internal_diffusion import arrays
 from internal_diffusion.training.loop import NonFiniteLossError
 
+_PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
 _USER_ERRORS = (
   ValueError,
   OSError,
@@ -136,6 +137,25 @@ def find_files(patterns: Sequence[str]) -> list[pathlib.Path]:
       )
     found += [pathlib.Path(name) for name in sorted(names)]
   return list(dict.fromkeys(found))
+
+
+def find_pictures(names: Sequence[str]) -> list[pathlib.Path]:
+  """Files of names and patterns, and all pictures of folders among them.
+
+  Raises:
+    FileNotFoundError: If there is none for a name, a pattern or a folder.
+  """
+  found = []
+  for path in find_files(names):
+    inside = [path]
+    if path.is_dir():
+      inside = sorted(
+        p for p in path.iterdir() if p.suffix.lower() in _PICTURES
+      )
+      if not inside:
+        raise FileNotFoundError(f'There is no picture in the folder `{path}`.')
+    found += inside
+  return found
 
 
 def _fail(name: str, error: BaseException) -> None:

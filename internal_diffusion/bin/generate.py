@@ -114,7 +114,6 @@ _MAX_SIDE = flags.DEFINE_integer(
   flag_values=_FLAGS,
 )
 _AXES = {'vertical': 0, 'horizontal': 1}
-_EXTENSIONS = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
 
 
 def main() -> None:
@@ -143,7 +142,7 @@ def main() -> None:
     raise ValueError(
       '--structure says the layout, so --mode=retarget does not go with it.'
     )
-  paths = _pictures(_IMAGE.value)
+  paths = command.find_pictures(_IMAGE.value)
   directory = command.output_dir(_OUT.value)
   for path in paths:
     own = directory / path.stem if len(paths) > 1 else directory
@@ -164,21 +163,6 @@ def parse_size(text: str) -> tuple[int, int] | None:
       f'--size must be height and width as in 240x320, got {text!r}.'
     )
   return int(parts[0]), int(parts[1])
-
-
-def _pictures(names: list[str]) -> list[pathlib.Path]:
-  """All files of names, patterns and folders."""
-  found = []
-  for path in command.find_files(names):
-    inside = [path]
-    if path.is_dir():
-      inside = sorted(
-        p for p in path.iterdir() if p.suffix.lower() in _EXTENSIONS
-      )
-      if not inside:
-        raise FileNotFoundError(f'There is no picture in the folder `{path}`.')
-    found += inside
-  return found
 
 
 def _generate(

@@ -38,7 +38,7 @@ from internal_diffusion.data import blur_kernel
 
 Array = jax.Array
 
-_FACTORS = (1.1, 8.0)
+FACTORS = (1.1, 8.0)
 # On GPUs the default for float32 products is a shorter mantissa.
 _EXACT = jax.lax.Precision.HIGHEST
 _CONVERGED = 1e-6  # Residual over the first one, at float32's precision.
@@ -89,7 +89,7 @@ def scaled_size(
   """
   factors = factor if isinstance(factor, tuple) else (factor, factor)
   for value in factors:
-    arrays.check_in_range('factor', value, *_FACTORS)
+    arrays.check_in_range('factor', value, *FACTORS)
   return round(factors[0] * low_size[0]), round(factors[1] * low_size[1])
 
 

@@ -1,0 +1,193 @@
+"""Makes an image larger, having learnt how from the image itself.
+
+  idiff-upscale --image=small.png --factor=2 --out=out/
+
+Writes mean.png, the estimate of least error; sample_000.png and so on, each as
+sharp as the truth and one of many that would become the given image when made
+smaller; std.png, a map of how far they differ; result.npz with all of it (mean
+[H, W, C], samples [K, H, W, C], std [H, W, C], low and high quantiles), values
+from -1 to 1; model.npz, what was learnt, for --workdir; and report.json. A
+folder or several images are done one by one, each in a folder of its own.
+"""
+
+import pathlib
+import time
+
+import jax
+import numpy as np
+from absl import flags
+
+from internal_diffusion import arrays, figures, report
+from internal_diffusion.applications import super_resolution, upscaler_files
+from internal_diffusion.applications.super_resolution import Upscaled, Upscaler
+from internal_diffusion.bin import command
+from internal_diffusion.configs import upscale as presets
+from internal_diffusion.data import blur_kernel, degradation, image_io
+
+_NAME = 'idiff-upscale'
+_FLAGS = flags.FlagValues()
+_IMAGE = flags.DEFINE_list(
+  'image',
+  [],
+  'Images or folders of images, with commas between; may hold * and ?, then in'
+  ' quotes.',
+  flag_values=_FLAGS,
+)
+_FACTOR = flags.DEFINE_float(
+  'factor',
+  2.0,
+  'How many times as high and wide, 1.1 to 8.',
+  flag_values=_FLAGS,
+)
+_OUT = flags.DEFINE_string(
+  'out', 'out', 'Folder to write to.', flag_values=_FLAGS
+)
+_PRESET = flags.DEFINE_string(
+  'preset',
+  'default',
+  'How long to learn: `fast`, `default` or `best`; see configs/upscale.py.',
+  flag_values=_FLAGS,
+)
+_NUM_SAMPLES = flags.DEFINE_integer(
+  'num_samples', 8, 'How many samples, at least 2.', flag_values=_FLAGS
+)
+_MEAN_ONLY = flags.DEFINE_boolean(
+  'mean_only', False, 'Leave samples and uncertainty out.', flag_values=_FLAGS
+)
+_KERNEL = flags.DEFINE_string(
+  'kernel',
+  '',
+  'Blur that the image went through, a .npy or .mat file [k, k] on the large'
+  ' grid; antialiased bicubic downscaling if left out. Needs the factor 2, 3 or'
+  ' 4.',
+  flag_values=_FLAGS,
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  '',
+  'Output folder of an earlier run, whose model.npz is used instead of'
+  ' learning.',
+  flag_values=_FLAGS,
+)
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'Seed of everything random.', flag_values=_FLAGS
+)
+_QUANTILES = (0.05, 0.95)
+
+
+def main() -> None:
+  """Reads, learns, upscales, writes."""
+  command.require(image=_IMAGE.value, out=_OUT.value)
+  command.check_seed(_SEED.value)
+  arrays.check_in_range('factor', _FACTOR.value, *degradation.FACTORS)
+  if not _MEAN_ONLY.value and _NUM_SAMPLES.value < 2:
+    raise ValueError(
+      '--num_samples must be at least 2, as an uncertainty needs two, got'
+      f' {_NUM_SAMPLES.value}; --mean_only does without.'
+    )
+  presets.get_config(preset=_PRESET.value)
+  kernel = blur_kernel.read_kernel(_KERNEL.value) if _KERNEL.value else None
+  if kernel is not None and _FACTOR.value not in (2, 3, 4):
+    raise ValueError(
+      f'--kernel needs the --factor 2, 3 or 4, got {_FACTOR.value:g}.'
+    )
+  paths = command.find_pictures(_IMAGE.value)
+  directory = command.output_dir(_OUT.value)
+  for path in paths:
+    own = directory / path.stem if len(paths) > 1 else directory
+    _upscale(path, command.output_dir(str(own)), kernel)
+
+
+def _upscale(
+  path: pathlib.Path, directory: pathlib.Path, kernel: np.ndarray | None
+) -> None:
+  start = time.monotonic()
+  image, bit_depth = image_io.read_with_alpha(path)
+  num_samples = 0 if _MEAN_ONLY.value else _NUM_SAMPLES.value
+  config = presets.get_config(preset=_PRESET.value)
+  config.mean.seed = config.rest.seed = _SEED.value
+  if not num_samples:
+    config.rest.max_minutes = 0.0
+  upscaler: Upscaler
+  if _WORKDIR.value:
+    upscaler = upscaler_files.load_upscaler(_WORKDIR.value)
+  else:
+    upscaler = super_resolution.train_upscaler(
+      image,
+      config,
+      kernel=kernel,
+      factor=2 if kernel is None else int(_FACTOR.value),
+      progress=True,
+    )
+    upscaler_files.save_upscaler(directory, upscaler, config)
+  trained = time.monotonic()
+  made = super_resolution.upscale(
+    jax.random.key(_SEED.value),
+    upscaler,
+    image,
+    factor=_FACTOR.value,
+    num_samples=num_samples,
+    progress=True,
+  )
+  upscaled = time.monotonic()
+  _write(directory, image, made, bit_depth)
+  report.write_report(
+    directory,
+    figures={
+      'size': list(made.mean.shape[:2]),
+      'mean_std_grey_levels': (
+        None
+        if made.samples is None
+        else 127.5 * float(made.samples.std(axis=0).mean())
+      ),
+    },
+    settings={
+      'image': str(path),
+      'factor': _FACTOR.value,
+      'preset': _PRESET.value,
+      'num_samples': num_samples,
+      'kernel': _KERNEL.value,
+      'workdir': _WORKDIR.value,
+    },
+    seed=_SEED.value,
+    seconds={'setup': trained - start, 'run': upscaled - trained},
+  )
+  height, width = made.mean.shape[:2]
+  print(f'{_NAME}: {path.name} is {height}x{width} now, in {directory}')
+
+
+def _write(
+  directory: pathlib.Path, image: np.ndarray, made: Upscaled, bit_depth: int
+) -> None:
+  image_io.write_image(directory / 'mean.png', made.mean, bit_depth=bit_depth)
+  contents = {'mean': made.mean}
+  if made.samples is not None:
+    for index, sample in enumerate(made.samples):
+      name = f'sample_{index:03d}.png'
+      image_io.write_image(directory / name, sample, bit_depth=bit_depth)
+    std = made.samples.std(axis=0, ddof=1)
+    low, high = np.quantile(made.samples, _QUANTILES, axis=0)
+    contents |= {
+      'samples': made.samples,
+      'std': std,
+      'low': low.astype(np.float32),
+      'high': high.astype(np.float32),
+    }
+    figures.write_heat_maps(
+      directory / 'std.png',
+      {'standard deviation': std[..., :3].mean(axis=-1)},
+      title='Where the samples differ',
+      image=made.mean[..., :3]
+      if made.mean.shape[-1] > 2
+      else made.mean[..., :1],
+    )
+  upscaler_files.write_npz(directory / 'result.npz', contents)
+
+
+def run() -> None:
+  """Entry point."""
+  command.run(main, _FLAGS, name=_NAME, doc=__doc__ or '')
+
+
+if __name__ == '__main__':
+  run()
