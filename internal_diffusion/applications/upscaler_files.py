@@ -6,6 +6,7 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import ml_collections
@@ -33,7 +34,8 @@ def write_npz(
 ) -> None:
   """Writes named arrays, whole or not at all."""
   buffer = io.BytesIO()
-  np.savez_compressed(buffer, **{k: np.asarray(v) for k, v in arrays.items()})
+  named: dict[str, Any] = dict(arrays)
+  np.savez_compressed(buffer, **named)
   files.write_atomically(path, buffer.getvalue())
 
 

@@ -175,13 +175,16 @@ def _write(
     }
     figures.write_heat_maps(
       directory / 'std.png',
-      {'standard deviation': std[..., :3].mean(axis=-1)},
+      {'standard deviation': _colours(std).mean(axis=-1)},
       title='Where the samples differ',
-      image=made.mean[..., :3]
-      if made.mean.shape[-1] > 2
-      else made.mean[..., :1],
+      image=_colours(made.mean),
     )
   upscaler_files.write_npz(directory / 'result.npz', contents)
+
+
+def _colours(image: np.ndarray) -> np.ndarray:
+  """The channels [H, W, 1 or 3] of an image without its alpha, if any."""
+  return image[..., :3] if image.shape[-1] > 2 else image[..., :1]
 
 
 def run() -> None:
