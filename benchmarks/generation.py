@@ -9,7 +9,10 @@ command that is called with IMAGE OUT_PREFIX --backend NAME --samples N, prints
 a line with `sample 12.3s` for each image and writes them as OUT_PREFIX_*.png.
 Quality is that of `idiff-evaluate`, of both systems alike.
 
-Growth is measured with one photograph at several sizes.
+For --learned photographs a cascade is trained too, as configs/cascade.py says.
+Of a tileable image, the steps across the wrapped seam are compared with those
+between all other neighbouring lines. Growth is measured with one photograph at
+several sizes.
 """
 
 import argparse
@@ -31,9 +34,12 @@ import numpy as np
 import skimage.data
 
 from benchmarks import timing
-from internal_diffusion.applications import generation
+from internal_diffusion.applications import cascade, generation
+from internal_diffusion.configs import cascade as cascade_config
 from internal_diffusion.data import image_io, pyramid
 from internal_diffusion.evaluation.patch_statistics import compare_images
+from internal_diffusion.training.examples import from_image
+from internal_diffusion.training.fit import fit
 
 _PHOTOGRAPHS = ('coffee', 'rocket', 'chelsea', 'grass', 'gravel')
 _SHORT_SIDE = 160
@@ -61,11 +67,18 @@ def at_short_side(image: np.ndarray, side: int) -> np.ndarray:
   return np.asarray(resized).clip(-1, 1)
 
 
-def make_images(image_path: str, prefix: str, num_samples: int) -> None:
+def make_images(
+  image_path: str, prefix: str, num_samples: int, denoiser: str
+) -> None:
   """In a process of its own: makes images, prints times and peak memory."""
   start = time.perf_counter()
   image = image_io.read_image(image_path, channels=3)
-  model = generation.prepare(image)
+  if denoiser == 'learned':
+    config = cascade_config.get_config()
+    learned = fit(from_image(image, config), config)
+    model = cascade.make_image_model(learned, image)
+  else:
+    model = generation.prepare(image)
   seconds = {'setup': time.perf_counter() - start, 'samples': []}
   for seed in range(num_samples):
     begin = time.perf_counter()
@@ -76,11 +89,13 @@ def make_images(image_path: str, prefix: str, num_samples: int) -> None:
   print(json.dumps({**seconds, 'peak_gib': peak}))
 
 
-def run_ours(path: pathlib.Path, prefix: str, num: int) -> dict[str, object]:
+def run_ours(
+  path: pathlib.Path, prefix: str, num: int, denoiser: str = 'closed_form'
+) -> dict[str, object]:
   """Times of a cold process, its start left in `first_image`."""
   start = time.perf_counter()
   command = (sys.executable, '-m', 'benchmarks.generation', '--worker')
-  arguments = (str(path), prefix, str(num))
+  arguments = (str(path), prefix, str(num), denoiser)
   output = subprocess.run(
     [*command, *arguments], check=True, capture_output=True, text=True
   ).stdout
@@ -125,6 +140,7 @@ def compare(
   *,
   num_samples: int,
   exact: Sequence[str],
+  learned: Sequence[str],
 ) -> dict[str, object]:
   """Every photograph by every system."""
   runs: dict[str, dict[str, object]] = {}
@@ -135,7 +151,7 @@ def compare(
       path = root / f'{name}.png'
       image_io.write_image(path, image)
       image = image_io.read_image(path, channels=3)
-      systems = ['ours']
+      systems = ['ours'] + (['learned'] if name in learned else [])
       if baseline:
         systems += ['ann'] + (['exact'] if name in exact else [])
       runs[name] = {}
@@ -143,8 +159,9 @@ def compare(
         own = root / system
         own.mkdir()
         prefix = str(own / 'made')
-        if system == 'ours':
-          times = run_ours(path, prefix, num_samples)
+        if system in ('ours', 'learned'):
+          denoiser = 'closed_form' if system == 'ours' else system
+          times = run_ours(path, prefix, num_samples, denoiser)
         else:
           assert baseline is not None
           num = 2 if system == 'exact' else num_samples
@@ -152,6 +169,25 @@ def compare(
         runs[name][system] = {'seconds': times, 'quality': quality(own, image)}
         print(name, system, json.dumps(runs[name][system]), flush=True)
   return runs
+
+
+def seam_p_values(image: np.ndarray) -> dict[str, float]:
+  """Whether the seams of a tileable image show, for both axes.
+
+  The mean steps between neighbouring lines are one for each pair of them; the
+  wrapped pair's is one more. Its rank among them gives an exact two-sided
+  p-value if all pairs are alike.
+  """
+  made = generation.generate(
+    jax.random.key(0), generation.prepare(image), tileable=True
+  )[-1]
+  found = {}
+  for axis, name in enumerate(('vertical', 'horizontal')):
+    steps = np.abs(made - np.roll(made, 1, axis))
+    seam, *inside = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
+    rank = np.mean(np.array(inside) >= seam)
+    found[name] = float(min(1.0, 2 * min(rank, 1 - rank) + 1 / len(inside)))
+  return found
 
 
 def growth(image: np.ndarray) -> list[dict[str, object]]:
@@ -171,17 +207,22 @@ def growth(image: np.ndarray) -> list[dict[str, object]]:
 def main() -> None:
   """Runs all and saves."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--worker', nargs=3, metavar=('IMAGE', 'PREFIX', 'NUM'))
+  parser.add_argument(
+    '--worker', nargs=4, metavar=('IMAGE', 'PREFIX', 'NUM', 'DENOISER')
+  )
   parser.add_argument('--images', help='a folder of more photographs')
   parser.add_argument('--baseline', help='command of the baseline')
   parser.add_argument('--samples', type=int, default=8)
   parser.add_argument(
     '--exact', default='coffee', help='photographs for the exact baseline'
   )
+  parser.add_argument(
+    '--learned', default='coffee,grass', help='photographs for the cascade'
+  )
   options = parser.parse_args()
   if options.worker:
-    image, prefix, num = options.worker
-    make_images(image, prefix, int(num))
+    image, prefix, num, denoiser = options.worker
+    make_images(image, prefix, int(num), denoiser)
     return
   images = photographs(options.images)
   runs = compare(
@@ -189,8 +230,18 @@ def main() -> None:
     options.baseline,
     num_samples=options.samples,
     exact=options.exact.split(','),
+    learned=options.learned.split(','),
   )
-  results = {'runs': runs, 'growth': growth(images['coffee'])}
+  seams = {
+    name: seam_p_values(at_short_side(image, _SHORT_SIDE))
+    for name, image in images.items()
+  }
+  print('seams', json.dumps(seams), flush=True)
+  results = {
+    'runs': runs,
+    'seams': seams,
+    'growth': growth(images['coffee']),
+  }
   timing.save('generation', 'python -m benchmarks.generation', results)
 
 

@@ -257,6 +257,15 @@ def generation() -> str:
   body = f'{table(head, rows)}\n\n{_GENERATION_NOTE}\n\n' + table(
     ['size', 'setup', 'first image', 'image', 'GiB'], growing
   )
+  seams = [
+    [name, f'{p["vertical"]:.2f}', f'{p["horizontal"]:.2f}']
+    for name, p in r['seams'].items()
+  ]
+  body += (
+    '\n\nWhether the wrapped seams of a tileable image differ from all other'
+    ' pairs of neighbouring lines: p-values by rank; below 0.05 they would.'
+    '\n\n' + table(['photograph', 'vertical', 'horizontal'], seams)
+  )
   return section('Whole images', r, body)
 
 

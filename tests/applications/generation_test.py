@@ -103,6 +103,38 @@ def test_the_layout_of_a_start_is_kept(image, photograph):
   assert errors[0] < 0.75 * errors[1]
 
 
+def test_a_finer_start_keeps_another_pictures_layout(image, photograph):
+  other = np.flip(image, (0, 1)).copy()
+  size = other.shape[:2]
+  last = len(photograph.levels) - 1
+  made = [
+    generation.generate(
+      KEY,
+      photograph,
+      num_steps=6,
+      start=other,
+      start_sigma=0.4,
+      start_level=level,
+    )
+    for level in (0, last)
+  ]
+  assert [len(m) for m in made] == [last + 1, 1]
+  errors = [np.abs(m[-1] - other).mean() for m in made]
+  assert errors[1] < errors[0]
+  # A level is one that shows things if it is eight patches high.
+  side = 8 * photograph.patch_size
+  assert generation.structure_level(photograph, size) == last
+  assert generation.structure_level(photograph, (4 * side, 6 * side)) == max(
+    0, last - 2
+  )
+
+
+def test_retargeting_goes_as_coarse_as_a_patch_fits():
+  assert generation.most_levels(120, 160, patch_size=15) == 4
+  assert generation.most_levels(28, 160, patch_size=15) == 1
+  assert generation.most_levels(30, 30, patch_size=15) == 2
+
+
 def _coarse(image):
   return np.asarray(pyramid.resample(jax.numpy.asarray(image), (13, 38)))
 
@@ -134,6 +166,7 @@ def test_symmetric_is_exactly_so(image, axis):
     ({'size': (10**6, 10**6)}, 'would fit'),
     ({'num_steps': 1}, 'num_steps'),
     ({'start_sigma': 0}, 'start_sigma'),
+    ({'start_level': 9}, 'start_level'),
     ({'symmetric': True}, 'mirrored'),
     ({'start': np.zeros((20, 20, 1))}, '1 channels'),
   ],
