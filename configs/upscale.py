@@ -13,17 +13,28 @@ from internal_diffusion.configs import default
 PRESETS = {'fast': (0.3, 0.15), 'default': (1.3, 0.5), 'best': (4.0, 1.5)}
 
 
-def get_config(*, preset: str = 'default') -> ml_collections.ConfigDict:
+def get_config(
+  *, preset: str = 'default', minutes: float | None = None
+) -> ml_collections.ConfigDict:
   """The configuration of a preset.
 
+  Args:
+    preset: Its name.
+    minutes: Of training, of both networks together, instead of the preset's.
+
   Raises:
-    ValueError: If there is none of that name.
+    ValueError: If there is none of that name, or the minutes are not positive.
   """
   if preset not in PRESETS:
     raise ValueError(
       f'The preset must be one of {", ".join(PRESETS)}, got {preset!r}.'
     )
   mean_minutes, rest_minutes = PRESETS[preset]
+  if minutes is not None:
+    if not 0 < minutes < float('inf'):
+      raise ValueError(f'`minutes` must be above 0, got {minutes}.')
+    share = minutes / (mean_minutes + rest_minutes)
+    mean_minutes, rest_minutes = share * mean_minutes, share * rest_minutes
   config = ml_collections.ConfigDict()
   config.source_size = 9  # Side of a source patch, in low pixels, odd.
   config.reach = 1  # How many low pixels around its own a block covers.

@@ -48,6 +48,12 @@ _PRESET = flags.DEFINE_string(
   'How long to learn: `fast`, `default` or `best`; see configs/upscale.py.',
   flag_values=_FLAGS,
 )
+_MINUTES = flags.DEFINE_float(
+  'minutes',
+  None,
+  "Minutes to learn, instead of the preset's.",
+  flag_values=_FLAGS,
+)
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 8, 'How many samples, at least 2.', flag_values=_FLAGS
 )
@@ -85,7 +91,7 @@ def main() -> None:
       '--num_samples must be at least 2, as an uncertainty needs two, got'
       f' {_NUM_SAMPLES.value}; --mean_only does without.'
     )
-  presets.get_config(preset=_PRESET.value)
+  presets.get_config(preset=_PRESET.value, minutes=_MINUTES.value)
   kernel = blur_kernel.read_kernel(_KERNEL.value) if _KERNEL.value else None
   if kernel is not None and _FACTOR.value not in (2, 3, 4):
     raise ValueError(
@@ -104,7 +110,7 @@ def _upscale(
   start = time.monotonic()
   image, bit_depth = image_io.read_with_alpha(path)
   num_samples = 0 if _MEAN_ONLY.value else _NUM_SAMPLES.value
-  config = presets.get_config(preset=_PRESET.value)
+  config = presets.get_config(preset=_PRESET.value, minutes=_MINUTES.value)
   config.mean.seed = config.rest.seed = _SEED.value
   if not num_samples:
     config.rest.max_minutes = 0.0
