@@ -1,9 +1,6 @@
 """idiff-evaluate on images, as a person runs it."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,19 +9,7 @@ from scipy import ndimage
 
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(*arguments):
-  done = subprocess.run(
-    [sys.executable, '-m', 'internal_diffusion.bin.evaluate', *arguments],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=120,
-  )
-  return done.returncode, done.stdout, done.stderr
+from tests.bin import commands
 
 
 @pytest.fixture(scope='module')
@@ -41,7 +26,8 @@ def folder(tmp_path_factory):
 
 
 def test_a_pattern_gives_table_figures_and_report(folder, tmp_path):
-  code, out, err = run(
+  code, out, err = commands.run(
+    'evaluate',
     f'--reference={folder}/photo.png',
     f'--generated={folder}/sample_*.png',
     f'--out={tmp_path}/new/out',
@@ -72,7 +58,8 @@ def test_a_pattern_gives_table_figures_and_report(folder, tmp_path):
 
 
 def test_a_list_of_files_of_several_sizes(folder, tmp_path):
-  code, out, err = run(
+  code, out, err = commands.run(
+    'evaluate',
     f'--reference={folder}/photo.png',
     f'--generated={folder}/part.png,{folder}/sample_?.png',
     f'--out={tmp_path}',
@@ -110,16 +97,15 @@ def test_a_list_of_files_of_several_sizes(folder, tmp_path):
 )
 def test_mistakes_give_one_line_and_code_2(folder, tmp_path, arguments, words):
   out = tmp_path / 'out'
-  code, _, err = run(
+  code, _, err = commands.run(
+    'evaluate',
     f'--reference={folder}/photo.png',
     *(argument.format(folder=folder) for argument in arguments),
     f'--out={out}',
   )
-  assert code == 2
-  assert len(err.strip().splitlines()) == 1, err
+  commands.assert_one_line_and_nothing_written(code, err, out)
   for word in words:
     assert word in err
-  assert not out.exists() or not any(out.iterdir())
 
 
 def test_files_are_found_once_and_brackets_may_be_part_of_a_name(tmp_path):

@@ -1,9 +1,6 @@
 """idiff-generate as a person runs it."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,20 +9,9 @@ from PIL import Image
 
 from internal_diffusion.bin import generate
 from internal_diffusion.data import image_io
+from tests.bin import commands
 
-ROOT = pathlib.Path(__file__).parents[2]
 QUICK = ('--patch_size=9', '--num_steps=3', '--num_samples=1')
-
-
-def run(*arguments):
-  done = subprocess.run(
-    [sys.executable, '-m', 'internal_diffusion.bin.generate', *arguments],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=300,
-  )
-  return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +25,8 @@ def folder(tmp_path_factory):
 
 
 def test_writes_samples_traces_maps_and_report(folder, tmp_path):
-  code, printed, err = run(
+  code, printed, err = commands.run_process(
+    'generate',
     f'--image={folder / "coffee.png"}',
     f'--out={tmp_path}',
     '--size=24x40',
@@ -68,7 +55,9 @@ def test_writes_samples_traces_maps_and_report(folder, tmp_path):
 
 
 def test_a_folder_and_a_constant_picture(folder, tmp_path):
-  code, _, err = run(f'--image={folder}', f'--out={tmp_path}', *QUICK)
+  code, _, err = commands.run(
+    'generate', f'--image={folder}', f'--out={tmp_path}', *QUICK
+  )
   assert code == 0, err
   assert 'constant' in err
   names = {p.name for p in tmp_path.iterdir()}
@@ -105,18 +94,15 @@ def test_a_folder_and_a_constant_picture(folder, tmp_path):
   ],
 )
 def test_bad_input_gives_one_line_and_code_2(
-  folder, tmp_path, monkeypatch, capsys, arguments, words
+  folder, tmp_path, arguments, words
 ):
-  filled = [a.format(folder=folder) for a in arguments]
-  monkeypatch.setattr(sys, 'argv', ['x', *filled, f'--out={tmp_path / "out"}'])
-  generate._FLAGS.unparse_flags()
-  for name in generate._FLAGS:
-    generate._FLAGS[name].unparse()
-  with pytest.raises(SystemExit) as stopped:
-    generate.run()
-  err = capsys.readouterr().err
-  assert stopped.value.code == 2
-  assert err.count('\n') == 1
+  out = tmp_path / 'out'
+  code, _, err = commands.run(
+    'generate',
+    *(argument.format(folder=folder) for argument in arguments),
+    f'--out={out}',
+  )
+  commands.assert_one_line_and_nothing_written(code, err, out)
   for word in words:
     assert word in err
 

@@ -1,35 +1,20 @@
 """idiff-reproduce as a person runs it."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from internal_diffusion.bin import reproduce
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(*arguments):
-  done = subprocess.run(
-    [sys.executable, '-m', 'internal_diffusion.bin.reproduce', *arguments],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=300,
-  )
-  return done.returncode, done.stdout, done.stderr
+from tests.bin import commands
 
 
 @pytest.fixture(scope='module')
 def out(tmp_path_factory):
   path = tmp_path_factory.mktemp('out')
-  code, printed, err = run(
-    '--experiment=circle', '--effort=0.004', f'--out={path}'
+  code, printed, err = commands.run_process(
+    'reproduce', '--experiment=circle', '--effort=0.004', f'--out={path}'
   )
   assert code == 0, err
   assert 'goals met' in printed
@@ -79,12 +64,10 @@ def test_numbers_can_be_recomputed_from_the_draws(out):
 )
 def test_bad_flags_give_one_line_and_code_2(tmp_path, arguments, words):
   folder = tmp_path / 'out'
-  code, _, err = run(*arguments, f'--out={folder}')
-  assert code == 2
-  assert err.count('\n') == 1
+  code, _, err = commands.run('reproduce', *arguments, f'--out={folder}')
+  commands.assert_one_line_and_nothing_written(code, err, folder)
   for word in words:
     assert word in err
-  assert not folder.exists()
 
 
 def test_knows_the_eight_experiments_of_the_talk():
