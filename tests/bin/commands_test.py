@@ -12,8 +12,8 @@ from tests.bin import commands
     ('sample', commands.run),
     ('evaluate', commands.run),
     ('generate', commands.run),
-    ('reproduce', commands.run),
     # The others' processes do their work in other tests.
+    ('reproduce', commands.run_process),
     ('demo', commands.run_process),
   ],
 )

@@ -13,7 +13,7 @@ from tests.bin import commands
 @pytest.fixture(scope='module')
 def out(tmp_path_factory):
   path = tmp_path_factory.mktemp('out')
-  code, printed, err = commands.run_process(
+  code, printed, err = commands.run(
     'reproduce', '--experiment=circle', '--effort=0.004', f'--out={path}'
   )
   assert code == 0, err
@@ -66,6 +66,7 @@ def test_bad_flags_give_one_line_and_code_2(tmp_path, arguments, words):
   folder = tmp_path / 'out'
   code, _, err = commands.run('reproduce', *arguments, f'--out={folder}')
   commands.assert_one_line_and_nothing_written(code, err, folder)
+  assert not folder.exists()
   for word in words:
     assert word in err
 

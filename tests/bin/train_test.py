@@ -16,6 +16,12 @@ def train(photo, workdir, *arguments):
   return commands.run(*commands.train_command(photo, workdir, *arguments))
 
 
+def run_training(photo, workdir, *arguments):
+  return commands.run_process(
+    *commands.train_command(photo, workdir, *arguments)
+  )
+
+
 def start_training(photo, workdir, *arguments):
   return commands.start(*commands.train_command(photo, workdir, *arguments))
 
@@ -60,8 +66,9 @@ def saved_steps(workdir):
 
 
 def test_killed_and_resumed_equals_unbroken_bit_for_bit(photo, tmp_path):
+  # All in processes, which compile alike and so add in the same order.
   arguments = ('--config.num_steps=800', '--config.checkpoint.every_steps=50')
-  code, _, err = train(photo, tmp_path / 'whole', *arguments)
+  code, _, err = run_training(photo, tmp_path / 'whole', *arguments)
   assert code == 0, err
   broken = tmp_path / 'broken'
   process = start_training(photo, broken, *arguments)
@@ -69,7 +76,7 @@ def test_killed_and_resumed_equals_unbroken_bit_for_bit(photo, tmp_path):
   process.kill()
   process.communicate()
   assert max(saved_steps(broken)) < 800
-  code, _, err = train(photo, broken, *arguments)
+  code, _, err = run_training(photo, broken, *arguments)
   assert code == 0, err
   whole, resumed = load_model(tmp_path / 'whole'), load_model(broken)
   assert whole.step == resumed.step == 800
