@@ -60,8 +60,11 @@ def start(name, *arguments):
 
 def run_process(name, *arguments):
   """As `run`, in a process of its own: the exit code is the true one."""
-  process = start(name, *arguments)
-  out, err = process.communicate(timeout=300)
+  with start(name, *arguments) as process:
+    try:
+      out, err = process.communicate(timeout=300)
+    finally:
+      process.kill()  # Where it took too long; else it has ended.
   return process.returncode, out, err
 
 
