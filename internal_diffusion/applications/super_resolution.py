@@ -30,7 +30,7 @@ import numpy as np
 from tqdm import tqdm
 
 from internal_diffusion.data import degradation as degradation_lib
-from internal_diffusion.data import upscaling_pairs
+from internal_diffusion.data import image_io, upscaling_pairs
 from internal_diffusion.data.colour_planes import from_planes, to_planes
 from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.data.symmetry import pixel_orders
@@ -45,7 +45,7 @@ from internal_diffusion.sampling.overlapping_blocks import (
   extract_blocks,
 )
 from internal_diffusion.sampling.samplers import sample_heun
-from internal_diffusion.training import regression
+from internal_diffusion.training import regression, setup
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.fit import fit, fit_task
 from internal_diffusion.training.model import LearnedModel
@@ -53,6 +53,7 @@ from internal_diffusion.types import Condition, Params
 
 Array = jax.Array
 
+_DOUBLING = 2  # The factor of the network, unless there is a kernel.
 _CHUNK = 8192  # Sources on the device at once.
 _SIGMA_MIN, _SIGMA_MAX = 0.002, 1.0  # Of the rest of a plane in [-1, 1].
 
@@ -113,8 +114,12 @@ def train_upscaler(
   Raises:
     ValueError: If the image is too small, or a field is not usable.
   """
+  if kernel is None and factor != _DOUBLING:
+    raise ValueError(
+      f'`factor` must be {_DOUBLING} without a kernel, got {factor}.'
+    )
   pairs = upscaling_pairs.build_pairs(
-    to_planes(image)[0],
+    to_planes(image_io.check_image(image))[0],
     factor=factor,
     source_size=config.source_size,
     reach=config.reach,
@@ -123,9 +128,12 @@ def train_upscaler(
   )
   task = regression.make_task(pairs, config.mean)
   network = regression.make_network(pairs, config.mean)
+  has_rest = config.rest.num_steps or config.rest.max_minutes
+  if has_rest:  # What is wrong with it is said before the mean is trained.
+    setup.make_run(rest_examples(pairs, network, {}), config.rest)
   params = fit_task(task, config.mean, progress=progress).network
   rest = None
-  if config.rest.num_steps or config.rest.max_minutes:
+  if has_rest:
     examples = rest_examples(pairs, network, params)
     rest = fit(examples, config.rest, progress=progress)
   return Upscaler(
@@ -339,9 +347,12 @@ def upscale(
     The mean, and K samples where K is not 0.
 
   Raises:
-    ValueError: If the factor is out of range, or samples are asked for that the
-      upscaler was not trained for.
+    ValueError: If an argument is not as said above, or samples are asked for
+      that the upscaler was not trained for.
   """
+  image = image_io.check_image(image)
+  if num_samples < 0:
+    raise ValueError(f'`num_samples` must be at least 0, got {num_samples}.')
   size = degradation_lib.scaled_size(image.shape[:2], factor)
   if num_samples and upscaler.rest is None:
     raise ValueError(

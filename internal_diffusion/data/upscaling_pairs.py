@@ -31,6 +31,7 @@ Array = jax.Array
 # Scales of the plane that pairs are taken from.
 _SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)
 _SMALLEST_SIDE = 12  # Of a downscaled plane, in pixels.
+_SMALLEST_CONTRAST = 1e-6  # Of a plane that there is something to learn from.
 _CONTRAST_FLOOR = 4 / 127.5  # eps above: four grey levels of an 8-bit image.
 # Pairs are drawn in proportion to their contrast to this power: what is flat is
 # soon learnt, and its errors are small.
@@ -78,14 +79,13 @@ def block_size(factor: int, reach: int) -> int:
 
 
 def windows(plane: np.ndarray, side: int, *, stride: int = 1) -> np.ndarray:
-  """All squares of a plane [H, W], [rows, columns, side * side], a view."""
+  """All squares of a plane [H, W], [rows, columns, side, side], a view."""
   view = np.lib.stride_tricks.sliding_window_view(plane, (side, side))
-  view = view[::stride, ::stride]
-  return view.reshape(*view.shape[:2], -1)
+  return view[::stride, ::stride]
 
 
 def sources_of(plane: np.ndarray, *, source_size: int) -> np.ndarray:
-  """The source of every pixel of a plane [h, w], [h, w, S*S].
+  """The source of every pixel of a plane [h, w], [h, w, S, S], a view.
 
   Beyond the border, the plane repeats its nearest pixel.
   """
@@ -120,8 +120,10 @@ def build_pairs(
     seed: Of the choice where there are too many.
 
   Raises:
-    ValueError: If the plane is too small for a single pair.
+    ValueError: If the plane is constant or too small for a single pair, or an
+      option is not as said above.
   """
+  _check(plane, factor, source_size, reach)
   found = [
     pairs
     for scale in _SCALES
@@ -140,13 +142,13 @@ def build_pairs(
       f' {smallest}x{smallest}.'
     )
   rng = np.random.default_rng(seed)
-  share = min(1.0, _MAX_PAIRS / sum(len(source) for source, _ in found))
-  kept = [
-    rng.permutation(len(source))[: int(np.ceil(share * len(source)))]
-    for source, _ in found
-  ]
+  counts = [source.shape[0] * source.shape[1] for source, _ in found]
+  share = min(1.0, _MAX_PAIRS / sum(counts))
+  kept = [rng.permutation(n)[: int(np.ceil(share * n))] for n in counts]
   source, target = (
-    np.concatenate([pair[side][k] for pair, k in zip(found, kept, strict=True)])
+    np.concatenate(
+      [_flat(pair[side], k) for pair, k in zip(found, kept, strict=True)]
+    )
     for side in (0, 1)
   )
   source, contrast = map(np.asarray, normalise(jnp.asarray(source)))
@@ -161,6 +163,28 @@ def build_pairs(
   )
 
 
+def _check(
+  plane: np.ndarray, factor: int, source_size: int, reach: int
+) -> None:
+  arrays.check_positive_int('source_size', source_size)
+  if source_size % 2 == 0:
+    raise ValueError(f'`source_size` must be odd, got {source_size}.')
+  for name, value, low in (('factor', factor, 2), ('reach', reach, 0)):
+    if not isinstance(value, int) or value < low:
+      raise ValueError(f'`{name}` must be an integer >= {low}, got {value!r}.')
+  if np.ptp(plane) < _SMALLEST_CONTRAST:
+    raise ValueError(
+      'The image is constant, so there is nothing to learn from it; give one'
+      ' with some contrast.'
+    )
+
+
+def _flat(squares: np.ndarray, index: np.ndarray) -> np.ndarray:
+  """Some of the squares of `windows`, row by row, [N, side * side]."""
+  rows, columns = np.divmod(index, squares.shape[1])
+  return squares[rows, columns].reshape(len(index), -1)
+
+
 def _pairs_of(
   plane: np.ndarray,
   scale: float,
@@ -170,7 +194,7 @@ def _pairs_of(
   reach: int,
   kernel: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-  """Sources [N, S*S] and targets [N, T*T] of one scale and phase, or None."""
+  """Sources and targets of one scale and phase, as `windows`, or None."""
   size = tuple(round(scale * side) for side in plane.shape)
   low_size = tuple(
     (side - first) // factor for side, first in zip(size, phase, strict=True)
@@ -191,11 +215,7 @@ def _pairs_of(
   # Blocks that lie within the plane, and the sources at their centres.
   inside = slice(reach, -reach or None)
   target = windows(missing, block_size(factor, reach), stride=factor)
-  source = source[inside, inside]
-  return (
-    source.reshape(-1, source.shape[-1]),
-    target.reshape(-1, target.shape[-1]),
-  )
+  return source[inside, inside], target
 
 
 def _shrink(plane: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
