@@ -39,6 +39,10 @@ def get_config(
   config.source_size = 9  # Side of a source patch, in low pixels, odd.
   config.reach = 1  # How many low pixels around its own a block covers.
 
+  config.closed_form = ml_collections.ConfigDict()
+  config.closed_form.num_pairs = 16384  # How many are looked up.
+  config.closed_form.sigma_aug = 0.5  # Bandwidth, in features.
+
   config.mean = default.get_config()
   config.mean.num_steps, config.mean.max_minutes = 0, mean_minutes
   config.mean.batch_size = 256

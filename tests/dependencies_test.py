@@ -58,7 +58,7 @@ CONFINED = {
   'ml_collections': {
     'bin',
     'configs',
-    'applications/super_resolution.py',
+    'applications/upscaler_training.py',
     'applications/upscaler_files.py',
     'training/calls.py',
     'training/regression.py',

@@ -14,15 +14,13 @@ import numpy as np
 from flax import traverse_util
 
 from internal_diffusion import files
-from internal_diffusion.applications.super_resolution import (
-  Upscaler,
-  rest_layout,
-)
+from internal_diffusion.applications.upscaler import RestModel, Upscaler
+from internal_diffusion.applications.upscaler_training import rest_layout
 from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.data.upscaling_pairs import SourceEncoding
+from internal_diffusion.denoisers import learned
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import model as model_lib
-from internal_diffusion.training.model import LearnedModel
 from internal_diffusion.training.regression import RegressionMLP
 
 _NAME = 'model.npz'
@@ -114,15 +112,14 @@ def _rest(
   arrays: dict[str, np.ndarray],
   config: ml_collections.ConfigDict,
   encoding: SourceEncoding,
-) -> LearnedModel | None:
+) -> RestModel | None:
   if not any(name.startswith(_REST) for name in arrays):
     return None
   layout = rest_layout(encoding)
   network = model_lib.make_network(config, layout)
-  return LearnedModel(
-    config,
-    layout,
-    model_lib.make_denoise_fn(network, layout, config),
+  denoise_fn = model_lib.make_denoise_fn(network, layout, config)
+  return RestModel(
+    learned.to_pixel_space(denoise_fn),
     LearnedParams(
       _nested(arrays, _REST),
       PrincipalBasis(**_part(arrays, 'basis/')),

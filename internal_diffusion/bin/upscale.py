@@ -14,12 +14,18 @@ import pathlib
 import time
 
 import jax
+import ml_collections
 import numpy as np
 from absl import flags
 
 from internal_diffusion import arrays, figures, report
-from internal_diffusion.applications import super_resolution, upscaler_files
-from internal_diffusion.applications.super_resolution import Upscaled, Upscaler
+from internal_diffusion.applications import (
+  super_resolution,
+  upscaler_files,
+  upscaler_training,
+)
+from internal_diffusion.applications.super_resolution import Upscaled
+from internal_diffusion.applications.upscaler import Upscaler
 from internal_diffusion.bin import command
 from internal_diffusion.configs import upscale as presets
 from internal_diffusion.data import blur_kernel, degradation, image_io
@@ -46,6 +52,12 @@ _PRESET = flags.DEFINE_string(
   'preset',
   'default',
   'How long to learn: `fast`, `default` or `best`; see configs/upscale.py.',
+  flag_values=_FLAGS,
+)
+_DENOISER = flags.DEFINE_string(
+  'denoiser',
+  'learned',
+  '`learned`, or `closed_form`: kernel regression, without training.',
   flag_values=_FLAGS,
 )
 _MINUTES = flags.DEFINE_float(
@@ -91,6 +103,10 @@ def main() -> None:
       '--num_samples must be at least 2, as an uncertainty needs two, got'
       f' {_NUM_SAMPLES.value}; --mean_only does without.'
     )
+  if _DENOISER.value not in ('learned', 'closed_form'):
+    raise ValueError(
+      f'--denoiser must be `learned` or `closed_form`, got {_DENOISER.value!r}.'
+    )
   presets.get_config(preset=_PRESET.value, minutes=_MINUTES.value)
   kernel = blur_kernel.read_kernel(_KERNEL.value) if _KERNEL.value else None
   if kernel is not None and _FACTOR.value not in (2, 3, 4):
@@ -108,24 +124,13 @@ def _upscale(
   path: pathlib.Path, directory: pathlib.Path, kernel: np.ndarray | None
 ) -> None:
   start = time.monotonic()
-  image, bit_depth = image_io.read_with_alpha(path)
+  image, bit_depth = image_io.read_image_with_alpha(path)
   num_samples = 0 if _MEAN_ONLY.value else _NUM_SAMPLES.value
   config = presets.get_config(preset=_PRESET.value, minutes=_MINUTES.value)
   config.mean.seed = config.rest.seed = _SEED.value
   if not num_samples:
     config.rest.max_minutes = 0.0
-  upscaler: Upscaler
-  if _WORKDIR.value:
-    upscaler = upscaler_files.load_upscaler(_WORKDIR.value)
-  else:
-    upscaler = super_resolution.train_upscaler(
-      image,
-      config,
-      kernel=kernel,
-      factor=2 if kernel is None else int(_FACTOR.value),
-      progress=True,
-    )
-    upscaler_files.save_upscaler(directory, upscaler, config)
+  upscaler = _upscaler(image, directory, config, kernel)
   trained = time.monotonic()
   made = super_resolution.upscale(
     jax.random.key(_SEED.value),
@@ -151,6 +156,7 @@ def _upscale(
       'image': str(path),
       'factor': _FACTOR.value,
       'preset': _PRESET.value,
+      'denoiser': _DENOISER.value,
       'num_samples': num_samples,
       'kernel': _KERNEL.value,
       'workdir': _WORKDIR.value,
@@ -160,6 +166,32 @@ def _upscale(
   )
   height, width = made.mean.shape[:2]
   print(f'{_NAME}: {path.name} is {height}x{width} now, in {directory}')
+
+
+def _upscaler(
+  image: np.ndarray,
+  directory: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  kernel: np.ndarray | None,
+) -> Upscaler:
+  if _WORKDIR.value:
+    return upscaler_files.load_upscaler(_WORKDIR.value)
+  factor = 2 if kernel is None else int(_FACTOR.value)
+  if _DENOISER.value == 'closed_form':
+    return upscaler_training.closed_form_upscaler(
+      image, config, kernel=kernel, factor=factor
+    )
+  doublings = super_resolution.num_doublings(_FACTOR.value)
+  upscaler = upscaler_training.train_upscaler(
+    image,
+    config,
+    kernel=kernel,
+    factor=factor,
+    num_rounds=1 if kernel is not None or doublings == 1 else 3,
+    progress=True,
+  )
+  upscaler_files.save_upscaler(directory, upscaler, config)
+  return upscaler
 
 
 def _write(

@@ -16,6 +16,7 @@ to all pairs, is left out of the target too. Turned and mirrored pairs, and
 those of inverted brightness, are as likely, so the map knows no direction.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -101,31 +102,34 @@ def normalise(source: Array) -> tuple[Array, Array]:
 
 
 def build_pairs(
-  plane: np.ndarray,
+  planes: Sequence[np.ndarray],
   *,
   factor: int,
   source_size: int,
   reach: int = 1,
   kernel: np.ndarray | None = None,
+  encoding: SourceEncoding | None = None,
   seed: int = 0,
 ) -> UpscalingPairs:
-  """All pairs of a plane, or as many as fit a bounded memory.
+  """All pairs of planes, or as many as fit a bounded memory.
 
   Args:
-    plane: [H, W] in [-1, 1].
+    planes: Each [H, W] in [-1, 1].
     factor: s, a whole number, at least 2.
     source_size: S, odd.
     reach: How many low pixels around the centre's a block covers.
     kernel: Blur of the degradation; None is antialiased bicubic.
+    encoding: An earlier one to keep; None fits one.
     seed: Of the choice where there are too many.
 
   Raises:
-    ValueError: If the plane is constant or too small for a single pair, or an
-      option is not as said above.
+    ValueError: If the first plane is constant, all are too small for a single
+      pair, or an option is not as said above.
   """
-  _check(plane, factor, source_size, reach)
+  _check(planes[0], factor, source_size, reach)
   found = [
     pairs
+    for plane in planes
     for scale in _SCALES
     for phase in np.ndindex(factor, factor)
     if (
@@ -135,11 +139,11 @@ def build_pairs(
     )
   ]
   if not found:
+    height, width = planes[0].shape
     smallest = _SMALLEST_SIDE * factor
     raise ValueError(
-      f'The image is {plane.shape[0]}x{plane.shape[1]}, too small to learn the'
-      f' factor {factor} from; the smallest that works is'
-      f' {smallest}x{smallest}.'
+      f'The image is {height}x{width}, too small to learn the factor {factor}'
+      f' from; the smallest that works is {smallest}x{smallest}.'
     )
   rng = np.random.default_rng(seed)
   counts = [source.shape[0] * source.shape[1] for source, _ in found]
@@ -153,7 +157,8 @@ def build_pairs(
   )
   source, contrast = map(np.asarray, normalise(jnp.asarray(source)))
   target = target / contrast
-  encoding = fit_encoding(source, target, contrast)
+  if encoding is None:
+    encoding = fit_encoding(source, target, contrast)
   weight = np.cumsum(contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER)
   return UpscalingPairs(
     source=jnp.asarray(source),

@@ -55,11 +55,6 @@ class RegressionMLP(nn.Module):
     )
 
 
-def predict(network: RegressionMLP, params: Params, features: Array) -> Array:
-  """Normalised blocks [..., D] of features [..., F]."""
-  return cast(Array, network.apply(params, features))
-
-
 def make_network(
   pairs: UpscalingPairs, config: ml_collections.ConfigDict
 ) -> RegressionMLP:
@@ -76,7 +71,10 @@ def make_network(
 
 
 def make_task(
-  pairs: UpscalingPairs, config: ml_collections.ConfigDict
+  pairs: UpscalingPairs,
+  config: ml_collections.ConfigDict,
+  *,
+  params: Params | None = None,
 ) -> calls.Task:
   """Checks a configuration and makes the task of it.
 
@@ -84,6 +82,7 @@ def make_task(
     pairs: What to learn.
     config: `seed`, `batch_size`, `network`, `optimizer` and `ema_decay` as in
       configs/default.py.
+    params: Parameters to begin with; None is fresh ones.
 
   Raises:
     ValueError: If a field is not usable.
@@ -98,18 +97,20 @@ def make_task(
     features, target = upscaling_pairs.sample_pairs(
       key, data, num=config.batch_size
     )
-    predicted = predict(network, params.network, features[index])
+    predicted = cast(Array, network.apply(params.network, features[index]))
     return jnp.mean(jnp.abs(predicted - target[index]), axis=-1)
 
   def initial_state() -> TrainState:
     network_key, run_key = jax.random.split(jax.random.key(config.seed))
-    params = jax.jit(network.init)(
-      network_key, jnp.zeros((1, pairs.source.shape[-1]))
-    )
+    first = params
+    if first is None:
+      first = jax.jit(network.init)(
+        network_key, jnp.zeros((1, pairs.source.shape[-1]))
+      )
     return create_train_state(
       run_key,
       # Targets are normalised as they are.
-      LearnedParams(params, principal_basis.standard_basis(network.output_dim)),
+      LearnedParams(first, principal_basis.standard_basis(network.output_dim)),
       optimizer,
     )
 

@@ -1,0 +1,239 @@
+"""What super-resolution has learnt of an image, and what it says of a plane.
+
+What is missing in the antialiased bicubic upscaling of a plane is, block by
+block, the sum of three parts: what a linear map says, what a regression says,
+and the rest, which nothing in the source tells. The first two are the
+conditional mean, the estimate of least squared error. The rest is drawn by a
+conditional diffusion model of the blocks' rest given the source, lifted to
+planes: blocks are denoised and averaged where they overlap. With x = mean +
+noise, the denoiser of the whole is
+
+  D(x; sigma) = mean + D_rest(x - mean; sigma),
+
+which is the mean where the noise drowns everything. Regression and rest are
+learnt, or the closed form's over the pairs themselves.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion.data import degradation as degradation_lib
+from internal_diffusion.data import upscaling_pairs
+from internal_diffusion.data.symmetry import pixel_orders
+from internal_diffusion.data.upscaling_pairs import SourceEncoding
+from internal_diffusion.denoisers.kernel_regression import KernelRegression
+from internal_diffusion.diffusion.schedules import karras_sigmas
+from internal_diffusion.sampling.overlapping_blocks import (
+  average_blocks,
+  extract_blocks,
+)
+from internal_diffusion.sampling.samplers import sample_heun
+from internal_diffusion.training import regression
+from internal_diffusion.types import Condition, ParametricDenoiseFn
+
+Array = jax.Array
+
+_CHUNK = 8192  # Sources on the device at once.
+_SIGMA_MIN, _SIGMA_MAX = 0.002, 1.0  # Of the rest of a plane in [-1, 1].
+
+
+class RestModel(NamedTuple):
+  """A model of what the mean leaves of normalised blocks.
+
+  Attributes:
+    denoise_fn: Of blocks; the condition's vector holds the features.
+    params: What it has learnt, or looks up.
+  """
+
+  denoise_fn: ParametricDenoiseFn
+  params: Any
+
+
+class Upscaler(NamedTuple):
+  """What was learnt from a plane.
+
+  Attributes:
+    factor: By which the network upscales.
+    source_size: S.
+    reach: Of blocks, in low pixels.
+    encoding: Of sources.
+    network: From features to normalised blocks, the regression.
+    params: Its parameters.
+    rest: The model of what the mean leaves, or None.
+    kernel: Blur of the degradation, or None.
+  """
+
+  factor: int
+  source_size: int
+  reach: int
+  encoding: SourceEncoding
+  network: regression.RegressionMLP | KernelRegression
+  params: Any
+  rest: RestModel | None
+  kernel: np.ndarray | None
+
+
+class Sources(NamedTuple):
+  """The sources of a low plane.
+
+  Attributes:
+    features: [h * w, F].
+    contrast: [h * w, 1].
+  """
+
+  features: Array
+  contrast: Array
+
+
+def _in_chunks(fn: Callable[..., Any], *rows: Array) -> Any:
+  """`fn` of arrays [N, ...], a bounded number of rows at a time."""
+  num = len(rows[0])
+  size = min(_CHUNK, num)
+
+  def chunks(array: Array) -> Array:
+    pad = [(0, -num % size)] + [(0, 0)] * (array.ndim - 1)
+    padded = jnp.pad(array, pad, mode='edge')
+    return padded.reshape(-1, size, *array.shape[1:])
+
+  made = jax.lax.map(lambda parts: fn(*parts), tuple(map(chunks, rows)))
+  return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:num], made)
+
+
+def _sources(low: Array, source_size: int) -> Array:
+  """The sources of a low plane [h, w], [h * w, S*S]."""
+  half = source_size // 2
+  padded = jnp.pad(low, half, mode='edge')
+  views = [
+    padded[i : i + low.shape[0], j : j + low.shape[1]]
+    for i, j in np.ndindex(source_size, source_size)
+  ]
+  return jnp.stack(views, axis=-1).reshape(-1, source_size**2)
+
+
+@functools.partial(jax.jit, static_argnames=('source_size', 'network'))
+def _predict(
+  low: Array,
+  encoding: SourceEncoding,
+  params: Any,
+  *,
+  source_size: int,
+  network: regression.RegressionMLP | KernelRegression,
+) -> tuple[Array, Sources]:
+  """The blocks [h, w, T*T] that are missing in a low plane [h, w], the mean.
+
+  The mean over the eight orientations that a source can be shown in.
+  """
+  block_dim = encoding.linear.shape[-1]
+  source_orders = jnp.asarray(pixel_orders(source_size))
+  # Back from the block of a turned source.
+  back = np.argsort(pixel_orders(round(block_dim**0.5)), axis=-1)
+
+  def blocks_of(source: Array) -> tuple[Array, Sources]:
+    z, contrast = upscaling_pairs.normalise(source)
+
+    def turned(orders: tuple[Array, Array]) -> Array:
+      order, inverse = orders
+      seen = z[:, order] @ encoding.features
+      return cast(Array, network.apply(params, seen))[:, inverse]
+
+    predicted = jax.lax.map(turned, (source_orders, jnp.asarray(back)))
+    blocks = z @ encoding.linear + jnp.mean(predicted, axis=0)
+    return contrast * blocks, Sources(z @ encoding.features, contrast)
+
+  blocks, sources = _in_chunks(blocks_of, _sources(low, source_size))
+  return blocks.reshape(*low.shape, block_dim), sources
+
+
+@functools.partial(
+  jax.jit, static_argnames=('denoise_fn', 'factor', 'reach', 'shape')
+)
+def _sample_rest(
+  key: Array,
+  params: Any,
+  sources: Sources,
+  sigmas: Array,
+  *,
+  denoise_fn: ParametricDenoiseFn,
+  factor: int,
+  reach: int,
+  shape: tuple[int, int],
+) -> Array:
+  """What the mean leaves of a high plane, one sample [s h, s w]."""
+
+  def plane_fn(x: Array, sigma: Array) -> Array:
+    blocks = extract_blocks(x[0], factor=factor, reach=reach)
+
+    def one_chunk(block: Array, features: Array, contrast: Array) -> Array:
+      level = sigma / contrast[:, 0]
+      cond = Condition(vector=features)
+      return contrast * denoise_fn(params, block / contrast, level, cond)
+
+    denoised = _in_chunks(
+      one_chunk, blocks.reshape(-1, blocks.shape[-1]), *sources
+    )
+    return average_blocks(
+      denoised.reshape(blocks.shape), factor=factor, reach=reach
+    )[None]
+
+  noise_key, sample_key = jax.random.split(key)
+  high = (1, *(factor * side for side in shape))
+  x = sigmas[0] * jax.random.normal(noise_key, high)
+  return sample_heun(sample_key, plane_fn, x, sigmas)[0]
+
+
+def upscale_plane(upscaler: Upscaler, low: Array) -> tuple[Array, Sources]:
+  """A plane [h, w] upscaled by the network's factor, the mean, and sources."""
+  factor = upscaler.factor
+  high = (factor * low.shape[0], factor * low.shape[1])
+  degradation = degradation_lib.make_degradation(
+    (low.shape[0], low.shape[1]), high, kernel=upscaler.kernel
+  )
+  missing, sources = _predict(
+    low,
+    upscaler.encoding,
+    upscaler.params,
+    source_size=upscaler.source_size,
+    network=upscaler.network,
+  )
+  enlarged = degradation_lib.upscale(low[..., None], degradation)[..., 0]
+  mean = enlarged + average_blocks(missing, factor=factor, reach=upscaler.reach)
+  return _project(mean, low, degradation), sources
+
+
+def _project(
+  high: Array, low: Array, degradation: degradation_lib.Degradation
+) -> Array:
+  """A plane that becomes the low one when downscaled."""
+  projected = back_project(high[..., None], low[..., None], degradation)
+  return projected[..., 0]
+
+
+back_project = jax.jit(
+  degradation_lib.back_project, static_argnames='num_steps'
+)
+
+
+def draw_rest(
+  key: Array,
+  upscaler: Upscaler,
+  sources: Sources,
+  shape: tuple[int, int],
+  num_steps: int,
+) -> Array:
+  """A sample of what the mean leaves of a plane [h, w], enlarged."""
+  assert upscaler.rest is not None
+  return _sample_rest(
+    key,
+    upscaler.rest.params,
+    sources,
+    karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX),
+    denoise_fn=upscaler.rest.denoise_fn,
+    factor=upscaler.factor,
+    reach=upscaler.reach,
+    shape=shape,
+  )
