@@ -2,15 +2,14 @@
 
 Pillow holds 8 bits a channel of a colour picture where files may have 16. So
 `_load_wide_colour` lets it read high and low bytes apart, and pictures of 16
-bits are written without it. This is the only file that imports Pillow.
+bits are written without it. This is the only file that imports Pillow. Alpha is
+the last of 2 or 4 channels, and colours are not multiplied by it.
 """
 
 import io
 import pathlib
 import re
-import struct
 import sys
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -18,15 +17,18 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from internal_diffusion.data import wide_png
+
 _T = TypeVar('_T')
 
 _READABLE = 'PNG, JPEG, WebP, TIFF or BMP with 8 or 16 bits a channel'
 EXTENSIONS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
 EXTENSIONS |= {'.tif': 'TIFF', '.tiff': 'TIFF', '.bmp': 'BMP'}
 _FORMATS = tuple(set(EXTENSIONS.values()))
+ALPHA_FORMATS = ('PNG', 'TIFF', 'WEBP')
 _SAVE_OPTIONS: dict[str, dict[str, int]] = {
   'JPEG': {'quality': 95, 'subsampling': 0},
-  'WEBP': {'lossless': True},
+  'WEBP': {'lossless': True, 'exact': True},  # Also where it is transparent.
 }
 
 # Pillow's names of 16-bit colours: channels, then byte order (N is native).
@@ -34,7 +36,7 @@ _WIDE_COLOUR = re.compile('(RGB|RGBX|RGBA);16[BLN]')
 _OTHER_ORDER = {'B': 'L', 'L': 'B', 'N': 'L' if sys.byteorder == 'big' else 'B'}
 
 
-def read_pixels(path: pathlib.Path) -> tuple[np.ndarray, list[str]]:
+def read_pixels(path: pathlib.Path) -> tuple[np.ndarray, int, list[str]]:
   """Does `_decode` of a file, with errors that name the file."""
   return _read(path, _decode)
 
@@ -83,30 +85,38 @@ def _read(path: pathlib.Path, decode: Callable[[bytes], _T]) -> _T:
     raise ValueError(f'`{path}` is truncated or corrupt: {error}.') from error
 
 
-def _decode(data: bytes) -> tuple[np.ndarray, list[str]]:
-  """Decodes pixels [H, W, 1 to 4] in [0, 1]; channels 2 and 4 hold alpha.
+def _decode(data: bytes) -> tuple[np.ndarray, int, list[str]]:
+  """Decodes pixels [H, W, 1 to 4] in [0, 1].
 
-  The second value is what the caller has to be told.
+  The second value is the depth of the pixels, 8 or 16 bits, where floats count
+  as 16. The third is what the caller has to be told.
   """
-  image = _open(data)
+  try:
+    image = _open(data)
+  except UnidentifiedImageError:
+    samples, num_frames = _load_wide_grey_alpha_tiff(data)
+    return samples / np.float32(65535), 16, _note_frames(num_frames)
   raw_mode = _raw_mode(image)
-  notes = []
-  num_frames = getattr(image, 'n_frames', 1)
-  if num_frames > 1:
-    notes.append(f'only the first of {num_frames} frames is read')
+  notes = _note_frames(getattr(image, 'n_frames', 1))
   if re.match('(CMYK|RGBa);16', raw_mode):
     notes.append('16 bits a channel are reduced to 8')
   if raw_mode == 'LA;16B' or _WIDE_COLOUR.fullmatch(raw_mode):
-    return _load_wide_colour(data, raw_mode) / np.float32(65535), notes
+    return _load_wide_colour(data, raw_mode) / np.float32(65535), 16, notes
   image = _load(data)
   if image.mode == 'F':
-    return _check_unit_range(np.asarray(image)[..., None]), notes
+    return _check_unit_range(np.asarray(image)[..., None]), 16, notes
   if image.mode.startswith('I;16'):
-    return np.asarray(image)[..., None] / np.float32(65535), notes
-  mode = 'L' if image.mode in ('1', 'L') else 'RGB'
-  mode = 'RGBA' if image.has_transparency_data else mode
+    return np.asarray(image)[..., None] / np.float32(65535), 16, notes
+  mode = 'L' if image.mode in ('1', 'L', 'LA', 'La') else 'RGB'
+  mode += 'A' if image.has_transparency_data else ''
   samples = np.atleast_3d(np.asarray(image.convert(mode)))
-  return samples / np.float32(255), notes
+  return samples / np.float32(255), 8, notes
+
+
+def _note_frames(num_frames: int) -> list[str]:
+  if num_frames == 1:
+    return []
+  return [f'only the first of {num_frames} frames is read']
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -168,6 +178,32 @@ def _load_wide_colour(data: bytes, raw_mode: str) -> np.ndarray:
   return 256 * high + low
 
 
+def _load_wide_grey_alpha_tiff(data: bytes) -> tuple[np.ndarray, int]:
+  """Decodes upright 16-bit samples [H, W, 2], and counts the frames.
+
+  Raises:
+    UnidentifiedImageError: If it is anything but such a TIFF, of which Pillow
+      knows nothing.
+  """
+  try:
+    tiff = tifffile.TiffFile(io.BytesIO(data))
+  except tifffile.TiffFileError as error:
+    raise UnidentifiedImageError(str(error)) from error
+  page = tiff.pages.first
+  # Black is zero; the samples of a pixel lie together; alpha is unassociated.
+  is_wide_grey = page.photometric == 1 and page.dtype == np.uint16
+  has_alpha = page.axes == 'YXS' and page.extrasamples == (2,)
+  if not (is_wide_grey and has_alpha):
+    raise UnidentifiedImageError(f'a TIFF of {page.dtype} {page.axes}')
+  if page.size > 4 * (Image.MAX_IMAGE_PIXELS or page.size):  # As Pillow does.
+    raise Image.DecompressionBombError(f'its shape is {page.shape}.')
+  # Four bytes a pixel are those of 8-bit RGBA, which Pillow can set upright.
+  image = Image.fromarray(page.asarray().astype(np.uint16).view(np.uint8))
+  image.getexif()[274] = page.tags.valueof(274, 1)  # The tag of orientation.
+  ImageOps.exif_transpose(image, in_place=True)
+  return np.asarray(image).view(np.uint16), len(tiff.pages)
+
+
 def _decode_wide_png(data: bytes) -> np.ndarray:
   image = _open(data)
   raw_mode = _raw_mode(image)
@@ -202,18 +238,19 @@ def downscale(pixels: np.ndarray, max_side: int) -> np.ndarray:
 
 
 def encode(samples: np.ndarray, file_format: str) -> bytes:
-  """The bytes of a file with samples [H, W, 1 or 3], uint8 or uint16."""
-  buffer = io.BytesIO()
+  """The bytes of a file with samples [H, W, 1 to 4], uint8 or uint16.
+
+  Alpha is for the formats in `ALPHA_FORMATS`, 16 bits are for PNG and TIFF.
+  WebP has no grey; it is stored as RGB.
+  """
   if file_format == 'PNG' and samples.dtype == np.uint16:
-    return _encode_wide_png(samples)
-  is_grey = samples.shape[-1] == 1
-  flat = samples[..., 0] if is_grey else samples
+    return wide_png.encode_wide_png(samples)
   if file_format == 'TIFF':
-    photometric = 'minisblack' if is_grey else 'rgb'
-    tifffile.imwrite(buffer, flat, photometric=photometric, metadata=None)
-  else:
-    options = _SAVE_OPTIONS.get(file_format, {})
-    Image.fromarray(flat).save(buffer, file_format, **options)
+    return _encode_tiff(samples)
+  buffer = io.BytesIO()
+  flat = samples[..., 0] if samples.shape[-1] == 1 else samples
+  options = _SAVE_OPTIONS.get(file_format, {})
+  Image.fromarray(flat).save(buffer, file_format, **options)
   return buffer.getvalue()
 
 
@@ -234,19 +271,15 @@ def encode_animation(frames: Sequence[np.ndarray], *, seconds: float) -> bytes:
   return buffer.getvalue()
 
 
-def _encode_wide_png(samples: np.ndarray) -> bytes:
-  """Encodes uint16 samples (W3C, PNG third edition, sections 5, 9.2 and 11)."""
-  height, width, channels = samples.shape
-  rows = samples.astype('>u2').reshape(height, -1).view(np.uint8)
-  # Filter type 2, Up: the difference to the row above, modulo 256.
-  filtered = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))
-  scanlines = np.pad(filtered, ((0, 0), (1, 0)), constant_values=2)
-  colour_type = 0 if channels == 1 else 2
-  header = struct.pack('>2I5B', width, height, 16, colour_type, 0, 0, 0)
-  body = zlib.compress(scanlines.tobytes())
-  png = b'\x89PNG\r\n\x1a\n'
-  for kind, content in ((b'IHDR', header), (b'IDAT', body), (b'IEND', b'')):
-    chunk = kind + content
-    png += struct.pack('>I', len(content)) + chunk
-    png += struct.pack('>I', zlib.crc32(chunk))
-  return png
+def _encode_tiff(samples: np.ndarray) -> bytes:
+  buffer = io.BytesIO()
+  channels = samples.shape[-1]
+  tifffile.imwrite(
+    buffer,
+    samples[..., 0] if channels == 1 else samples,
+    photometric='minisblack' if channels < 3 else 'rgb',
+    planarconfig=None if channels == 1 else 'contig',
+    extrasamples=None if channels % 2 else ['unassalpha'],
+    metadata=None,
+  )
+  return buffer.getvalue()

@@ -4,6 +4,10 @@ In memory a picture is a float32 array [H, W, C] in [-1, 1], with C = 1 (grey)
 or C = 3 (sRGB as stored, colour profiles are ignored). -1 is black, 1 is white:
 sample k of a file with b bits a channel is 2 k / (2^b - 1) - 1. Nothing else in
 the project knows files of pictures or integers.
+
+Only `read_image_with_alpha` and `write_image` keep transparency: alpha is one
+more channel behind grey or RGB, -1 where the picture is clear and 1 where it is
+opaque, and the colours are not multiplied by it.
 """
 
 import math
@@ -53,7 +57,9 @@ def read_image(
     raise ValueError(f'`channels` must be 1, 3 or None, got {channels}.')
   if max_side is not None:
     arrays.check_positive_int('max_side', max_side)
-  pixels, notes = image_codecs.read_pixels(pathlib.Path(path))
+  pixels, bit_depth, notes = image_codecs.read_pixels(pathlib.Path(path))
+  if pixels.shape[-1] == 2 and bit_depth == 8:
+    pixels = pixels.take([0, 0, 0, 1], axis=-1)  # Held as RGB, unlike 16 bits.
   if pixels.shape[-1] in (2, 4):
     if np.any(pixels[..., -1] < 1):
       notes.append('transparent pixels are put on white')
@@ -70,6 +76,28 @@ def read_image(
   for note in notes:
     warnings.warn(f'`{path}`: {note}.', stacklevel=2)
   return image
+
+
+def read_image_with_alpha(path: _PathLike) -> tuple[np.ndarray, int]:
+  """Reads the first picture of a file with its transparency and bit depth.
+
+  Files, orientation, warnings and errors are those of `read_image`, but grey
+  stays grey and nothing is put on white. `write_image` takes both results.
+
+  Args:
+    path: File to read.
+
+  Returns:
+    The picture, float32 [H, W, C] in [-1, 1]: C = 1 grey, 2 grey and alpha,
+    3 RGB, 4 RGB and alpha. Alpha that is opaque everywhere is left out.
+    Its bits a channel, 8 or 16; fewer count as 8, and floats as 16.
+  """
+  pixels, bit_depth, notes = image_codecs.read_pixels(pathlib.Path(path))
+  if pixels.shape[-1] in (2, 4) and np.all(pixels[..., -1] == 1):
+    pixels = pixels[..., :-1]
+  for note in notes:
+    warnings.warn(f'`{path}`: {note}.', stacklevel=2)
+  return 2 * pixels - 1, bit_depth
 
 
 def bound_side(image: np.ndarray, *, max_side: int) -> np.ndarray:
@@ -90,7 +118,8 @@ def write_image(
 
   Args:
     path: File to write: .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp.
-    image: Floats [H, W, 1 or 3]; values outside of [-1, 1] are clipped.
+    image: Floats [H, W, 1 or 3], or [H, W, 2 or 4] with alpha for PNG, TIFF
+      and WebP; values outside of [-1, 1] are clipped.
     bit_depth: Bits a channel: 8, or 16 for PNG and TIFF.
 
   Raises:
@@ -107,7 +136,13 @@ def write_image(
   file_format = image_codecs.EXTENSIONS[path.suffix.lower()]
   if bit_depth == 16 and file_format not in ('PNG', 'TIFF'):
     raise ValueError(f'`bit_depth` 16 needs .png or .tiff, got `{path}`.')
-  pixels = _check_floats('image', image, layout='[H, W, C]')
+  pixels = _check_floats('image', image, layout='[H, W, C]', with_alpha=True)
+  has_alpha = pixels.shape[-1] in (2, 4)
+  if has_alpha and file_format not in image_codecs.ALPHA_FORMATS:
+    raise ValueError(
+      f'`image` with alpha needs .png, .tiff or .webp, got shape {pixels.shape}'
+      f' for `{path}`.'
+    )
   files.write_atomically(
     path, image_codecs.encode(_quantise(pixels, bit_depth), file_format)
   )
@@ -211,7 +246,9 @@ def check_image(image: ArrayLike, *, name: str = 'image') -> np.ndarray:
   return pixels
 
 
-def _check_floats(name: str, values: ArrayLike, *, layout: str) -> np.ndarray:
+def _check_floats(
+  name: str, values: ArrayLike, *, layout: str, with_alpha: bool = False
+) -> np.ndarray:
   """Returns finite floats of the given layout as float32."""
   array = np.asarray(values)
   # NumPy's own `issubdtype` does not count bfloat16 among the floats.
@@ -221,10 +258,12 @@ def _check_floats(name: str, values: ArrayLike, *, layout: str) -> np.ndarray:
       ' values by 127.5 and subtract 1.'
     )
   right_rank = array.ndim == layout.count(',') + 1
-  if not right_rank or array.shape[-1] not in (1, 3) or not array.size:
+  channels = (1, 2, 3, 4) if with_alpha else (1, 3)
+  if not right_rank or array.shape[-1] not in channels or not array.size:
+    allowed = '1 to 4' if with_alpha else '1 or 3'
     raise ValueError(
-      f'`{name}` must be {layout} with C = 1 or 3 and no empty axis, got shape'
-      f' {array.shape}.'
+      f'`{name}` must be {layout} with C = {allowed} and no empty axis, got'
+      f' shape {array.shape}.'
     )
   array = array.astype(np.float32)
   if not np.all(np.isfinite(array)):
