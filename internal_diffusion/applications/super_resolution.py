@@ -4,8 +4,8 @@ One regression doubles the size (`upscaler`). Larger factors are reached by
 doubling again, and sizes between two doublings by antialiased downscaling,
 since patches recur best between scales that are near each other (Glasner et
 al. 2009). In the end, the result is made to become the given image when
-downscaled. Samples differ in what the last doubling's mean leaves of the
-luminance.
+downscaled. A sample adds to the luminance, at each doubling, what the mean
+leaves.
 """
 
 import math
@@ -17,9 +17,10 @@ import numpy as np
 from tqdm import tqdm
 
 from internal_diffusion.applications.upscaler import (
+  LargerPlane,
   Upscaler,
   back_project,
-  draw_rest,
+  sample_plane,
   upscale_plane,
 )
 from internal_diffusion.data import degradation as degradation_lib
@@ -87,35 +88,51 @@ def upscale(
   degradation = degradation_lib.make_degradation(
     image.shape[:2], size, kernel=upscaler.kernel
   )
-  times = 1
-  if upscaler.kernel is None:
-    times = num_doublings(factor)
-  planes, rests = [], np.zeros((num_samples, *size), np.float32)
-  for index, plane in enumerate(to_planes(image)):
-    low = jnp.asarray(plane)
-    for _ in range(times - 1):
-      low, _ = upscale_plane(upscaler, low)
-    high, sources = upscale_plane(upscaler, low)
-    planes.append(_to_size(high, size))
-    if index == 0:
-      for k in tqdm(range(num_samples), desc='samples', disable=not progress):
-        rest = draw_rest(
-          jax.random.fold_in(key, k),
-          upscaler,
-          sources,
-          (low.shape[0], low.shape[1]),
-          num_steps,
-        )
-        rests[k] = _to_size(rest, size)
-  mean = np.stack(planes)
-  samples = None
-  if num_samples:
-    drawn = np.repeat(mean[None], num_samples, axis=0)
-    drawn[:, 0] += rests
-    samples = np.stack(
-      [_finish(sample, image, degradation) for sample in drawn]
+  times = num_doublings(factor) if upscaler.kernel is None else 1
+  luminance, *others = (jnp.asarray(plane) for plane in to_planes(image))
+  first = upscale_plane(upscaler, luminance)
+  smooth = [_enlarge(upscaler, plane, times) for plane in others]
+
+  def finish(high: Array) -> np.ndarray:
+    planes = [_to_size(plane, size) for plane in (high, *smooth)]
+    made = back_project(
+      jnp.asarray(from_planes(np.stack(planes))),
+      jnp.asarray(image),
+      degradation,
     )
-  return Upscaled(_finish(mean, image, degradation), samples)
+    return np.asarray(made).clip(-1, 1)
+
+  mean = finish(_enlarge(upscaler, first.mean, times - 1))
+  samples = [
+    finish(
+      _sample(jax.random.fold_in(key, k), upscaler, first, times, num_steps)
+    )
+    for k in tqdm(range(num_samples), desc='samples', disable=not progress)
+  ]
+  return Upscaled(mean, np.stack(samples) if samples else None)
+
+
+def _enlarge(upscaler: Upscaler, low: Array, times: int) -> Array:
+  """The mean of a plane, enlarged so often."""
+  for _ in range(times):
+    low = upscale_plane(upscaler, low).mean
+  return low
+
+
+def _sample(
+  key: Array,
+  upscaler: Upscaler,
+  larger: LargerPlane,
+  times: int,
+  num_steps: int,
+) -> Array:
+  """A sample of a plane that was enlarged once and is to be so often in all."""
+  high = sample_plane(key, upscaler, larger, num_steps=num_steps)
+  for index in range(1, times):
+    larger = upscale_plane(upscaler, high)
+    own_key = jax.random.fold_in(key, index)
+    high = sample_plane(own_key, upscaler, larger, num_steps=num_steps)
+  return high
 
 
 def _to_size(plane: Array, size: tuple[int, int]) -> np.ndarray:
@@ -123,15 +140,3 @@ def _to_size(plane: Array, size: tuple[int, int]) -> np.ndarray:
   if plane.shape == size:
     return np.asarray(plane)
   return np.asarray(jax.image.resize(plane, size, 'cubic', antialias=True))
-
-
-def _finish(
-  planes: np.ndarray,
-  image: np.ndarray,
-  degradation: degradation_lib.Degradation,
-) -> np.ndarray:
-  """The image of planes that becomes the given one when downscaled."""
-  made = back_project(
-    jnp.asarray(from_planes(planes)), jnp.asarray(image), degradation
-  )
-  return np.asarray(made).clip(-1, 1)

@@ -90,6 +90,20 @@ class Sources(NamedTuple):
   contrast: Array
 
 
+class LargerPlane(NamedTuple):
+  """A plane, upscaled.
+
+  Attributes:
+    mean: [s h, s w].
+    sources: Of the low plane.
+    low: The low plane, [h, w].
+  """
+
+  mean: Array
+  sources: Sources
+  low: Array
+
+
 def _in_chunks(fn: Callable[..., Any], *rows: Array) -> Any:
   """`fn` of arrays [N, ...], a bounded number of rows at a time."""
   num = len(rows[0])
@@ -186,13 +200,8 @@ def _sample_rest(
   return sample_heun(sample_key, plane_fn, x, sigmas)[0]
 
 
-def upscale_plane(upscaler: Upscaler, low: Array) -> tuple[Array, Sources]:
-  """A plane [h, w] upscaled by the network's factor, the mean, and sources."""
-  factor = upscaler.factor
-  high = (factor * low.shape[0], factor * low.shape[1])
-  degradation = degradation_lib.make_degradation(
-    (low.shape[0], low.shape[1]), high, kernel=upscaler.kernel
-  )
+def upscale_plane(upscaler: Upscaler, low: Array) -> LargerPlane:
+  """The mean of a plane [h, w] at the upscaler's factor."""
   missing, sources = _predict(
     low,
     upscaler.encoding,
@@ -200,9 +209,52 @@ def upscale_plane(upscaler: Upscaler, low: Array) -> tuple[Array, Sources]:
     source_size=upscaler.source_size,
     network=upscaler.network,
   )
+  degradation = _degradation(upscaler, low)
   enlarged = degradation_lib.upscale(low[..., None], degradation)[..., 0]
-  mean = enlarged + average_blocks(missing, factor=factor, reach=upscaler.reach)
-  return _project(mean, low, degradation), sources
+  mean = enlarged + average_blocks(
+    missing, factor=upscaler.factor, reach=upscaler.reach
+  )
+  return LargerPlane(_project(mean, low, degradation), sources, low)
+
+
+def sample_plane(
+  key: Array, upscaler: Upscaler, larger: LargerPlane, *, num_steps: int
+) -> Array:
+  """A sample [s h, s w] of an upscaled plane.
+
+  Args:
+    key: One key.
+    upscaler: With a model of the rest.
+    larger: The plane, upscaled.
+    num_steps: Heun steps.
+
+  Raises:
+    ValueError: If there is no model of the rest.
+  """
+  if upscaler.rest is None:
+    raise ValueError('`upscaler` has no model to sample from, only the mean.')
+  rest = _sample_rest(
+    key,
+    upscaler.rest.params,
+    larger.sources,
+    karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX),
+    denoise_fn=upscaler.rest.denoise_fn,
+    factor=upscaler.factor,
+    reach=upscaler.reach,
+    shape=(larger.low.shape[0], larger.low.shape[1]),
+  )
+  return _project(
+    larger.mean + rest, larger.low, _degradation(upscaler, larger.low)
+  )
+
+
+def _degradation(upscaler: Upscaler, low: Array) -> degradation_lib.Degradation:
+  height, width = low.shape
+  return degradation_lib.make_degradation(
+    (height, width),
+    (upscaler.factor * height, upscaler.factor * width),
+    kernel=upscaler.kernel,
+  )
 
 
 def _project(
@@ -216,24 +268,3 @@ def _project(
 back_project = jax.jit(
   degradation_lib.back_project, static_argnames='num_steps'
 )
-
-
-def draw_rest(
-  key: Array,
-  upscaler: Upscaler,
-  sources: Sources,
-  shape: tuple[int, int],
-  num_steps: int,
-) -> Array:
-  """A sample of what the mean leaves of a plane [h, w], enlarged."""
-  assert upscaler.rest is not None
-  return _sample_rest(
-    key,
-    upscaler.rest.params,
-    sources,
-    karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX),
-    denoise_fn=upscaler.rest.denoise_fn,
-    factor=upscaler.factor,
-    reach=upscaler.reach,
-    shape=shape,
-  )

@@ -87,7 +87,7 @@ def train_upscaler(
       kernel=kernel,
     )
     if index < num_rounds - 1:
-      larger, _ = upscale_plane(upscaler, jnp.asarray(plane))
+      larger = upscale_plane(upscaler, jnp.asarray(plane)).mean
       planes = [plane, np.asarray(larger).clip(-1, 1)]
       pairs = _pairs(planes, config, factor, kernel, encoding=pairs.encoding)
   if not has_rest:
