@@ -3,11 +3,11 @@
 python -m benchmarks.report
 """
 
-import json
 import pathlib
 from typing import Any
 
-from benchmarks import timing
+from benchmarks import super_resolution_tables
+from benchmarks.tables import read, section, table
 
 _PAGE = pathlib.Path(__file__).parent / 'RESULTS.md'
 _TRIED = pathlib.Path(__file__).parent / 'TRIED.md'
@@ -20,27 +20,6 @@ scikit-learn (256, 256), on standardised pixels and on whitened principal
 components. The boosted trees also see the energy of fine detail: a harder test
 than the goal was set for, kept
 because it shows what is left to do."""
-
-
-def read(name: str) -> dict[str, Any]:
-  """One benchmark's results."""
-  return json.loads((timing.RESULTS / f'{name}.json').read_text())
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-  """A Markdown table."""
-  lines = [head, ['---'] * len(head), *rows]
-  return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-
-
-def section(title: str, results: dict[str, Any], body: str) -> str:
-  """A titled table with the command and the machine it was made on."""
-  machine = results['machine']
-  return (
-    f'## {title}\n\n`{results["command"]}` on {machine["cpu_cores"]} cores'
-    f' ({machine["kind"]}), Python {machine["python"]}, jax'
-    f' {machine["jax"]}\n\n{body}\n'
-  )
 
 
 def share(figures: dict[str, Any]) -> str:
@@ -280,9 +259,10 @@ def main() -> None:
     exactness(),
     experiments(),
     generation(),
+    super_resolution_tables.super_resolution(),
     _TRIED.read_text(),
   ]
-  _PAGE.write_text('\n\n'.join(part.strip() for part in parts) + '\n')
+  _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import ndimage
 
 from internal_diffusion import arrays
 from internal_diffusion.data import degradation as degradation_lib
@@ -213,19 +214,33 @@ def _pairs_of(
   degradation = degradation_lib.make_degradation(
     low_size, high.shape, kernel=kernel
   )
-  low = degradation_lib.downscale(jnp.asarray(high)[..., None], degradation)
-  enlarged = degradation_lib.upscale(low, degradation)[..., 0]
-  missing = high - np.asarray(enlarged)
-  source = sources_of(np.asarray(low[..., 0]), source_size=source_size)
+  low, enlarged = _down_and_up(high, degradation)
+  missing = high - enlarged
+  source = sources_of(low, source_size=source_size)
   # Blocks that lie within the plane, and the sources at their centres.
   inside = slice(reach, -reach or None)
   target = windows(missing, block_size(factor, reach), stride=factor)
   return source[inside, inside], target
 
 
-def _shrink(plane: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-  resized = jax.image.resize(plane, size, 'cubic', antialias=True)
-  return np.asarray(resized)
+def _down_and_up(
+  high: np.ndarray, degradation: degradation_lib.Degradation
+) -> tuple[np.ndarray, np.ndarray]:
+  """The low plane of a high one, and its bicubic upscaling.
+
+  By NumPy, since JAX would compile every one of the many sizes.
+  """
+  if degradation.kernel is not None:
+    kernel = np.asarray(degradation.kernel)
+    high = ndimage.convolve(high, kernel, mode='nearest')
+  rows, columns, up_rows, up_columns = map(np.asarray, degradation[:4])
+  low = rows @ high @ columns.T
+  return low, up_rows @ low @ up_columns.T
+
+
+def _shrink(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  degradation = degradation_lib.make_degradation(size, plane.shape)
+  return _down_and_up(plane, degradation)[0]
 
 
 def fit_encoding(

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion.configs import default
-from internal_diffusion.data.principal_basis import PrincipalBasis
+from internal_diffusion.data import principal_basis
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import examples as examples_lib
 from internal_diffusion.training import objective
@@ -21,7 +21,7 @@ def targets_of(x0, conditions, **options):
   loss_fn = objective.make_batch_loss_fn(
     examples, lambda p, z, sigma, cond: jnp.zeros_like(z), config
   )
-  basis = PrincipalBasis(jnp.zeros(1), jnp.eye(1), jnp.ones(1))
+  basis = principal_basis.standard_basis(1)
   params = LearnedParams({}, basis)
   loss = loss_fn(params, examples.data, jax.random.key(0), jnp.arange(64))
   # The weight of unit variance at sigma 1 is 2.

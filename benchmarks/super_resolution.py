@@ -1,0 +1,303 @@
+"""Super-resolution of photographs: fidelity, uncertainty, time and memory.
+
+  python -m benchmarks.super_resolution --pairs=FOLDER --factor=2 --samples=8
+  python -m benchmarks.super_resolution --images=FOLDER --factor=3
+
+--pairs holds NAME_HR.png and NAME_LR.png, --images the truth alone, which is
+then downscaled by the project's antialiased bicubic and rounded to 8 bits. Each
+image and preset is a process of its own, so its peak memory is its own and all
+compilation is in its times. A second upscaling of the image tells what of them
+is compilation.
+
+PSNR and SSIM are those of the literature: luminance of BT.601 at 16 to 235, the
+result rounded to 8 bits, `factor` pixels of the border left out. All figures of
+uncertainty are of that luminance too.
+"""
+
+import argparse
+import json
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import ndimage
+
+from benchmarks import timing
+from internal_diffusion.applications import super_resolution, upscaler_training
+from internal_diffusion.configs import upscale as upscale_config
+from internal_diffusion.data import degradation as degradations
+from internal_diffusion.data import image_io
+from internal_diffusion.data.colour_planes import to_planes
+from internal_diffusion.evaluation import calibration, fidelity, sparsification
+
+_BLACK, _WHITE = 16, 235  # Luma of BT.601 in an 8-bit image.
+_COVERAGE = 0.9
+_DETAIL_STDDEV = 1.0  # Of the Gaussian filter that takes detail away, pixels.
+
+
+def rounded(image: np.ndarray) -> np.ndarray:
+  """An image in [-1, 1] as its 8-bit file has it."""
+  levels = np.round((np.asarray(image) + 1) * 127.5).clip(0, 255)
+  return (levels / 127.5 - 1).astype(np.float32)
+
+
+def luma(image: np.ndarray, border: int) -> np.ndarray:
+  """What is compared of an image, [H, W, 1] in [-1, 1]."""
+  inside = slice(border, -border)
+  grey = (to_planes(rounded(image))[0][inside, inside, None] + 1) / 2
+  return (_BLACK + (_WHITE - _BLACK) * grey) / 127.5 - 1
+
+
+def decibels(values: np.ndarray) -> float:
+  """PSNR of an error in [-2, 2]."""
+  return float(10 * np.log10(4 / max(np.mean(np.square(values)), 1e-12)))
+
+
+def detail(grey: np.ndarray) -> float:
+  """Energy of what a Gaussian filter takes away from [H, W, 1]."""
+  smooth = ndimage.gaussian_filter(grey[..., 0], _DETAIL_STDDEV)
+  return float(np.mean(np.square(grey[..., 0] - smooth)))
+
+
+def fidelity_of(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+  """Of luminance, both [H, W, 1]."""
+  return {
+    'psnr': fidelity.psnr(image, truth),
+    'ssim': fidelity.ssim(image, truth),
+    'detail_over_truth': detail(image) / detail(truth),
+  }
+
+
+def consistency(
+  image: np.ndarray, low: np.ndarray, degradation: degradations.Degradation
+) -> float:
+  """PSNR of the downscaled image to the given one, all channels, dB."""
+  return decibels(np.asarray(degradations.downscale(image, degradation)) - low)
+
+
+def uncertainty_of(
+  samples: np.ndarray, mean: np.ndarray, truth: np.ndarray
+) -> dict[str, float]:
+  """Do the samples [K, H, W, 1] know how wrong the mean is?"""
+  predicted, error = samples.std(axis=0), np.abs(mean - truth)
+  return {
+    'coverage_of_90': calibration.interval_coverage(samples, truth, _COVERAGE),
+    'spread_over_error': float(
+      np.sqrt(np.mean(predicted**2) / np.mean(error**2))
+    ),
+    'rank_correlation': sparsification.rank_correlation(predicted, error),
+    'sparsification_area': sparsification.sparsification(predicted, error).area,
+  }
+
+
+def pair_of(
+  path: pathlib.Path, low_path: pathlib.Path | None, factor: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """The truth [s h, s w, C] and the given image [h, w, C]."""
+  truth = image_io.read_image(path, channels=None)
+  low_size = (truth.shape[0] // factor, truth.shape[1] // factor)
+  truth = truth[: factor * low_size[0], : factor * low_size[1]]
+  if low_path is not None:
+    return truth, image_io.read_image(low_path, channels=truth.shape[-1])
+  degradation = degradations.make_degradation(low_size, truth.shape[:2])
+  return truth, rounded(degradations.downscale(truth, degradation))
+
+
+def measure(
+  path: pathlib.Path,
+  low_path: pathlib.Path | None,
+  *,
+  factor: int,
+  preset: str,
+  num_samples: int,
+  seed: int,
+) -> dict[str, object]:
+  """In a process of its own: all figures of an image."""
+  truth, low = pair_of(path, low_path, factor)
+  config = upscale_config.get_config(preset=preset)
+  config.mean.seed = config.rest.seed = seed
+  if not num_samples:
+    config.rest.num_steps, config.rest.max_minutes = 0, 0.0
+  key, seconds = jax.random.key(seed), {}
+
+  def upscale(name: str, num: int) -> super_resolution.Upscaled:
+    start = time.perf_counter()
+    made = super_resolution.upscale(
+      key, upscaler, low, factor=factor, num_samples=num
+    )
+    seconds[name] = time.perf_counter() - start
+    return made
+
+  start = time.perf_counter()
+  upscaler = upscaler_training.train_upscaler(low, config)
+  seconds['training'] = time.perf_counter() - start
+  upscale('first_mean', 0)
+  made = upscale('mean', 0)
+  if num_samples:
+    upscale('first_sample', 1)
+    made = upscale('samples', num_samples)
+  figures = figures_of(made, low, truth, factor)
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+  return {
+    'size': truth.shape[:2],
+    **figures,
+    'seconds': seconds,
+    'peak_gib': peak,
+  }
+
+
+def figures_of(
+  made: super_resolution.Upscaled,
+  low: np.ndarray,
+  truth: np.ndarray,
+  factor: int,
+) -> dict[str, object]:
+  """Bicubic, the mean and the samples against the truth."""
+  degradation = degradations.make_degradation(low.shape[:2], truth.shape[:2])
+  bicubic = np.asarray(degradations.upscale(jnp.asarray(low), degradation))
+  expected = luma(truth, factor)
+  mean = luma(made.mean, factor)
+  figures: dict[str, object] = {
+    'bicubic': fidelity_of(luma(bicubic, factor), expected),
+    'mean': {
+      **fidelity_of(mean, expected),
+      'consistency': consistency(made.mean, low, degradation),
+    },
+  }
+  if made.samples is not None:
+    samples = np.stack([luma(sample, factor) for sample in made.samples])
+    each = [fidelity_of(sample, expected) for sample in samples]
+    figures['sample'] = {
+      **mean_of(each),
+      'consistency': statistics.fmean(
+        consistency(sample, low, degradation) for sample in made.samples
+      ),
+    }
+    figures['uncertainty'] = uncertainty_of(samples, mean, expected)
+  return figures
+
+
+def mean_of(runs: list[dict[str, float]]) -> dict[str, float]:
+  """The mean of each figure."""
+  return {name: statistics.fmean(r[name] for r in runs) for name in runs[0]}
+
+
+def summary(runs: list[dict[str, dict[str, float]]]) -> dict[str, object]:
+  """The mean of each group of figures over images."""
+  groups = ('bicubic', 'mean', 'sample', 'uncertainty', 'seconds')
+  found: dict[str, object] = {
+    group: mean_of([run[group] for run in runs])
+    for group in groups
+    if group in runs[0]
+  }
+  return {**found, 'peak_gib': max(run['peak_gib'] for run in runs)}
+
+
+def images_in(
+  options: argparse.Namespace,
+) -> dict[str, tuple[pathlib.Path, pathlib.Path | None]]:
+  """Paths of the truth and of the given image, by name."""
+  found: dict[str, tuple[pathlib.Path, pathlib.Path | None]]
+  if options.pairs:
+    ending = '_HR.png'
+    paths = sorted(pathlib.Path(options.pairs).glob(f'*{ending}'))
+    names = [path.name.removesuffix(ending) for path in paths]
+    found = {
+      name: (path, path.with_name(f'{name}_LR.png'))
+      for name, path in zip(names, paths, strict=True)
+    }
+  else:
+    paths = sorted(pathlib.Path(options.images).iterdir())
+    found = {path.stem: (path, None) for path in paths}
+  if options.only:
+    found = {name: found[name] for name in options.only.split(',')}
+  if not found:
+    raise SystemExit('There are no images in the folder.')
+  return found
+
+
+def run_worker(*arguments: object) -> dict[str, object]:
+  """`measure` in a process of its own."""
+  command = (sys.executable, '-m', 'benchmarks.super_resolution', '--worker')
+  output = subprocess.run(
+    [*command, *map(str, arguments)],
+    check=True,
+    stdout=subprocess.PIPE,
+    text=True,
+  ).stdout
+  return json.loads(output.splitlines()[-1])
+
+
+def worker(arguments: list[str]) -> None:
+  """Prints the figures of an image."""
+  path, low_path, factor, preset, num_samples, seed = arguments
+  found = measure(
+    pathlib.Path(path),
+    None if low_path == 'None' else pathlib.Path(low_path),
+    factor=int(factor),
+    preset=preset,
+    num_samples=int(num_samples),
+    seed=int(seed),
+  )
+  print(json.dumps(found))
+
+
+def parse_options() -> argparse.Namespace:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--worker', nargs=6, help=argparse.SUPPRESS)
+  where = parser.add_mutually_exclusive_group()
+  where.add_argument('--pairs', help='folder of NAME_HR.png, NAME_LR.png')
+  where.add_argument('--images', help='folder of true images')
+  parser.add_argument('--only', help='names of images, by commas; all if none')
+  parser.add_argument('--factor', type=int, default=2)
+  parser.add_argument('--presets', default='fast,default')
+  parser.add_argument('--samples', type=int, default=0)
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--name', help='of the results, as set5; the folder is')
+  options = parser.parse_args()
+  if not (options.worker or options.pairs or options.images):
+    parser.error('one of --pairs and --images is needed')
+  return options
+
+
+def main() -> None:
+  """Runs all and saves."""
+  options = parse_options()
+  if options.worker:
+    worker(options.worker)
+    return
+  folder = pathlib.Path(options.pairs or options.images)
+  name = options.name or folder.resolve().name
+  presets: dict[str, object] = {}
+  for preset in options.presets.split(','):
+    runs = {}
+    for image, paths in images_in(options).items():
+      runs[image] = run_worker(
+        *paths, options.factor, preset, options.samples, options.seed
+      )
+      print(preset, image, json.dumps(runs[image]), flush=True)
+    presets[preset] = {'images': runs, 'all': summary(list(runs.values()))}
+  command = (
+    f'python -m benchmarks.super_resolution --factor={options.factor}'
+    f' --presets={options.presets} --samples={options.samples}'
+  )
+  timing.save(
+    f'super_resolution_{name}_x{options.factor}',
+    command,
+    {
+      'set': name,
+      'factor': options.factor,
+      'num_samples': options.samples,
+      'presets': presets,
+    },
+  )
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,74 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from internal_diffusion.data.symmetry import pixel_orders
+from internal_diffusion.data.upscaling_pairs import block_size, windows
+from internal_diffusion.sampling.overlapping_blocks import (
+  average_blocks,
+  extract_blocks,
+)
+
+EVERY = pytest.mark.parametrize(
+  ('factor', 'reach'), [(1, 1), (2, 0), (2, 1), (3, 2)]
+)
+
+
+def random_array(*shape):
+  values = np.random.default_rng(0).normal(size=shape)
+  return jnp.asarray(values, jnp.float32)
+
+
+@EVERY
+def test_blocks_make_the_plane_again(factor, reach):
+  plane = random_array(5 * factor, 7 * factor)
+  blocks = extract_blocks(plane, factor=factor, reach=reach)
+  assert blocks.shape == (5, 7, block_size(factor, reach) ** 2)
+  again = average_blocks(blocks, factor=factor, reach=reach)
+  np.testing.assert_allclose(again, plane, atol=1e-6)
+
+
+@EVERY
+def test_inside_they_are_the_blocks_of_training(factor, reach):
+  plane = random_array(6 * factor, 7 * factor)
+  blocks = extract_blocks(plane, factor=factor, reach=reach)
+  inside = slice(reach, -reach or None)
+  squares = windows(np.asarray(plane), block_size(factor, reach), stride=factor)
+  expected = squares.reshape(*squares.shape[:2], -1)
+  np.testing.assert_array_equal(blocks[inside, inside], expected)
+
+
+@EVERY
+def test_a_high_pixel_is_the_mean_of_the_blocks_that_cover_it(factor, reach):
+  value = random_array(5, 6)
+  dim = block_size(factor, reach) ** 2
+  blocks = jnp.broadcast_to(value[..., None], (5, 6, dim))
+  near = np.ones((2 * reach + 1,) * 2)
+  # Fewer blocks cover a pixel at the border, where there are no more.
+  total = ndimage.convolve(np.asarray(value), near, mode='constant')
+  count = ndimage.convolve(np.ones((5, 6)), near, mode='constant')
+  np.testing.assert_allclose(
+    average_blocks(blocks, factor=factor, reach=reach),
+    np.kron(total / count, np.ones((factor, factor))),
+    atol=1e-5,
+  )
+
+
+@pytest.mark.parametrize('number', range(8))
+def test_a_turned_plane_has_turned_blocks(number):
+  factor, reach, side = 2, 1, 4
+
+  def turned(array, order):
+    return array.reshape(len(order), -1)[order]
+
+  plane = random_array(factor * side, factor * side)
+  order = pixel_orders(factor * side)[number]
+  blocks = extract_blocks(
+    turned(plane, order).reshape(plane.shape), factor=factor, reach=reach
+  )
+  expected = turned(
+    extract_blocks(plane, factor=factor, reach=reach),
+    pixel_orders(side)[number],
+  )[:, pixel_orders(block_size(factor, reach))[number]]
+  np.testing.assert_array_equal(blocks.reshape(expected.shape), expected)
