@@ -24,6 +24,7 @@ from internal_diffusion.applications.upscaler import (
   upscale_plane,
 )
 from internal_diffusion.data import degradation as degradation_lib
+from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import from_planes, to_planes
 
 Array = jax.Array
@@ -61,7 +62,8 @@ def upscale(
   Args:
     key: One key.
     upscaler: What was learnt, from this image as a rule.
-    image: [h, w, C] float32 in [-1, 1].
+    image: [h, w, C] float32 in [-1, 1], C from 1 to 4: grey or colour, and
+      alpha.
     factor: Any number in [1.1, 8]; that of the upscaler if it has a kernel.
     num_samples: K.
     num_steps: Heun steps of a sample.
@@ -74,6 +76,7 @@ def upscale(
     ValueError: If an argument is not as said above, or samples are asked for
       that the upscaler was not trained for.
   """
+  image = image_io.check_image(image, with_alpha=True)
   if num_samples < 0:
     raise ValueError(f'`num_samples` must be at least 0, got {num_samples}.')
   size = degradation_lib.scaled_size(image.shape[:2], factor)

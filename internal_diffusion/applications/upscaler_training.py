@@ -15,7 +15,7 @@ from internal_diffusion.applications.upscaler import (
   Upscaler,
   upscale_plane,
 )
-from internal_diffusion.data import upscaling_pairs
+from internal_diffusion.data import image_io, upscaling_pairs
 from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.data.upscaling_pairs import (
@@ -63,7 +63,7 @@ def train_upscaler(
   """
   arrays.check_positive_int('num_rounds', num_rounds)
   _check_factor(factor, kernel)
-  plane = to_planes(image)[0]
+  plane = _luminance(image)
   mean_config = config.mean.copy_and_resolve_references()
   mean_config.num_steps = math.ceil(config.mean.num_steps / num_rounds)
   mean_config.max_minutes = config.mean.max_minutes / num_rounds
@@ -118,7 +118,7 @@ def closed_form_upscaler(
   """
   _check_factor(factor, kernel)
   options = config.closed_form
-  pairs = _pairs([to_planes(image)[0]], config, factor, kernel)
+  pairs = _pairs([_luminance(image)], config, factor, kernel)
   features, target = upscaling_pairs.sample_pairs(
     jax.random.key(config.mean.seed), pairs, num=options.num_pairs
   )
@@ -134,6 +134,10 @@ def closed_form_upscaler(
     rest=RestModel(network.denoise_rest, table),
     kernel=kernel,
   )
+
+
+def _luminance(image: np.ndarray) -> np.ndarray:
+  return to_planes(image_io.check_image(image, with_alpha=True))[0]
 
 
 def _check_factor(factor: int, kernel: np.ndarray | None) -> None:

@@ -223,12 +223,15 @@ def write_grid(
   write_image(path, grid)
 
 
-def check_image(image: ArrayLike, *, name: str = 'image') -> np.ndarray:
+def check_image(
+  image: ArrayLike, *, name: str = 'image', with_alpha: bool = False
+) -> np.ndarray:
   """Returns a picture as float32 [H, W, C], or says what is wrong with it.
 
   Args:
     image: Floats [H, W, 1 or 3], finite and in [-1, 1] up to 1e-3.
     name: What messages call the picture.
+    with_alpha: Whether 2 and 4 channels will do as well.
 
   Returns:
     The picture with unchanged values, float32 [H, W, C].
@@ -236,7 +239,7 @@ def check_image(image: ArrayLike, *, name: str = 'image') -> np.ndarray:
   Raises:
     ValueError: If the picture is not as said above.
   """
-  pixels = _check_floats(name, image, layout='[H, W, C]')
+  pixels = _check_floats(name, image, layout='[H, W, C]', with_alpha=with_alpha)
   low, high = pixels.min(), pixels.max()
   if low < -1 - _RANGE_TOLERANCE or high > 1 + _RANGE_TOLERANCE:
     raise ValueError(

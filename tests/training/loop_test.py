@@ -123,7 +123,7 @@ def test_non_finite_loss_names_step_and_checkpoint(
       losses = inner(params, data, key, index)
       bias = jax.tree.leaves(params.network)[0]
       # NaN once the parameters have moved far enough.
-      return losses / (abs(bias).max() < 0.004)
+      return losses / (abs(bias).max() < 0.002)
 
     return poisoned
 

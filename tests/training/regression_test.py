@@ -22,7 +22,7 @@ def pairs():
 
 @pytest.fixture
 def config():
-  config = upscale.get_config('fast').mean
+  config = upscale.get_config(preset='fast').mean
   config.num_steps, config.max_minutes = 300, 0.0
   config.steps_per_call = 100
   config.num_devices = 1
