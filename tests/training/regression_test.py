@@ -39,7 +39,7 @@ def test_begins_at_the_linear_map(pairs, config):
   features, target = upscaling_pairs.sample_pairs(
     jax.random.key(0), pairs, num=10
   )
-  predicted = regression.predict(network, state.params, features)
+  predicted = network.apply(state.params, features)
   np.testing.assert_array_equal(predicted, jnp.zeros_like(target))
 
 
@@ -50,7 +50,7 @@ def test_is_soon_better_than_the_linear_map(pairs, config):
   features, target = upscaling_pairs.sample_pairs(
     jax.random.key(1), pairs, num=4000
   )
-  left = target - regression.predict(network, params, features)
+  left = target - network.apply(params, features)
   assert jnp.mean(jnp.abs(left)) < 0.8 * jnp.mean(jnp.abs(target))
   assert jnp.mean(left**2) < 0.75 * jnp.mean(target**2)
 
