@@ -135,7 +135,9 @@ def measure(
     return made
 
   start = time.perf_counter()
-  upscaler = upscaler_training.train_upscaler(low, config)
+  upscaler = upscaler_training.train_upscaler(
+    low, config, num_rounds=super_resolution.num_rounds(factor)
+  )
   seconds['training'] = time.perf_counter() - start
   upscale('first_mean', 0)
   made = upscale('mean', 0)

@@ -47,6 +47,11 @@ def num_doublings(factor: float) -> int:
   return max(1, math.ceil(math.log2(factor) - 1e-6))
 
 
+def num_rounds(factor: float) -> int:
+  """In how many rounds to train for a factor: more where it is used twice."""
+  return 1 if num_doublings(factor) == 1 else 3
+
+
 def upscale(
   key: Array,
   upscaler: Upscaler,

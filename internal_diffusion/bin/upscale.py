@@ -181,13 +181,15 @@ def _upscaler(
     return upscaler_training.closed_form_upscaler(
       image, config, kernel=kernel, factor=factor
     )
-  doublings = super_resolution.num_doublings(_FACTOR.value)
+  num_rounds = 1
+  if kernel is None:
+    num_rounds = super_resolution.num_rounds(_FACTOR.value)
   upscaler = upscaler_training.train_upscaler(
     image,
     config,
     kernel=kernel,
     factor=factor,
-    num_rounds=1 if kernel is not None or doublings == 1 else 3,
+    num_rounds=num_rounds,
     progress=True,
   )
   upscaler_files.save_upscaler(directory, upscaler, config)
