@@ -1,8 +1,13 @@
 """Files that appear whole or not at all."""
 
+import io
 import os
 import pathlib
 import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -24,3 +29,18 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+def write_npz(
+  path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]
+) -> None:
+  """Writes named arrays into a compressed .npz, whole or not at all.
+
+  Args:
+    path: File to write; missing folders are made.
+    arrays: By name.
+  """
+  buffer = io.BytesIO()
+  named: dict[str, Any] = dict(arrays)
+  np.savez_compressed(buffer, **named)
+  write_atomically(path, buffer.getvalue())

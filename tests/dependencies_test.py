@@ -22,6 +22,7 @@ ALLOWED = {
   'figures': {'data'},
   'flow_figures': {'data', 'figures'},
   'generation_figures': {'data'},
+  'density_figures': {'figures'},
   'report': set(),
   'configs': set(),
   'experiments': {
@@ -41,6 +42,7 @@ ALLOWED = {
     'sampling',
     'training',
     'evaluation',
+    'density_figures',
     'figures',
     'flow_figures',
     'report',
@@ -58,9 +60,12 @@ CONFINED = {
   'ml_collections': {
     'bin',
     'configs',
+    'applications/flow.py',
+    'applications/flow_model.py',
     'applications/upscaler_training.py',
     'applications/upscaler_files.py',
     'training/calls.py',
+    'training/displacement.py',
     'training/regression.py',
     'training/examples.py',
     'training/fit.py',
@@ -73,6 +78,7 @@ CONFINED = {
   },
   'matplotlib': {
     'figures.py',
+    'density_figures.py',
     'flow_figures.py',
     'training/writers.py',
     'experiments',

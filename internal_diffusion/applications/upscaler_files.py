@@ -1,12 +1,10 @@
 """What an upscaler has learnt, as a file: to be used again on another image."""
 
-import io
 import json
 import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
-from typing import Any
 
 import jax.numpy as jnp
 import ml_collections
@@ -25,16 +23,6 @@ from internal_diffusion.training.regression import RegressionMLP
 
 _NAME = 'model.npz'
 _MEAN, _REST = 'mean/', 'rest/'
-
-
-def write_npz(
-  path: str | os.PathLike, arrays: Mapping[str, np.ndarray]
-) -> None:
-  """Writes named arrays, whole or not at all."""
-  buffer = io.BytesIO()
-  named: dict[str, Any] = dict(arrays)
-  np.savez_compressed(buffer, **named)
-  files.write_atomically(path, buffer.getvalue())
 
 
 def save_upscaler(
@@ -63,7 +51,7 @@ def save_upscaler(
     arrays |= _flat(_REST, params.network)
     arrays |= _prefixed('basis/', params.basis._asdict())
     arrays |= _prefixed('cond_basis/', params.cond_basis._asdict())
-  write_npz(directory / _NAME, arrays)
+  files.write_npz(directory / _NAME, arrays)
 
 
 def load_upscaler(directory: str | os.PathLike) -> Upscaler:

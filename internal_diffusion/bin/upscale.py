@@ -18,7 +18,7 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from internal_diffusion import arrays, figures, report
+from internal_diffusion import arrays, figures, files, report
 from internal_diffusion.applications import (
   super_resolution,
   upscaler_files,
@@ -219,7 +219,7 @@ def _write(
       title='Where the samples differ',
       image=_colours(made.mean),
     )
-  upscaler_files.write_npz(directory / 'result.npz', contents)
+  files.write_npz(directory / 'result.npz', contents)
 
 
 def _colours(image: np.ndarray) -> np.ndarray:

@@ -1,0 +1,156 @@
+"""What is written of a flow: files and figures."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion import density_figures, flow_figures
+from internal_diffusion.applications import pixel_flow
+from internal_diffusion.applications.flow import Flow
+from internal_diffusion.applications.flow_model import FlowModel, Frame
+from internal_diffusion.data import flow_io, warp
+from internal_diffusion.density_figures import Density
+
+Array = jax.Array
+
+_KITTI_RANGE = 512.0  # Its format holds vectors shorter than this, in pixels.
+_NUM_ELLIPSES = 12  # Along the longer side.
+_NUM_FRAMES = 9  # Of the animation, there.
+_MODE_SAMPLES = 8  # For each pixel: the densest is its mode.
+_POINT_SAMPLES = 200
+_GRID = 41  # Points of a density along an axis.
+_GRID_REACH = 2.5  # In prior standard deviations.
+
+
+def write_flow_files(
+  directory: pathlib.Path, first: np.ndarray, second: np.ndarray, flow: Flow
+) -> None:
+  """Writes the flow, pictures of it and of how sure it is.
+
+  Args:
+    directory: Where to.
+    first: The frame that it starts from, [H, W, C] in [-1, 1].
+    second: The frame that it leads to.
+    flow: The flow.
+  """
+  flow_io.write_flow(directory / 'flow.flo', flow.mean)
+  if np.abs(flow.mean).max() < _KITTI_RANGE:
+    flow_io.write_flow(directory / 'flow_kitti.png', flow.mean)
+  flow_figures.write_flows(
+    directory / 'flow.png',
+    {'flow': flow.mean},
+    image=first,
+    title='What moved where',
+  )
+  spread = np.sqrt(np.trace(flow.covariance, axis1=-2, axis2=-1))
+  flow_figures.write_map(
+    directory / 'confidence.png',
+    spread,
+    image=first,
+    title='How sure the flow is',
+    label='standard deviation, pixels',
+  )
+  _write_ellipses(directory, first, flow)
+  warped, inside = warp.warp(jnp.asarray(second), jnp.asarray(flow.mean))
+  flow_figures.write_warp_check(
+    directory / 'warp_check.png',
+    first,
+    second,
+    np.asarray(warped).clip(-1, 1),
+    inside=np.asarray(inside),
+    title='The second frame looked up along the flow',
+  )
+  frames = warp.frames_between(
+    jnp.asarray(first),
+    jnp.asarray(second),
+    jnp.asarray(flow.mean),
+    num_frames=_NUM_FRAMES,
+  )
+  flow_figures.write_motion(directory / 'motion.gif', np.asarray(frames))
+
+
+def modes(
+  key: Array, model: FlowModel, first: Frame, second: Frame, flow: Flow
+) -> np.ndarray:
+  """Where every pixel's own samples are densest, (u, v), [H, W, 2]."""
+  height, width = flow.mean.shape[:2]
+  y, x = np.indices((height, width)).reshape(2, -1)
+  samples = pixel_flow.sample_pixels(
+    key,
+    model,
+    first.grey[0],
+    second.grey[0],
+    jnp.asarray(flow.mean),
+    points=np.stack([x, y], axis=-1),
+    num_samples=_MODE_SAMPLES,
+  )
+  return pixel_flow.densest(samples).reshape(height, width, 2)
+
+
+def write_points(
+  directory: pathlib.Path,
+  key: Array,
+  model: FlowModel,
+  first: Frame,
+  second: Frame,
+  flow: Flow,
+  points: np.ndarray,
+) -> None:
+  """Draws the densities and samples of single pixels, into points.png.
+
+  Args:
+    directory: Where to.
+    key: Of the samples.
+    model: What knows of displacements.
+    first: The frame that the flow starts from.
+    second: The frame that it leads to.
+    flow: The flow.
+    points: Pixels (x, y), [N, 2].
+  """
+  frames = first.grey[0], second.grey[0], jnp.asarray(flow.mean)
+  samples = pixel_flow.sample_pixels(
+    key, model, *frames, points=points, num_samples=_POINT_SAMPLES
+  )
+  axis = np.linspace(-_GRID_REACH, _GRID_REACH, _GRID) * model.stddev
+  grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+  around = flow.mean[points[:, 1], points[:, 0]]
+  candidates = around[:, None] + grid
+  density = pixel_flow.log_density(
+    model, *frames, points=points, candidates=candidates
+  )
+  density_figures.write_densities(
+    directory / 'points.png',
+    {
+      f'pixel {x}:{y}': Density(
+        candidates[i].reshape(_GRID, _GRID, 2),
+        density[i].reshape(_GRID, _GRID),
+        samples[i],
+      )
+      for i, (x, y) in enumerate(points)
+    },
+    title='What single pixels say of their flow',
+  )
+
+
+def _write_ellipses(
+  directory: pathlib.Path, first: np.ndarray, flow: Flow
+) -> None:
+  height, width = flow.mean.shape[:2]
+  step = max(height, width) / _NUM_ELLIPSES
+  rows = np.arange(step / 2, height, step, dtype=int)
+  columns = np.arange(step / 2, width, step, dtype=int)
+  y, x = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing='ij'))
+  covariances = flow.covariance[y, x]
+  # The typical ellipse is a fifth of the way to the next one.
+  typical = np.sqrt(np.median(np.linalg.eigvalsh(covariances)[:, -1]))
+  magnification = max(1.0, round(step / 10 / max(typical, 1e-3)))
+  flow_figures.write_ellipses(
+    directory / 'ellipses.png',
+    first,
+    np.stack([x, y], axis=-1),
+    covariances,
+    title='How sure the flow is, by direction',
+    magnification=magnification,
+  )
