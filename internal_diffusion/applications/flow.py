@@ -3,12 +3,8 @@
 From coarse to fine, the second frame is warped by the flow so far; the model
 says for every pixel what it knows of the displacement that is left, as a
 distribution; and the field is found that agrees best with all of them
-(`sampling.gaussian_field`). The same is done from the second frame to the
-first.
-
-The uncertainty of a pixel has three parts: what the field leaves open, what the
-flows there and back disagree by, and how far the flow around it differs, for at
-the border of two motions a pixel may belong to either.
+(`sampling.gaussian_field`). Both directions are found together: what does not
+come back is hidden in the other frame, and has nothing to say.
 """
 
 import functools
@@ -18,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-import scipy.ndimage
 from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.applications import flow_model
 from internal_diffusion.applications.flow_model import FlowModel, Frame, Seen
+from internal_diffusion.applications.flow_spread import spread_of
 from internal_diffusion.data import warp
 from internal_diffusion.sampling import gaussian_field
 from internal_diffusion.sampling.gaussian_field import (
@@ -38,14 +34,8 @@ _MAX_OBSERVED = 3.0  # Prior standard deviations that a warp may move.
 # Disagreement of the flows there and back, in pixels, that says that a pixel is
 # hidden, and one that says nothing.
 _VISIBLE, _ANY = 0.5, 1e6
+_TINY = 1e-8  # Pixels^2, that keep a covariance of few samples invertible.
 _PINNED = 1e6  # Precision of a component that is known, in 1 / pixels^2.
-
-# The uncertainty: shares of its parts, found on known flows, and the scales
-# over which they are averaged, in pixels.
-_FIELD_SHARE, _NEAR = 0.5, 5
-_DISAGREEMENT_SHARE, _DISAGREEMENT_NEAR = 0.5, 2.0
-_AROUND_SHARE, _AROUND = 0.3, 3.0
-_FLOOR = 0.01  # In pixels: what frames can be told apart by at best.
 
 
 class FlowOptions(NamedTuple):
@@ -144,15 +134,26 @@ def estimate_flow(
     disable=not progress,
   ) as bar:
     there, back, seen = _coarse_to_fine(model, first, second, options, bar)
-  disagreement = flow_disagreement(there.mean, back.mean)
-  samples, covariance = _uncertainty(key, there, disagreement, num_samples)
+  mean, seen = np.asarray(there.mean), jax.tree.map(np.asarray, seen)
+  disagreement = np.asarray(flow_disagreement(there.mean, back.mean))
+  offsets = np.asarray(_sample(key, there, num_samples=num_samples)) - mean
+  warped, _ = warp.warp(second.grey[0][..., None], there.mean)
+  covariance = spread_of(
+    mean,
+    np.einsum('khwi,khwj->hwij', offsets, offsets) / num_samples,
+    seen,
+    disagreement,
+    np.asarray(first.grey[0]),
+    np.asarray(warped[..., 0]),
+  )
+  samples = mean + _spread_out(offsets, covariance)
   return Flow(
-    mean=np.asarray(there.mean),
-    covariance=covariance,
-    samples=samples,
-    disagreement=np.asarray(disagreement),
-    is_hidden=_is_hidden(np.asarray(there.mean), np.asarray(disagreement)),
-    seen=jax.tree.map(np.asarray, seen),
+    mean=mean,
+    covariance=covariance.astype(np.float32),
+    samples=samples.astype(np.float32),
+    disagreement=disagreement,
+    is_hidden=_is_hidden(mean, disagreement),
+    seen=seen,
   )
 
 
@@ -206,7 +207,7 @@ def _coarse_to_fine(
 
 def _resize_flow(flow: Array, size: tuple[int, int]) -> Array:
   scale = jnp.array([size[1] / flow.shape[1], size[0] / flow.shape[0]])
-  return scale * jax.image.resize(flow, (*size, 2), 'linear')
+  return scale[None, None] * jax.image.resize(flow, (*size, 2), 'linear')
 
 
 @functools.partial(jax.jit, static_argnames='is_horizontal')
@@ -231,9 +232,9 @@ def _improve(
   visible = inside / (1 + disagreement / tolerance**2) ** 2
   share = evidence_share * visible[..., None, None]
   precision = share * seen.precision
-  precision += evidence_share * _PRECISION_FLOOR * jnp.eye(2)
+  precision += evidence_share * _PRECISION_FLOOR * jnp.eye(2)[None, None]
   if is_horizontal:
-    precision += _PINNED * jnp.diag(jnp.array([0.0, 1.0]))
+    precision += _PINNED * jnp.diag(jnp.array([0.0, 1.0]))[None, None]
   information = gaussian_field.times(
     share * gaussian_field.inverse_2x2(seen.covariance), seen.mean
   )
@@ -256,41 +257,20 @@ def _is_hidden(mean: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
   return ~inside | (np.linalg.norm(disagreement, axis=-1) > _VISIBLE)
 
 
-def _uncertainty(
-  key: Array, field: FieldPosterior, disagreement: Array, num_samples: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Samples [K, H, W, 2] and the covariance that they have, [H, W, 2, 2]."""
-  mean = np.asarray(field.mean)
-  samples = np.asarray(_sample(key, field, num_samples=num_samples))
-  offsets = samples - mean
-  own = np.einsum('khwi,khwj->hwij', offsets, offsets) / num_samples
-  # Few samples: neighbours are as uncertain.
-  own = scipy.ndimage.uniform_filter(own, (_NEAR, _NEAR, 0, 0))
-  own += _FLOOR**2 * np.eye(2)
-  d = np.asarray(disagreement)
-  # Flows around, as what the pixel may belong to.
-  around = _smooth(_square(mean), _AROUND) - _square(_smooth(mean, _AROUND))
-  covariance = (
-    _FIELD_SHARE * own
-    + _DISAGREEMENT_SHARE * _smooth(_square(d), _DISAGREEMENT_NEAR)
-    + _AROUND_SHARE * around
+def _spread_out(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+  """Samples [K, H, W, 2] about 0 such that they have a covariance.
+
+  They keep how neighbours and components go together.
+  """
+  own = np.einsum('khwi,khwj->hwij', samples, samples) / len(samples)
+  root, own_root = (
+    np.linalg.cholesky(matrix)
+    for matrix in (covariance, own + _TINY * np.eye(2))
   )
-  # Spread by what the field does not know of.
-  root, own_root = np.linalg.cholesky(covariance), np.linalg.cholesky(own)
   spread = root @ np.linalg.inv(own_root)
-  samples = mean + np.einsum('hwij,khwj->khwi', spread, offsets)
-  return samples.astype(np.float32), covariance.astype(np.float32)
+  return np.einsum('hwij,khwj->khwi', spread, samples)
 
 
 @functools.partial(jax.jit, static_argnames='num_samples')
 def _sample(key: Array, field: FieldPosterior, *, num_samples: int) -> Array:
   return gaussian_field.sample_fields(key, field, num_samples=num_samples)
-
-
-def _square(vectors: np.ndarray) -> np.ndarray:
-  return vectors[..., :, None] * vectors[..., None, :]
-
-
-def _smooth(values: np.ndarray, stddev: float) -> np.ndarray:
-  none = (0,) * (values.ndim - 2)
-  return scipy.ndimage.gaussian_filter(values, (stddev, stddev, *none))

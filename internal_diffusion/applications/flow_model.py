@@ -169,7 +169,7 @@ def closed_form_flow_model(config: ml_collections.ConfigDict) -> FlowModel:
 
 def posterior_of(model: FlowModel, vector: Array) -> Seen:
   """The Gaussian of conditions [N, K], by one evaluation of the denoiser."""
-  prior = model.stddev**-2 * jnp.eye(2)
+  prior = model.stddev**-2 * jnp.eye(2)[None]
 
   def denoise_fn(x: Array, sigma: Array) -> Array:
     return model.denoise_fn(model.params, x, sigma, Condition(vector=vector))

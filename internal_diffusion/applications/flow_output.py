@@ -90,8 +90,8 @@ def modes(
 
 
 def write_points(
-  directory: pathlib.Path,
   key: Array,
+  directory: pathlib.Path,
   model: FlowModel,
   first: Frame,
   second: Frame,
@@ -101,8 +101,8 @@ def write_points(
   """Draws the densities and samples of single pixels, into points.png.
 
   Args:
-    directory: Where to.
     key: Of the samples.
+    directory: Where to.
     model: What knows of displacements.
     first: The frame that the flow starts from.
     second: The frame that it leads to.

@@ -188,7 +188,10 @@ def _vectors(
   """The conditions of the pairs of patches around points, [N, K]."""
   size = model.patch_size
   steps = jnp.arange(size)
-  rows, columns = points[:, 1, None] + steps, points[:, 0, None] + steps
+  rows, columns = (
+    points[:, 1, None] + steps[None],
+    points[:, 0, None] + steps[None],
+  )
   source, target = (
     jnp.pad(frame, size // 2, mode='reflect')[
       rows[:, :, None], columns[:, None, :]

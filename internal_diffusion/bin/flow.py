@@ -151,7 +151,7 @@ def _estimate(
   flow_output.write_flow_files(directory, first_image, second_image, found)
   if len(points):
     flow_output.write_points(
-      directory, point_key, model, first, second, found, points
+      point_key, directory, model, first, second, found, points
     )
   files.write_npz(
     directory / 'result.npz',

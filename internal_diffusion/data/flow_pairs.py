@@ -163,7 +163,10 @@ def sample_pairs(
 
 def _turn(delta: Array, symmetry: Array) -> Array:
   """Displacements (x, y) [N, 2] in patches of `pixel_orders` [N]."""
-  swap, signs = (symmetry & 4) > 0, (symmetry[:, None] & jnp.array([1, 2])) > 0
+  swap, signs = (
+    (symmetry & 4) > 0,
+    (symmetry[:, None] & jnp.array([[1, 2]])) > 0,
+  )
   swapped = jnp.where(swap[:, None], delta[:, ::-1], delta)
   return jnp.where(signs, -swapped, swapped)
 

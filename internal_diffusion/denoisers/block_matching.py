@@ -136,7 +136,7 @@ def denoise(
     raise ValueError('`cond.vector` must be what `encode` returns, got None.')
   noise = jnp.broadcast_to(sigma, x.shape[:1])[:, None] ** 2
   cell = params.cell**2
-  offset = x[:, None] - params.displacements
+  offset = x[:, None] - params.displacements[None]
   log_weight = cond.vector - jnp.sum(offset**2, -1) / (2 * (noise + cell))
   weight = jax.nn.softmax(log_weight, axis=-1)
   found = weight @ params.displacements

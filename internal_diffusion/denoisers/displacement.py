@@ -222,7 +222,9 @@ def _denoise_and_scale(
   sigma = jnp.broadcast_to(sigma, x.shape[:1])
   mean, root = gaussian_of(cond.vector)
   precision = _inverse(root @ root.mT)
-  left = _root_of_inverse(precision + sigma[:, None, None] ** -2 * jnp.eye(2))
+  left = _root_of_inverse(
+    precision + sigma[:, None, None] ** -2 * jnp.eye(2)[None]
+  )
   moved = (left @ left.mT @ (x - mean)[..., None])[..., 0] / sigma[:, None] ** 2
   corrected = network.apply(
     params.network,

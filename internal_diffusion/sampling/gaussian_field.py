@@ -34,6 +34,7 @@ from internal_diffusion import arrays
 Array = jax.Array
 
 _TINY = 1e-9  # Precision, in 1 / pixels^2, that keeps a matrix invertible.
+_TOLERANCE = 1e-6  # Of a solution, relative; below, float32 has nothing left.
 
 
 class FieldPrior(NamedTuple):
@@ -152,7 +153,9 @@ def _solve(
   around = along_x + along_y
   around += jnp.pad(along_x, ((0, 0), (1, 0)))[:, :-1]
   around += jnp.pad(along_y, ((1, 0), (0, 0)))[:-1]
-  block = field.precision + (around + _TINY)[..., None, None] * jnp.eye(2)
+  block = (
+    field.precision + (around + _TINY)[..., None, None] * jnp.eye(2)[None, None]
+  )
   inverse = inverse_2x2(block)
 
   def product(values: Array) -> Array:
@@ -166,7 +169,7 @@ def _solve(
     product,
     right,
     x0=start,
-    tol=0.0,
+    tol=_TOLERANCE,
     maxiter=num_iterations,
     M=lambda values: times(inverse, values),
   )

@@ -1,0 +1,131 @@
+"""Fields against dense linear algebra."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from internal_diffusion.sampling import gaussian_field
+from internal_diffusion.sampling.gaussian_field import (
+  FieldPosterior,
+  FieldPrior,
+)
+
+SIZE = (5, 6)
+PRIOR = FieldPrior(smoothness=0.5, softness=0.01, edge_contrast=0.1)
+
+
+@pytest.fixture(scope='module')
+def posterior():
+  rng = np.random.default_rng(0)
+  root = rng.normal(size=(*SIZE, 2, 2))
+  along_x, along_y = rng.uniform(0.5, 2, (2, *SIZE))
+  along_x[:, -1], along_y[-1] = 0, 0
+  precision = root @ np.swapaxes(root, -1, -2)
+  return FieldPosterior(
+    jnp.asarray(rng.normal(size=(*SIZE, 2)), jnp.float32),
+    *(jnp.asarray(x, jnp.float32) for x in (precision, along_x, along_y)),
+  )
+
+
+def dense_precision(posterior):
+  """The precision matrix of the whole field."""
+  num = SIZE[0] * SIZE[1]
+  index = np.arange(num).reshape(SIZE)
+  matrix = np.zeros((num, 2, num, 2))
+  for pixel, block in enumerate(
+    np.asarray(posterior.precision).reshape(-1, 2, 2)
+  ):
+    matrix[pixel, :, pixel] += block
+  links = (
+    (index[:, :-1], index[:, 1:], posterior.along_x[:, :-1]),
+    (index[:-1], index[1:], posterior.along_y[:-1]),
+  )
+  for ones, others, weights in links:
+    flat = (np.ravel(x) for x in (ones, others, weights))
+    for one, other, weight in zip(*flat, strict=True):
+      for axis in range(2):
+        matrix[one, axis, one, axis] += weight
+        matrix[other, axis, other, axis] += weight
+        matrix[one, axis, other, axis] -= weight
+        matrix[other, axis, one, axis] -= weight
+  return matrix.reshape(2 * num, 2 * num)
+
+
+def test_samples_have_the_covariance_of_the_field(posterior):
+  samples = gaussian_field.sample_fields(
+    jax.random.key(0), posterior, num_samples=4000
+  )
+  offsets = np.asarray(samples - posterior.mean[None]).reshape(4000, -1)
+  found = offsets.T @ offsets / 4000
+  exact = np.linalg.inv(dense_precision(posterior))
+  np.testing.assert_allclose(found, exact, atol=0.1 * np.abs(exact).max())
+
+
+def test_without_neighbours_every_pixel_is_where_it_says():
+  rng = np.random.default_rng(1)
+  observed = jnp.asarray(rng.normal(size=(*SIZE, 2)), jnp.float32)
+  precision = jnp.broadcast_to(jnp.eye(2), (*SIZE, 2, 2))
+  guide = jnp.zeros((*SIZE, 1))
+  found = gaussian_field.fuse(
+    observed,
+    precision,
+    guide,
+    jnp.zeros((*SIZE, 2)),
+    prior=PRIOR._replace(smoothness=1e-9),
+  )
+  np.testing.assert_allclose(found.mean, observed, atol=1e-4)
+
+
+def test_one_that_sees_nothing_follows_its_neighbours():
+  observed = jnp.full((*SIZE, 2), 2.0).at[2, 3].set(-5.0)
+  precision = jnp.broadcast_to(10 * jnp.eye(2), (*SIZE, 2, 2))
+  precision = precision.at[2, 3].set(0)
+  found = gaussian_field.fuse(
+    observed,
+    precision,
+    jnp.zeros((*SIZE, 1)),
+    jnp.zeros((*SIZE, 2)),
+    prior=PRIOR,
+    num_reweightings=10,
+    num_iterations=60,
+  )
+  np.testing.assert_allclose(found.mean, 2.0, atol=1e-2)
+
+
+def test_a_jump_survives_at_an_edge_of_the_picture():
+  rng = np.random.default_rng(2)
+  truth = np.zeros((12, 16, 2), np.float32)
+  truth[:, 8:] = 1.0
+  observed = truth + 0.3 * rng.normal(size=truth.shape)
+  precision = jnp.broadcast_to(jnp.eye(2) / 0.09, (12, 16, 2, 2))
+
+  def error(guide):
+    found = gaussian_field.fuse(
+      jnp.asarray(observed, jnp.float32),
+      precision,
+      jnp.asarray(guide),
+      jnp.zeros(truth.shape),
+      prior=PRIOR._replace(smoothness=10.0),
+    )
+    return np.abs(found.mean - truth).mean()
+
+  assert error(truth[..., :1]) < 0.6 * error(np.zeros_like(truth[..., :1]))
+
+
+def test_the_solution_satisfies_the_normal_equations(posterior):
+  # With much softness the weights do not depend on the field.
+  prior = FieldPrior(smoothness=2.0, softness=1e3, edge_contrast=1e9)
+  observed = posterior.mean
+  found = gaussian_field.fuse(
+    observed,
+    posterior.precision,
+    jnp.zeros((*SIZE, 1)),
+    jnp.zeros_like(observed),
+    prior=prior,
+    num_iterations=200,
+  )
+  matrix = dense_precision(found)
+  right = np.einsum('hwij,hwj->hwi', posterior.precision, observed).ravel()
+  exact = np.linalg.solve(matrix, right)
+  np.testing.assert_allclose(np.ravel(found.mean), exact, atol=2e-3)
