@@ -63,8 +63,9 @@ def log_density(
     start,
     jnp.asarray(grid, x.dtype),
   )
-  # Of the noise; the mean of x0 is next to nothing beside it.
-  noise = end[:, :dim] / grid[-1]
+  # What is not the mean of x0 is noise.
+  mean = denoise_fn(end[:, :dim], jnp.asarray(grid[-1], x.dtype))
+  noise = (end[:, :dim] - mean) / grid[-1]
   log_normal = -jnp.sum(noise**2, -1) / 2 - dim * np.log(
     np.sqrt(2 * np.pi) * grid[-1]
   )
