@@ -53,7 +53,7 @@ def get_config(
   config.rest = default.get_config()
   config.rest.num_steps, config.rest.max_minutes = 0, rest_minutes
   config.rest.batch_size = config.rest.num_references = 256
-  config.rest.network.width = 192
+  config.rest.network.width, config.rest.network.depth = 128, 2
   config.rest.optimizer.learning_rate = 2e-3
   # In units of a source's contrast.
   config.rest.noise.sigma_min = 0.005

@@ -31,6 +31,8 @@ from internal_diffusion.diffusion.schedules import karras_sigmas
 from internal_diffusion.sampling.overlapping_blocks import (
   average_blocks,
   extract_blocks,
+  place_sparse,
+  take_sparse,
 )
 from internal_diffusion.sampling.samplers import sample_heun
 from internal_diffusion.training import regression
@@ -39,7 +41,8 @@ from internal_diffusion.types import Condition, ParametricDenoiseFn
 Array = jax.Array
 
 _CHUNK = 8192  # Sources on the device at once.
-_SIGMA_MIN, _SIGMA_MAX = 0.002, 1.0  # Of the rest of a plane in [-1, 1].
+# Of the rest of a plane in [-1, 1], from one grey level of an 8-bit image on.
+_SIGMA_MIN, _SIGMA_MAX = 1 / 127.5, 0.3
 
 
 class RestModel(NamedTuple):
@@ -129,7 +132,9 @@ def _sources(low: Array, source_size: int) -> Array:
   return jnp.stack(views, axis=-1).reshape(-1, source_size**2)
 
 
-@functools.partial(jax.jit, static_argnames=('source_size', 'network'))
+@functools.partial(
+  jax.jit, static_argnames=('source_size', 'network', 'num_orientations')
+)
 def _predict(
   low: Array,
   encoding: SourceEncoding,
@@ -137,15 +142,17 @@ def _predict(
   *,
   source_size: int,
   network: regression.RegressionMLP | KernelRegression,
+  num_orientations: int,
 ) -> tuple[Array, Sources]:
   """The blocks [h, w, T*T] that are missing in a low plane [h, w], the mean.
 
-  The mean over the eight orientations that a source can be shown in.
+  The mean over so many of the orientations that a source can be shown in.
   """
   block_dim = encoding.linear.shape[-1]
-  source_orders = jnp.asarray(pixel_orders(source_size))
+  source_orders = jnp.asarray(pixel_orders(source_size)[:num_orientations])
   # Back from the block of a turned source.
-  back = np.argsort(pixel_orders(round(block_dim**0.5)), axis=-1)
+  orders = pixel_orders(round(block_dim**0.5))[:num_orientations]
+  back = np.argsort(orders, axis=-1)
 
   def blocks_of(source: Array) -> tuple[Array, Sources]:
     z, contrast = upscaling_pairs.normalise(source)
@@ -178,43 +185,87 @@ def _sample_rest(
   shape: tuple[int, int],
 ) -> Array:
   """What the mean leaves of a high plane, one sample [s h, s w]."""
+  noise_key, offset_key, sample_key = jax.random.split(key, 3)
+  # Neighbouring blocks say much the same: one of `stride` each way is enough.
+  stride = reach + 1
+  offset = jax.random.randint(offset_key, (2,), 0, stride)
+
+  def taken(rows: Array) -> Array:
+    grid = rows.reshape(*shape, rows.shape[-1])
+    return take_sparse(grid, offset, stride=stride)
+
+  features, contrast = map(taken, sources)
+  grid = contrast.shape[:2]
+
+  def plane_of(blocks: Array) -> Array:
+    placed = place_sparse(blocks, offset, stride=stride, shape=shape)
+    return average_blocks(placed, factor=factor, reach=reach)
+
+  block_dim = (factor * (2 * reach + 1)) ** 2
+  share = plane_of(jnp.ones((*grid, block_dim)))
 
   def plane_fn(x: Array, sigma: Array) -> Array:
     blocks = extract_blocks(x[0], factor=factor, reach=reach)
+    blocks = take_sparse(blocks, offset, stride=stride)
 
     def one_chunk(block: Array, features: Array, contrast: Array) -> Array:
       level = sigma / contrast[:, 0]
       cond = Condition(vector=features)
       return contrast * denoise_fn(params, block / contrast, level, cond)
 
-    denoised = _in_chunks(
-      one_chunk, blocks.reshape(-1, blocks.shape[-1]), *sources
-    )
-    return average_blocks(
-      denoised.reshape(blocks.shape), factor=factor, reach=reach
-    )[None]
+    rows = (a.reshape(-1, a.shape[-1]) for a in (blocks, features, contrast))
+    denoised = _in_chunks(one_chunk, *rows)
+    return (plane_of(denoised.reshape(blocks.shape)) / share)[None]
 
-  noise_key, sample_key = jax.random.split(key)
   high = (1, *(factor * side for side in shape))
   x = sigmas[0] * jax.random.normal(noise_key, high)
   return sample_heun(sample_key, plane_fn, x, sigmas)[0]
 
 
-def upscale_plane(upscaler: Upscaler, low: Array) -> LargerPlane:
-  """The mean of a plane [h, w] at the upscaler's factor."""
+def upscale_plane(
+  upscaler: Upscaler, low: Array, *, num_orientations: int = 8
+) -> LargerPlane:
+  """The mean of a plane [h, w] at the upscaler's factor.
+
+  Args:
+    upscaler: What was learnt.
+    low: The plane.
+    num_orientations: In how many orientations the network is shown a source.
+  """
   missing, sources = _predict(
     low,
     upscaler.encoding,
     upscaler.params,
     source_size=upscaler.source_size,
     network=upscaler.network,
+    num_orientations=num_orientations,
   )
-  degradation = _degradation(upscaler, low)
-  enlarged = degradation_lib.upscale(low[..., None], degradation)[..., 0]
-  mean = enlarged + average_blocks(
-    missing, factor=upscaler.factor, reach=upscaler.reach
+  return LargerPlane(_with_missing(upscaler, low, missing), sources, low)
+
+
+@functools.partial(jax.jit, static_argnames='source_size')
+def _predict_linear(
+  low: Array, encoding: SourceEncoding, *, source_size: int
+) -> Array:
+  """The blocks [h, w, T*T] that are missing, by the linear map alone."""
+
+  def blocks_of(source: Array) -> Array:
+    z, contrast = upscaling_pairs.normalise(source)
+    return contrast * (z @ encoding.linear)
+
+  blocks = _in_chunks(blocks_of, _sources(low, source_size))
+  return blocks.reshape(*low.shape, -1)
+
+
+def upscale_smooth_plane(upscaler: Upscaler, low: Array) -> Array:
+  """A plane of colour differences [h, w], upscaled by the linear map alone.
+
+  They are so smooth that what was learnt of luminance says no more of them.
+  """
+  missing = _predict_linear(
+    low, upscaler.encoding, source_size=upscaler.source_size
   )
-  return LargerPlane(_project(mean, low, degradation), sources, low)
+  return _with_missing(upscaler, low, missing)
 
 
 def sample_plane(
@@ -246,6 +297,16 @@ def sample_plane(
   return _project(
     larger.mean + rest, larger.low, _degradation(upscaler, larger.low)
   )
+
+
+def _with_missing(upscaler: Upscaler, low: Array, missing: Array) -> Array:
+  """A low plane upscaled, with the blocks that the bicubic one lacks."""
+  degradation = _degradation(upscaler, low)
+  enlarged = degradation_lib.upscale(low[..., None], degradation)[..., 0]
+  high = enlarged + average_blocks(
+    missing, factor=upscaler.factor, reach=upscaler.reach
+  )
+  return _project(high, low, degradation)
 
 
 def _degradation(upscaler: Upscaler, low: Array) -> degradation_lib.Degradation:

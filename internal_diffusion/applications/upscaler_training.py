@@ -67,7 +67,7 @@ def train_upscaler(
   mean_config = config.mean.copy_and_resolve_references()
   mean_config.num_steps = math.ceil(config.mean.num_steps / num_rounds)
   mean_config.max_minutes = config.mean.max_minutes / num_rounds
-  pairs = _pairs([plane], config, factor, kernel)
+  own_pairs = pairs = _pairs([plane], config, factor, kernel)
   network = regression.make_network(pairs, mean_config)
   has_rest = config.rest.num_steps or config.rest.max_minutes
   if has_rest:  # What is wrong with it is said before the mean is trained.
@@ -92,7 +92,8 @@ def train_upscaler(
       pairs = _pairs(planes, config, factor, kernel, encoding=pairs.encoding)
   if not has_rest:
     return upscaler
-  examples = rest_examples(pairs, network, upscaler.params)
+  # The own result lacks the detail that the rest is to have.
+  examples = rest_examples(own_pairs, network, upscaler.params)
   model = fit(examples, config.rest, progress=progress)
   denoise_fn = learned.to_pixel_space(model.principal_denoise_fn)
   return upscaler._replace(rest=RestModel(denoise_fn, model.params))

@@ -55,3 +55,43 @@ def extract_blocks(plane: Array, *, factor: int, reach: int) -> Array:
   )
   blocks = jnp.moveaxis(stacked, 4, 3)
   return blocks.reshape(height, width, -1)
+
+
+def take_sparse(blocks: Array, offset: Array, *, stride: int) -> Array:
+  """Every `stride`-th block each way, from an offset on.
+
+  Args:
+    blocks: [h, w, D].
+    offset: Of the first one, (down, right), int32 below `stride`.
+    stride: n.
+
+  Returns:
+    [ceil(h / n), ceil(w / n), D]; a last one beyond the border repeats the
+    border's.
+  """
+  pad = [(0, -side % stride) for side in blocks.shape[:2]]
+  padded = jnp.pad(blocks, [*pad, (0, 0)], mode='edge')
+  height, width, dim = padded.shape
+  cells = padded.reshape(height // stride, stride, width // stride, stride, dim)
+  return cells[:, offset[0], :, offset[1]]
+
+
+def place_sparse(
+  sparse: Array, offset: Array, *, stride: int, shape: tuple[int, int]
+) -> Array:
+  """Puts blocks back to where `take_sparse` found them, 0 elsewhere.
+
+  Args:
+    sparse: [ceil(h / n), ceil(w / n), D].
+    offset: As it was.
+    stride: n.
+    shape: h and w.
+
+  Returns:
+    [h, w, D].
+  """
+  rows, columns, dim = sparse.shape
+  cells = jnp.zeros((rows, stride, columns, stride, dim))
+  cells = cells.at[:, offset[0], :, offset[1]].set(sparse)
+  height, width = shape
+  return cells.reshape(rows * stride, columns * stride, dim)[:height, :width]

@@ -38,7 +38,7 @@ def truth():
   # Hard edges at every angle.
   blobs = skimage.data.binary_blobs(384, blob_size_fraction=0.15, rng=0)
   plane = blobs.astype(np.float32).reshape(96, 4, 96, 4).mean(axis=(1, 3))
-  return 1.6 * plane[..., None] - 0.8
+  return 0.6 * plane[..., None] - 0.3
 
 
 @pytest.fixture(scope='module')

@@ -8,6 +8,8 @@ from internal_diffusion.data.upscaling_pairs import block_size, windows
 from internal_diffusion.sampling.overlapping_blocks import (
   average_blocks,
   extract_blocks,
+  place_sparse,
+  take_sparse,
 )
 
 EVERY = pytest.mark.parametrize(
@@ -72,3 +74,25 @@ def test_a_turned_plane_has_turned_blocks(number):
     pixel_orders(side)[number],
   )[:, pixel_orders(block_size(factor, reach))[number]]
   np.testing.assert_array_equal(blocks.reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize('offset', [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_sparse_blocks_return_to_their_places_and_make_the_plane(offset):
+  factor, reach, stride = 2, 1, 2
+  plane = random_array(5 * factor, 8 * factor)
+  blocks = extract_blocks(plane, factor=factor, reach=reach)
+  sparse = take_sparse(blocks, jnp.array(offset), stride=stride)
+  assert sparse.shape[:2] == (3, 4)
+  down, right = offset
+  chosen = np.zeros((5, 8, 1))
+  chosen[down::stride, right::stride] = 1
+  placed, share = (
+    place_sparse(part, jnp.array(offset), stride=stride, shape=(5, 8))
+    for part in (sparse, jnp.ones_like(sparse))
+  )
+  np.testing.assert_array_equal(placed, blocks * chosen)
+  # With one of every two each way, every pixel is still in a block.
+  made, weight = (
+    average_blocks(part, factor=factor, reach=reach) for part in (placed, share)
+  )
+  np.testing.assert_allclose(made / weight, plane, atol=1e-6)
