@@ -30,6 +30,10 @@ from scipy import ndimage
 
 from benchmarks import timing
 from internal_diffusion.applications import super_resolution, upscaler_training
+from internal_diffusion.applications.upscaled_uncertainty import (
+  WIDENING,
+  uncertainty_of,
+)
 from internal_diffusion.configs import upscale as upscale_config
 from internal_diffusion.data import degradation as degradations
 from internal_diffusion.data import image_io
@@ -81,15 +85,20 @@ def consistency(
   return decibels(np.asarray(degradations.downscale(image, degradation)) - low)
 
 
-def uncertainty_of(
+def uncertainty_figures(
   samples: np.ndarray, mean: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
   """Do the samples [K, H, W, 1] know how wrong the mean is?"""
-  predicted, error = samples.std(axis=0), np.abs(mean - truth)
+  found, error = uncertainty_of(mean, samples), np.abs(mean - truth)
+  predicted = found.std
+  widened = mean + WIDENING * (samples - mean)
   return {
-    'coverage_of_90': calibration.interval_coverage(samples, truth, _COVERAGE),
+    'coverage_of_90': calibration.interval_coverage(widened, truth, _COVERAGE),
+    'coverage_of_bounds': calibration.bounds_coverage(
+      found.low, found.high, truth
+    ),
     'spread_over_error': float(
-      np.sqrt(np.mean(predicted**2) / np.mean(error**2))
+      np.sqrt(np.mean((samples - mean) ** 2) / np.mean(error**2))
     ),
     'rank_correlation': sparsification.rank_correlation(predicted, error),
     'sparsification_area': sparsification.sparsification(predicted, error).area,
@@ -181,7 +190,7 @@ def figures_of(
         consistency(sample, low, degradation) for sample in made.samples
       ),
     }
-    figures['uncertainty'] = uncertainty_of(samples, mean, expected)
+    figures['uncertainty'] = uncertainty_figures(samples, mean, expected)
   return figures
 
 
@@ -224,6 +233,13 @@ def images_in(
   return found
 
 
+def set_name(folder: pathlib.Path) -> str:
+  """The folder's name; that of the folder above if it only says a factor."""
+  own = folder.resolve()
+  is_factor = own.name[:1].lower() == 'x' and own.name[1:].isdigit()
+  return own.parent.name if is_factor else own.name
+
+
 def run_worker(*arguments: object) -> dict[str, object]:
   """`measure` in a process of its own."""
   command = (sys.executable, '-m', 'benchmarks.super_resolution', '--worker')
@@ -261,7 +277,7 @@ def parse_options() -> argparse.Namespace:
   parser.add_argument('--presets', default='fast,default')
   parser.add_argument('--samples', type=int, default=0)
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--name', help='of the results, as set5; the folder is')
+  parser.add_argument('--name', help='of the results; the set is, if none')
   options = parser.parse_args()
   if not (options.worker or options.pairs or options.images):
     parser.error('one of --pairs and --images is needed')
@@ -275,7 +291,7 @@ def main() -> None:
     worker(options.worker)
     return
   folder = pathlib.Path(options.pairs or options.images)
-  name = options.name or folder.resolve().name
+  name = options.name or set_name(folder)
   presets: dict[str, object] = {}
   for preset in options.presets.split(','):
     runs = {}

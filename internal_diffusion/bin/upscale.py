@@ -4,10 +4,11 @@
 
 Writes mean.png, the estimate of least error; sample_000.png and so on, each as
 sharp as the truth and one of many that would become the given image when made
-smaller; std.png, a map of how far they differ; result.npz with all of it (mean
-[H, W, C], samples [K, H, W, C], std [H, W, C], low and high quantiles), values
-from -1 to 1; model.npz, what was learnt, for --workdir; and report.json. A
-folder or several images are done one by one, each in a folder of its own.
+smaller; std.png, a map of how far the mean may be from the truth; result.npz
+with all of it (mean [H, W, C], samples [K, H, W, C], std [H, W, C], low and
+high ends of an interval of 90%), values from -1 to 1; model.npz, what was
+learnt, for --workdir; and report.json. A folder or several images are done one
+by one, each in a folder of its own.
 """
 
 import pathlib
@@ -25,6 +26,10 @@ from internal_diffusion.applications import (
   upscaler_training,
 )
 from internal_diffusion.applications.super_resolution import Upscaled
+from internal_diffusion.applications.upscaled_uncertainty import (
+  Uncertainty,
+  uncertainty_of,
+)
 from internal_diffusion.applications.upscaler import Upscaler
 from internal_diffusion.bin import command
 from internal_diffusion.configs import upscale as presets
@@ -90,7 +95,6 @@ _WORKDIR = flags.DEFINE_string(
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'Seed of everything random.', flag_values=_FLAGS
 )
-_QUANTILES = (0.05, 0.95)
 
 
 def main() -> None:
@@ -141,15 +145,16 @@ def _upscale(
     progress=True,
   )
   upscaled = time.monotonic()
-  _write(directory, image, made, bit_depth)
+  uncertainty = None
+  if made.samples is not None:
+    uncertainty = uncertainty_of(made.mean, made.samples)
+  _write(directory, made, uncertainty, bit_depth)
   report.write_report(
     directory,
     figures={
       'size': list(made.mean.shape[:2]),
       'mean_std_grey_levels': (
-        None
-        if made.samples is None
-        else 127.5 * float(made.samples.std(axis=0).mean())
+        None if uncertainty is None else 127.5 * float(uncertainty.std.mean())
       ),
     },
     settings={
@@ -197,26 +202,22 @@ def _upscaler(
 
 
 def _write(
-  directory: pathlib.Path, image: np.ndarray, made: Upscaled, bit_depth: int
+  directory: pathlib.Path,
+  made: Upscaled,
+  uncertainty: Uncertainty | None,
+  bit_depth: int,
 ) -> None:
   image_io.write_image(directory / 'mean.png', made.mean, bit_depth=bit_depth)
   contents = {'mean': made.mean}
-  if made.samples is not None:
+  if made.samples is not None and uncertainty is not None:
     for index, sample in enumerate(made.samples):
       name = f'sample_{index:03d}.png'
       image_io.write_image(directory / name, sample, bit_depth=bit_depth)
-    std = made.samples.std(axis=0, ddof=1)
-    low, high = np.quantile(made.samples, _QUANTILES, axis=0)
-    contents |= {
-      'samples': made.samples,
-      'std': std,
-      'low': low.astype(np.float32),
-      'high': high.astype(np.float32),
-    }
+    contents |= {'samples': made.samples, **uncertainty._asdict()}
     figures.write_heat_maps(
       directory / 'std.png',
-      {'standard deviation': _colours(std).mean(axis=-1)},
-      title='Where the samples differ',
+      {'standard deviation': _colours(uncertainty.std).mean(axis=-1)},
+      title='How far the mean may be from the truth',
       image=_colours(made.mean),
     )
   files.write_npz(directory / 'result.npz', contents)
