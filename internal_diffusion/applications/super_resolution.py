@@ -51,7 +51,7 @@ def num_doublings(factor: float) -> int:
 
 def num_rounds(factor: float) -> int:
   """In how many rounds to train for a factor: more where it is used twice."""
-  return 1 if num_doublings(factor) == 1 else 3
+  return 1 if num_doublings(factor) == 1 else 5
 
 
 def upscale(

@@ -1,6 +1,5 @@
 """Learning super-resolution from an image and its own downscaled versions."""
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -14,6 +13,7 @@ from internal_diffusion.applications.upscaler import (
   RestModel,
   Upscaler,
   upscale_plane,
+  upscale_smooth_plane,
 )
 from internal_diffusion.data import image_io, upscaling_pairs
 from internal_diffusion.data.colour_planes import to_planes
@@ -27,6 +27,7 @@ from internal_diffusion.denoisers.kernel_regression import (
   KernelPairs,
   KernelRegression,
 )
+from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import regression, setup
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.fit import fit, fit_task
@@ -53,9 +54,8 @@ def train_upscaler(
     config: As in configs/upscale.py.
     kernel: Blur of the degradation, [k, k]; None is antialiased bicubic.
     factor: Of the pairs, a whole number; 2 unless there is a kernel.
-    num_rounds: How often the regression is trained, for the same time in all.
-      From the second on, its own result is a plane to learn from too, which
-      helps where it will be used more than once.
+    num_rounds: More than one where the upscaler will be used on what it made.
+      It learns from its own result too then, made anew before every round.
     progress: Whether to show progress bars.
 
   Raises:
@@ -64,36 +64,48 @@ def train_upscaler(
   arrays.check_positive_int('num_rounds', num_rounds)
   _check_factor(factor, kernel)
   plane = _luminance(image)
-  mean_config = config.mean.copy_and_resolve_references()
-  mean_config.num_steps = math.ceil(config.mean.num_steps / num_rounds)
-  mean_config.max_minutes = config.mean.max_minutes / num_rounds
-  own_pairs = pairs = _pairs([plane], config, factor, kernel)
-  network = regression.make_network(pairs, mean_config)
+  pairs = _pairs([plane], config, factor, kernel)
+  network = regression.make_network(pairs, config.mean)
+  upscaler = Upscaler(
+    factor=factor,
+    source_size=config.source_size,
+    reach=config.reach,
+    encoding=pairs.encoding,
+    network=network,
+    params=None,
+    rest=None,
+    kernel=kernel,
+  )
   has_rest = config.rest.num_steps or config.rest.max_minutes
   if has_rest:  # What is wrong with it is said before the mean is trained.
     setup.make_run(rest_examples(pairs, network, {}), config.rest)
-  params = None
-  for index in range(num_rounds):
-    task = regression.make_task(pairs, mean_config, params=params)
-    params = fit_task(task, mean_config, progress=progress).network
-    upscaler = Upscaler(
-      factor=factor,
-      source_size=config.source_size,
-      reach=config.reach,
-      encoding=pairs.encoding,
-      network=network,
-      params=params,
-      rest=None,
-      kernel=kernel,
+
+  def with_own(larger: Array) -> UpscalingPairs:
+    planes = [plane, np.asarray(larger).clip(-1, 1)]
+    return _pairs(planes, config, factor, kernel, encoding=pairs.encoding)
+
+  current = 0
+
+  def refresh(share: float, params: LearnedParams) -> UpscalingPairs | None:
+    nonlocal current
+    before, current = current, int(share * num_rounds)
+    if current == before:
+      return None
+    latest = upscaler._replace(params=params.network)
+    return with_own(
+      upscale_plane(latest, jnp.asarray(plane), num_orientations=1).mean
     )
-    if index < num_rounds - 1:
-      larger = upscale_plane(upscaler, jnp.asarray(plane)).mean
-      planes = [plane, np.asarray(larger).clip(-1, 1)]
-      pairs = _pairs(planes, config, factor, kernel, encoding=pairs.encoding)
+
+  first = pairs
+  if num_rounds > 1:  # The first result is the linear map's.
+    first = with_own(upscale_smooth_plane(upscaler, jnp.asarray(plane)))
+  task = regression.make_task(first, config.mean)
+  learnt = fit_task(task, config.mean, refresh_fn=refresh, progress=progress)
+  upscaler = upscaler._replace(params=learnt.network)
   if not has_rest:
     return upscaler
-  # The own result lacks the detail that the rest is to have.
-  examples = rest_examples(own_pairs, network, upscaler.params)
+  # Not from the own result, which lacks the detail that the rest is to have.
+  examples = rest_examples(pairs, network, upscaler.params)
   model = fit(examples, config.rest, progress=progress)
   denoise_fn = learned.to_pixel_space(model.principal_denoise_fn)
   return upscaler._replace(rest=RestModel(denoise_fn, model.params))

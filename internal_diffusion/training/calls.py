@@ -91,6 +91,7 @@ def train_calls(
   budget: Budget,
   watch: Stopwatch,
   earlier_seconds: float = 0.0,
+  data_fn: Callable[[], Any] | None = None,
 ) -> Iterator[Call]:
   """Yields after every call, until the budget is spent.
 
@@ -102,6 +103,8 @@ def train_calls(
     budget: When the run ends.
     watch: Is told of 'compile' and 'run', and of 'logging' up to a call.
     earlier_seconds: What earlier parts of the run took of the budget.
+    data_fn: What to draw from in the next call, of the shapes of the task's
+      data, which it is if None.
   """
   shapes = jax.eval_shape(lambda: state)
 
@@ -126,7 +129,8 @@ def train_calls(
     watch.lap('logging')
     train_fn = compiled(int(min(config.steps_per_call, left)))
     watch.lap('compile')
-    state, metrics = train_fn(state, task.data, length)
+    data = task.data if data_fn is None else data_fn()
+    state, metrics = train_fn(state, data, length)
     metrics = jax.tree.map(np.asarray, metrics)  # Waits for the call.
     watch.lap('run')
     yield Call(state, metrics, length)

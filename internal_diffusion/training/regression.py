@@ -19,7 +19,6 @@ from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import calls, parallel, setup
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.state import TrainState, create_train_state
-from internal_diffusion.types import Params
 
 Array = jax.Array
 
@@ -71,10 +70,7 @@ def make_network(
 
 
 def make_task(
-  pairs: UpscalingPairs,
-  config: ml_collections.ConfigDict,
-  *,
-  params: Params | None = None,
+  pairs: UpscalingPairs, config: ml_collections.ConfigDict
 ) -> calls.Task:
   """Checks a configuration and makes the task of it.
 
@@ -82,7 +78,6 @@ def make_task(
     pairs: What to learn.
     config: `seed`, `batch_size`, `network`, `optimizer` and `ema_decay` as in
       configs/default.py.
-    params: Parameters to begin with; None is fresh ones.
 
   Raises:
     ValueError: If a field is not usable.
@@ -102,11 +97,9 @@ def make_task(
 
   def initial_state() -> TrainState:
     network_key, run_key = jax.random.split(jax.random.key(config.seed))
-    first = params
-    if first is None:
-      first = jax.jit(network.init)(
-        network_key, jnp.zeros((1, pairs.source.shape[-1]))
-      )
+    first = jax.jit(network.init)(
+      network_key, jnp.zeros((1, pairs.source.shape[-1]))
+    )
     return create_train_state(
       run_key,
       # Targets are normalised as they are.

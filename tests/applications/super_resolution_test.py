@@ -86,6 +86,17 @@ def test_mean_is_nearer_to_the_truth_than_bicubic(upscaler, image, truth):
   assert psnr(mean, truth) > psnr(plain, truth) + 1
 
 
+@pytest.mark.parametrize(('factor', 'side'), [(1.5, 64), (2.7, 20), (4, 24)])
+def test_any_factor_is_nearer_to_the_truth_than_bicubic(
+  upscaler, truth, factor, side
+):
+  high = truth[: round(factor * side), : round(factor * side)]
+  degradation = degradations.make_degradation((side, side), high.shape[:2])
+  low = np.asarray(degradations.downscale(high, degradation))
+  mean = mean_of(upscaler, low, factor)
+  assert psnr(mean, high) > psnr(bicubic(low, high.shape[:2]), high) + 0.5
+
+
 @pytest.mark.parametrize('factor', FACTORS)
 def test_size_is_exact_and_the_given_image_comes_back(
   upscaler, colours, factor
@@ -135,6 +146,34 @@ def test_learning_again_is_the_same(image):
     for _ in range(2)
   )
   np.testing.assert_array_equal(first, again)
+
+
+def test_rounds_learn_from_the_own_result_too(image, truth):
+  config = small_config(rest=False)
+  config.mean.num_steps, config.mean.steps_per_call = 100, 25
+  once, twice = (
+    upscaler_training.train_upscaler(image, config, num_rounds=num)
+    for num in (1, 2)
+  )
+  degradation = degradations.make_degradation((24, 24), (96, 96))
+  low = np.asarray(degradations.downscale(truth, degradation))
+  first, second = (mean_of(upscaler, low, 4) for upscaler in (once, twice))
+  assert rms(first - second) > 1e-3
+  assert psnr(second, truth) > psnr(bicubic(low, (96, 96)), truth)
+
+
+def test_the_closed_form_needs_no_training(image, truth):
+  config = small_config()
+  config.closed_form.num_pairs = 2048
+  upscaler = upscaler_training.closed_form_upscaler(image, config)
+  made = super_resolution.upscale(
+    KEY, upscaler, image, factor=2, num_samples=2, num_steps=3
+  )
+  plain = bicubic(image, truth.shape[:2])
+  assert psnr(made.mean, truth) > psnr(plain, truth) + 0.5
+  assert rms(made.samples[0] - made.samples[1]) > 1e-3
+  for sample in made.samples:
+    assert consistency(sample, image) > 40
 
 
 def test_a_blur_kernel_is_undone(truth):
@@ -206,6 +245,16 @@ def test_where_noise_drowns_everything_the_denoiser_says_the_mean(
   )
   spread = rms(upscaled.samples - upscaled.mean)
   assert rms(made.samples[0] - made.mean) < 0.3 * spread
+
+
+def test_samples_of_two_doublings_are_of_their_own(upscaler, colours):
+  made = super_resolution.upscale(
+    KEY, upscaler, colours, factor=4, num_samples=2, num_steps=2
+  )
+  assert made.samples.shape == (2, 128, 144, 3)
+  assert rms(made.samples[0] - made.samples[1]) > 1e-3
+  for sample in made.samples:
+    assert consistency(sample, colours) > 40
 
 
 def test_samples_have_the_colours_of_the_mean(upscaler, colours):
