@@ -21,10 +21,10 @@ from internal_diffusion.applications.upscaler import (
   LargerPlane,
   Upscaler,
   back_project,
-  sample_plane,
   upscale_plane,
   upscale_smooth_plane,
 )
+from internal_diffusion.applications.upscaler_samples import sample_plane
 from internal_diffusion.data import degradation as degradation_lib
 from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import from_planes, to_planes
