@@ -122,14 +122,12 @@ def upscale(
     return finished
 
   mean = finish(_enlarge(upscaler, first.mean, times - 1))
-  samples = [
-    finish(
-      _sample(jax.random.fold_in(key, k), upscaler, first, times, num_steps)
-    )
-    for k in range(num_samples)
-  ]
+  samples = np.empty((num_samples, *mean.shape), np.float32)
+  for k in range(num_samples):
+    own_key = jax.random.fold_in(key, k)
+    samples[k] = finish(_sample(own_key, upscaler, first, times, num_steps))
   bar.close()
-  return Upscaled(mean, np.stack(samples) if samples else None)
+  return Upscaled(mean, samples if num_samples else None)
 
 
 def _enlarge(upscaler: Upscaler, low: Array, times: int) -> Array:

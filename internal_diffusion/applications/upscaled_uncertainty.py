@@ -51,7 +51,8 @@ def uncertainty_of(mean: np.ndarray, samples: np.ndarray) -> Uncertainty:
       f'`samples` must be [K, ...] of shape {mean.shape}, K at least 1, got'
       f' {samples.shape}.'
     )
-  variance = np.mean((samples - mean) ** 2, axis=0)
+  # One by one: all samples of a large image at once take gigabytes.
+  variance = sum((sample - mean) ** 2 for sample in samples) / len(samples)
   local = ndimage.gaussian_filter(variance, _WINDOW_STDDEV, axes=(0, 1))
   std = np.sqrt(WIDENING**2 * local + _ROUNDING**2).astype(np.float32)
   reach = np.float32(stats.norm.ppf((1 + _LEVEL) / 2))

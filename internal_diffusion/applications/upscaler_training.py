@@ -80,9 +80,16 @@ def train_upscaler(
   if has_rest:  # What is wrong with it is said before the mean is trained.
     setup.make_run(rest_examples(pairs, network, {}), config.rest)
 
-  def with_own(larger: Array) -> UpscalingPairs:
+  def with_own(larger: Array, weight: float) -> UpscalingPairs:
     planes = [plane, np.asarray(larger).clip(-1, 1)]
-    return _pairs(planes, config, factor, kernel, encoding=pairs.encoding)
+    return _pairs(
+      planes,
+      config,
+      factor,
+      kernel,
+      encoding=pairs.encoding,
+      weights=[1.0, weight],
+    )
 
   current = 0
 
@@ -92,13 +99,12 @@ def train_upscaler(
     if current == before:
       return None
     latest = upscaler._replace(params=params.network)
-    return with_own(
-      upscale_plane(latest, jnp.asarray(plane), num_orientations=1).mean
-    )
+    larger = upscale_plane(latest, jnp.asarray(plane), num_orientations=1)
+    return with_own(larger.mean, 1.0)
 
   first = pairs
-  if num_rounds > 1:  # The first result is the linear map's.
-    first = with_own(upscale_smooth_plane(upscaler, jnp.asarray(plane)))
+  if num_rounds > 1:  # Of the same size already, though not drawn from.
+    first = with_own(upscale_smooth_plane(upscaler, jnp.asarray(plane)), 0.0)
   task = regression.make_task(first, config.mean)
   learnt = fit_task(task, config.mean, refresh_fn=refresh, progress=progress)
   upscaler = upscaler._replace(params=learnt.network)
@@ -165,7 +171,9 @@ def _pairs(
   config: ml_collections.ConfigDict,
   factor: int,
   kernel: np.ndarray | None,
+  *,
   encoding: SourceEncoding | None = None,
+  weights: Sequence[float] | None = None,
 ) -> UpscalingPairs:
   return upscaling_pairs.build_pairs(
     planes,
@@ -174,6 +182,7 @@ def _pairs(
     reach=config.reach,
     kernel=kernel,
     encoding=encoding,
+    weights=weights,
     seed=config.mean.seed,
   )
 

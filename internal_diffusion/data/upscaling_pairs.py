@@ -110,6 +110,7 @@ def build_pairs(
   reach: int = 1,
   kernel: np.ndarray | None = None,
   encoding: SourceEncoding | None = None,
+  weights: Sequence[float] | None = None,
   seed: int = 0,
 ) -> UpscalingPairs:
   """All pairs of planes, or as many as fit a bounded memory.
@@ -121,6 +122,8 @@ def build_pairs(
     reach: How many low pixels around the centre's a block covers.
     kernel: Blur of the degradation; None is antialiased bicubic.
     encoding: An earlier one to keep; None fits one.
+    weights: How often pairs of each plane are drawn, over the same of another
+      plane; 0 is never. None is all alike.
     seed: Of the choice where there are too many.
 
   Raises:
@@ -128,17 +131,16 @@ def build_pairs(
       pair, or an option is not as said above.
   """
   _check(planes[0], factor, source_size, reach)
-  found = [
-    pairs
-    for plane in planes
-    for scale in _SCALES
-    for phase in np.ndindex(factor, factor)
-    if (
-      pairs := _pairs_of(
-        plane, scale, phase, factor, source_size, reach, kernel
-      )
-    )
-  ]
+  found, of_pairs = [], []
+  for plane, weight in zip(planes, weights or [1.0] * len(planes), strict=True):
+    for scale in _SCALES:
+      for phase in np.ndindex(factor, factor):
+        pairs = _pairs_of(
+          plane, scale, phase, factor, source_size, reach, kernel
+        )
+        if pairs is not None:
+          found.append(pairs)
+          of_pairs.append(weight)
   if not found:
     height, width = planes[0].shape
     smallest = _SMALLEST_SIDE * factor
@@ -160,11 +162,14 @@ def build_pairs(
   target = target / contrast
   if encoding is None:
     encoding = fit_encoding(source, target, contrast)
-  weight = np.cumsum(contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER)
+  of_plane = np.repeat(of_pairs, list(map(len, kept)))
+  cumulative = np.cumsum(
+    of_plane * contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER
+  )
   return UpscalingPairs(
     source=jnp.asarray(source),
     target=jnp.asarray(target - source @ np.asarray(encoding.linear)),
-    cumulative=jnp.asarray(weight / weight[-1], jnp.float32),
+    cumulative=jnp.asarray(cumulative / cumulative[-1], jnp.float32),
     encoding=encoding,
   )
 

@@ -269,6 +269,22 @@ def test_draws_have_the_given_frequencies_in_all_orientations():
   assert np.all(np.abs(counts - num_draws * probability) <= bound)
 
 
+def test_planes_of_weight_0_are_there_but_never_drawn():
+  planes = [photograph(30, 30), photograph(40, 30)[::-1].copy()]
+
+  def build(planes, **options):
+    return upscaling_pairs.build_pairs(
+      planes, factor=2, source_size=SIZE, **options
+    )
+
+  both = build(planes, weights=[1.0, 0.0])
+  alone = build(planes[:1])
+  num = len(alone.source)
+  assert len(both.source) > num
+  np.testing.assert_allclose(both.cumulative[:num], alone.cumulative, atol=1e-6)
+  np.testing.assert_array_equal(both.cumulative[num:], 1)
+
+
 # What is refused.
 
 
