@@ -46,7 +46,7 @@ def get_config(
 
   config.closed_form = ml_collections.ConfigDict()
   config.closed_form.num_pairs = 16384  # How many are looked up.
-  config.closed_form.sigma_aug = 0.5  # Bandwidth, in features.
+  config.closed_form.sigma_aug = 0.35  # Bandwidth, in features.
 
   config.mean = default.get_config()
   config.mean.num_steps, config.mean.max_minutes = 0, mean_minutes
