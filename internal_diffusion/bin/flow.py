@@ -219,7 +219,8 @@ def _read_frames(paths: Sequence[pathlib.Path]) -> list[np.ndarray]:
       f'--frames must name two frames or more, got {len(paths)}; with a comma'
       ' between, as in --frames=a.png,b.png.'
     )
-  images = [image_io.read_image(path) for path in paths]
+  # As the file holds it, so that grey is told from colour.
+  images = [image_io.read_image(path, channels=None) for path in paths]
   for path, image in zip(paths[1:], images[1:], strict=True):
     if image.shape[:2] != images[0].shape[:2]:
       sizes = ' and '.join(

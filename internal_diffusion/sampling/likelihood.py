@@ -49,10 +49,13 @@ def log_density(
   def with_density(state: Array, sigma: Array) -> Array:
     x, log_ratio = state[:, :dim], state[:, dim:]
     denoised, derivative_fn = jax.linearize(lambda x: denoise_fn(x, sigma), x)
-    axes = jnp.broadcast_to(jnp.eye(dim)[:, None], (dim, *x.shape))
-    trace = jnp.einsum('ini->n', jax.vmap(derivative_fn)(axes))
+    # One by one, as in `moments`.
+    derivatives = [
+      derivative_fn(jnp.broadcast_to(axis, x.shape)) for axis in jnp.eye(dim)
+    ]
+    trace = sum(d[:, i] for i, d in enumerate(derivatives))
     # dlog_ratio/dsigma = (log_ratio - this) / sigma.
-    moving = log_ratio - dim + trace[:, None]
+    moving = log_ratio - dim + jnp.asarray(trace)[:, None]
     return jnp.concatenate([denoised, moving], axis=-1)
 
   start = jnp.concatenate([x, jnp.zeros((len(x), 1))], axis=-1)

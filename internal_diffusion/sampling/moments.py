@@ -34,7 +34,10 @@ def mean_and_covariance(
   """
   x, sigma = jnp.zeros((num, dim)), jnp.float32(sigma_max)
   mean, derivative_fn = jax.linearize(lambda x: denoise_fn(x, sigma), x)
-  axes = jnp.broadcast_to(jnp.eye(dim)[:, None], (dim, num, dim))
-  derivatives = jax.vmap(derivative_fn)(axes)  # [D of x, N, D of D(x)].
-  covariance = sigma_max**2 * jnp.moveaxis(derivatives, 0, -1)
+  # One by one: of a softmax, batched derivatives along constant directions are
+  # wrong once compiled (jax 0.10.2 on CPU).
+  derivatives = [
+    derivative_fn(jnp.broadcast_to(axis, (num, dim))) for axis in jnp.eye(dim)
+  ]
+  covariance = sigma_max**2 * jnp.stack(derivatives, axis=-1)
   return mean, (covariance + covariance.mT) / 2

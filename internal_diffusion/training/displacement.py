@@ -65,7 +65,9 @@ def draw_pairs(
     sigma_min=config.sensor_noise[0],
     sigma_max=config.sensor_noise[1],
   )
-  noise = level[:, None] * jax.random.normal(noise_key, (2, *source.shape))
+  noise = level[None, :, None] * jax.random.normal(
+    noise_key, (2, *source.shape)
+  )
   gain = 1 + config.gain * jax.random.normal(gain_key, (num, 1))
   return source + noise[0], gain * target + noise[1], delta, level
 

@@ -42,10 +42,14 @@ def test_moments_of_a_gaussian():
   np.testing.assert_allclose(covariance[1], COVARIANCE, atol=1e-3)
 
 
-def test_moments_of_two_points():
-  mean, covariance = moments.mean_and_covariance(
-    two_points_denoise_fn, num=1, dim=2, sigma_max=50.0
-  )
+@pytest.mark.parametrize('transform', [lambda fn: fn, jax.jit])
+def test_moments_of_two_points(transform):
+  # Compiled too: a batch of derivatives was wrong then.
+  mean, covariance = transform(
+    lambda: moments.mean_and_covariance(
+      two_points_denoise_fn, num=1, dim=2, sigma_max=50.0
+    )
+  )()
   np.testing.assert_allclose(mean[0], [0, 0], atol=1e-4)
   np.testing.assert_allclose(covariance[0], np.diag([1.01, 0.01]), atol=2e-3)
 

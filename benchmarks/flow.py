@@ -1,0 +1,231 @@
+"""Optical flow beside OpenCV's, where the truth is known.
+
+  pip install -e '.[bench]'
+  python -m benchmarks.flow --pairs=FOLDER
+
+Middlebury's pairs, if a folder of them is named (see flow_baselines);
+photographs of scikit-image moved along known fields; and its motorcycle, a
+rectified stereo pair, at a quarter of its size. All with one setting.
+"""
+
+import argparse
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import skimage.data
+import skimage.transform
+
+from benchmarks import flow_baselines, timing
+from internal_diffusion.applications import flow as flow_lib
+from internal_diffusion.applications import flow_model
+from internal_diffusion.configs import flow as config_lib
+from internal_diffusion.data import flow_fields, flow_io, image_io
+from internal_diffusion.evaluation import flow_error, flow_report
+
+_SIDE = 256  # Shorter side of the moved photographs, in pixels.
+_MARGIN = 8  # As long as the longest vector.
+_STEREO_SCALE = 4
+
+
+class Pair(NamedTuple):
+  """Two frames and the flow between them.
+
+  Attributes:
+    name: Of the pair.
+    first: [H, W, C] in [-1, 1].
+    second: [H, W, C].
+    flow: [H, W, 2].
+    valid: Where it is known, [H, W].
+    is_stereo: Whether nothing moves along y.
+  """
+
+  name: str
+  first: np.ndarray
+  second: np.ndarray
+  flow: np.ndarray
+  valid: np.ndarray
+  is_stereo: bool = False
+
+
+def photograph(name: str) -> np.ndarray:
+  """A photograph of scikit-image with a shorter side of 256 pixels."""
+  image = getattr(skimage.data, name)() / 255.0
+  scale = _SIDE / min(image.shape[:2])
+  size = [round(scale * side) for side in image.shape[:2]]
+  small = skimage.transform.resize(image, size, order=3, anti_aliasing=True)
+  return (2 * small.clip(0, 1) - 1).astype(np.float32)
+
+
+def to_8_bits(image: np.ndarray) -> np.ndarray:
+  """As a camera would give it."""
+  return (np.rint(127.5 * (image.clip(-1, 1) + 1)) / 127.5 - 1).astype('f4')
+
+
+def moved(kind: str, name: str) -> Pair:
+  """A photograph and itself moved."""
+  image = photograph(name)
+  size = image.shape[:2]
+  if kind == 'translation':
+    flow = flow_fields.translation(size, displacement=(5.3, -3.7))
+  elif kind == 'rotation':
+    flow = flow_fields.rotation(size, degrees=2.0)
+  elif kind == 'zoom':
+    flow = flow_fields.zoom(size, factor=1.04)
+  else:
+    flow = flow_fields.smooth_random(0, size, amplitude=8.0, smoothness=40.0)
+  made = flow_fields.make_pair(image, flow, margin=_MARGIN)
+  first, second, flow, inside = map(np.asarray, made)
+  return Pair(
+    f'{kind} of {name}', to_8_bits(first), to_8_bits(second), flow, inside
+  )
+
+
+def motorcycle() -> Pair:
+  """The stereo pair; what is at x in the left is at x - d in the right."""
+  left, right, disparity = skimage.data.stereo_motorcycle()
+  shape = [side // _STEREO_SCALE for side in disparity.shape]
+  frames = [
+    skimage.transform.resize(
+      2 * (frame / 255.0) - 1, shape, order=3, anti_aliasing=True
+    )
+    for frame in (left, right)
+  ]
+  start = _STEREO_SCALE // 2
+  d = disparity[start::_STEREO_SCALE, start::_STEREO_SCALE] / _STEREO_SCALE
+  d = d[: shape[0], : shape[1]]
+  valid = np.isfinite(d)
+  u = np.where(valid, -d, 0)
+  flow = np.stack([u, np.zeros_like(u)], axis=-1).astype(np.float32)
+  return Pair(
+    'motorcycle, stereo', *map(to_8_bits, frames), flow, valid, is_stereo=True
+  )
+
+
+def all_pairs(folder: pathlib.Path | None) -> Iterator[Pair]:
+  """Every pair of the benchmark."""
+  folders = (
+    sorted(p.parent for p in folder.glob('*/flow10.flo')) if folder else []
+  )
+  for path in folders:
+    first, second = (
+      image_io.read_image(path / f'frame1{i}.png') for i in (0, 1)
+    )
+    flow, valid = flow_io.read_flow(path / 'flow10.flo')
+    yield Pair(path.name, first, second, flow, valid)
+  yield motorcycle()
+  for kind, name in (
+    ('translation', 'coffee'),
+    ('rotation', 'astronaut'),
+    ('zoom', 'chelsea'),
+    ('smooth field', 'rocket'),
+    ('smooth field', 'coffee'),
+  ):
+    yield moved(kind, name)
+
+
+def judge(
+  pair: Pair, minutes: float, seed: int, denoiser: str
+) -> dict[str, object]:
+  """Our flow and OpenCV's on one pair."""
+  config = config_lib.get_config(minutes=minutes)
+  config.train.seed = seed
+  start = time.perf_counter()
+  if denoiser == 'learned':
+    model = flow_model.train_flow_model([pair.first], config)
+  else:
+    model = flow_model.closed_form_flow_model(config)
+  trained = time.perf_counter()
+  frames = [
+    flow_model.make_frame(image, config) for image in (pair.first, pair.second)
+  ]
+
+  def estimate() -> flow_lib.Flow:
+    return flow_lib.estimate_flow(
+      jax.random.key(seed),
+      model,
+      *frames,
+      options=flow_lib.make_options(config, is_horizontal=pair.is_stereo),
+    )
+
+  found = estimate()
+  compiled = time.perf_counter()
+  textured = flow_error.textured(pair.first)
+  spread = np.sqrt(
+    np.trace(np.asarray(found.seen.covariance), axis1=2, axis2=3)
+  )
+  figures: dict[str, object] = flow_report.judge_flow(
+    found.mean,
+    found.covariance,
+    pair.flow,
+    valid=pair.valid,
+    image=pair.first,
+    rival_spread=np.linalg.norm(found.disagreement, axis=-1),
+  )
+  errors = flow_error.endpoint_error(found.mean, pair.flow)[pair.valid]
+  figures['below_1_pixel'] = float(np.mean(errors < 1))
+  flat = ~textured & (np.asarray(spread) > 0)
+  if flat.any() and textured.any():
+    figures['spread_untextured_over_textured'] = float(
+      np.median(spread[~textured]) / np.median(spread[textured])
+    )
+  grey = [
+    np.rint(127.5 * (grey_of(image) + 1)).astype(np.uint8)
+    for image in (pair.first, pair.second)
+  ]
+  rivals = {
+    name: flow_error.flow_errors(method(*grey), pair.flow, mask=pair.valid).aepe
+    for name, method in flow_baselines.METHODS.items()
+  }
+  return {
+    'figures': figures,
+    'rivals': rivals,
+    'seconds': {
+      'training': trained - start,
+      'estimate_and_compile': compiled - trained,
+    },
+  }
+
+
+def grey_of(image: np.ndarray) -> np.ndarray:
+  """Luma of ITU-R BT.601, [H, W]."""
+  if image.shape[-1] == 1:
+    return image[..., 0]
+  return image @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def main() -> None:
+  """Runs all and saves after every pair."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--pairs', type=pathlib.Path)
+  parser.add_argument(
+    '--only', help='part of the names, by commas; all if none'
+  )
+  parser.add_argument('--minutes', type=float, default=1.0)
+  parser.add_argument('--denoiser', default='learned')
+  parser.add_argument('--seed', type=int, default=0)
+  options = parser.parse_args()
+  command = (
+    f'python -m benchmarks.flow --pairs=FOLDER --minutes={options.minutes:g}'
+  )
+  name = 'flow'
+  if options.denoiser != 'learned':
+    command += f' --denoiser={options.denoiser}'
+    name += f'_{options.denoiser}'
+  runs: dict[str, object] = {}
+  for pair in all_pairs(options.pairs):
+    chosen = not options.only or any(
+      part in pair.name for part in options.only.split(',')
+    )
+    if chosen:
+      runs[pair.name] = judge(
+        pair, options.minutes, options.seed, options.denoiser
+      )
+      timing.save(name, command, {'runs': runs})
+
+
+if __name__ == '__main__':
+  main()
