@@ -43,6 +43,8 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.patch_quality
 	@$(BIN)/python -m benchmarks.experiments
 	@$(BIN)/python -m benchmarks.generation
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.flow
 	@$(BIN)/python -m benchmarks.report
 
 clean:

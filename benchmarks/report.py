@@ -6,7 +6,7 @@ python -m benchmarks.report
 import pathlib
 from typing import Any
 
-from benchmarks import super_resolution_tables
+from benchmarks import flow_tables, super_resolution_tables
 from benchmarks.tables import read, section, table
 
 _PAGE = pathlib.Path(__file__).parent / 'RESULTS.md'
@@ -260,6 +260,7 @@ def main() -> None:
     experiments(),
     generation(),
     super_resolution_tables.super_resolution(),
+    flow_tables.flow(),
     _TRIED.read_text(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')
