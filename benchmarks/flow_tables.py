@@ -6,7 +6,7 @@ from benchmarks import timing
 from benchmarks.tables import read, section, table
 
 _NOTE = """Mean endpoint errors in pixels, of all pixels of known truth and of
-textured ones. Coverage is the share of errors within their predicted ellipses of
+textured ones. Coverage is the share of errors in their predicted ellipses of
 90%. Log-likelihood, in nats: of the errors under the predicted covariances, and
 under the one Gaussian that fits them best (not for stereo, where one component
 has no error). AUSE is the area between the sparsification curves over the mean
