@@ -52,7 +52,7 @@ def write_densities(
     layout='constrained',
   )
   figure.suptitle(title)
-  all_axes = figure.subplots(num_rows, num_columns, squeeze=False).flat
+  all_axes = list(figure.subplots(num_rows, num_columns, squeeze=False).flat)
   for axes in all_axes:
     axes.set_visible(False)
   for axes, (name, density) in zip(all_axes, densities.items(), strict=False):
