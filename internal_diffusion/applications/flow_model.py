@@ -178,7 +178,8 @@ def posterior_of(model: FlowModel, vector: Array) -> Seen:
     denoise_fn, num=len(vector), dim=2, sigma_max=_SIGMA_MAX * model.stddev
   )
   precision = gaussian_field.inverse_2x2(covariance) - prior
-  return Seen(mean, covariance, precision)
+  # Next to nothing is seen where rounding makes it less than that.
+  return Seen(mean, covariance, gaussian_field.nonnegative_2x2(precision))
 
 
 def noise_between(model: FlowModel, first: Array, warped: Array) -> Array:

@@ -184,6 +184,21 @@ def inverse_2x2(matrix: Array) -> Array:
   return inverse.reshape(matrix.shape)
 
 
+def nonnegative_2x2(matrix: Array) -> Array:
+  """The nearest symmetric matrices [..., 2, 2] without negative eigenvalues.
+
+  Of eigenvalues a > b with b below 0, what is left is a (M - b I) / (a - b).
+  """
+  xx, xy, yy = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 1]
+  middle = (xx + yy) / 2
+  half = jnp.sqrt(jnp.square((xx - yy) / 2) + jnp.square(xy))
+  high, low = middle + half, middle - half
+  share = jnp.maximum(high, 0) / jnp.maximum(2 * half, _TINY)
+  identity = jnp.broadcast_to(jnp.eye(2), matrix.shape)
+  part = share[..., None, None] * (matrix - low[..., None, None] * identity)
+  return jnp.where((low < 0)[..., None, None], part, matrix)
+
+
 def _root(matrix: Array) -> Array:
   """Lower triangular roots of matrices [..., 2, 2], which may be singular."""
   xx, xy, yy = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 1]

@@ -21,8 +21,7 @@ from internal_diffusion.denoisers.displacement import (
 )
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.diffusion import losses
-from internal_diffusion.training import calls, parallel, setup
-from internal_diffusion.training import step as step_lib
+from internal_diffusion.training import calls, setup
 from internal_diffusion.training.state import TrainState, create_train_state
 from internal_diffusion.types import Condition
 
@@ -142,13 +141,6 @@ def make_task(
 
   return calls.Task(
     data=(pairs, encoding),
-    train_step=step_lib.make_train_step(
-      batch_loss_fn,
-      optimizer,
-      peak_learning_rate=train.optimizer.learning_rate,
-      warmup_steps=train.optimizer.warmup_steps,
-      ema_decay=train.ema_decay,
-      axis_name=parallel.DEVICE_AXIS,
-    ),
+    train_step=setup.make_train_step(batch_loss_fn, optimizer, train),
     initial_state=initial_state,
   )

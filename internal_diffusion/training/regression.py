@@ -16,8 +16,7 @@ from internal_diffusion import arrays
 from internal_diffusion.data import principal_basis, upscaling_pairs
 from internal_diffusion.data.upscaling_pairs import UpscalingPairs
 from internal_diffusion.denoisers.learned import LearnedParams
-from internal_diffusion.training import calls, parallel, setup
-from internal_diffusion.training import step as step_lib
+from internal_diffusion.training import calls, setup
 from internal_diffusion.training.state import TrainState, create_train_state
 
 Array = jax.Array
@@ -109,13 +108,6 @@ def make_task(
 
   return calls.Task(
     data=pairs,
-    train_step=step_lib.make_train_step(
-      batch_loss_fn,
-      optimizer,
-      peak_learning_rate=config.optimizer.learning_rate,
-      warmup_steps=config.optimizer.warmup_steps,
-      ema_decay=config.ema_decay,
-      axis_name=parallel.DEVICE_AXIS,
-    ),
+    train_step=setup.make_train_step(batch_loss_fn, optimizer, config),
     initial_state=initial_state,
   )

@@ -69,6 +69,31 @@ def make_optimizer(
   return optax.chain(optax.clip_by_global_norm(options.clip_norm), optimizer)
 
 
+def make_train_step(
+  batch_loss_fn: step_lib.BatchLossFn,
+  optimizer: optax.GradientTransformation,
+  config: ml_collections.ConfigDict,
+) -> step_lib.TrainStep:
+  """The step of a configuration, averaged over all devices.
+
+  Args:
+    batch_loss_fn: The loss of given examples of a batch.
+    optimizer: Of `make_optimizer`.
+    config: `optimizer` and `ema_decay` as in configs/default.py.
+
+  Raises:
+    ValueError: If a field is not usable.
+  """
+  return step_lib.make_train_step(
+    batch_loss_fn,
+    optimizer,
+    peak_learning_rate=config.optimizer.learning_rate,
+    warmup_steps=config.optimizer.warmup_steps,
+    ema_decay=config.ema_decay,
+    axis_name=parallel.DEVICE_AXIS,
+  )
+
+
 def state_shapes(
   network: ScoreMLP, layout: Layout, config: ml_collections.ConfigDict
 ) -> TrainState:
@@ -165,14 +190,7 @@ def make_run(examples: Examples, config: ml_collections.ConfigDict) -> Run:
     layout=layout,
     denoise_fn=denoise_fn,
     batch_loss_fn=batch_loss_fn,
-    train_step=step_lib.make_train_step(
-      batch_loss_fn,
-      optimizer,
-      peak_learning_rate=config.optimizer.learning_rate,
-      warmup_steps=config.optimizer.warmup_steps,
-      ema_decay=config.ema_decay,
-      axis_name=parallel.DEVICE_AXIS,
-    ),
+    train_step=make_train_step(batch_loss_fn, optimizer, config),
     state_shapes=state_shapes(network, layout, config),
     initial_state=initial_state,
   )

@@ -129,3 +129,13 @@ def test_the_solution_satisfies_the_normal_equations(posterior):
   right = np.einsum('hwij,hwj->hwi', posterior.precision, observed).ravel()
   exact = np.linalg.solve(matrix, right)
   np.testing.assert_allclose(np.ravel(found.mean), exact, atol=2e-3)
+
+
+def test_negative_eigenvalues_are_taken_out():
+  rng = np.random.default_rng(3)
+  matrix = rng.normal(size=(200, 2, 2))
+  matrix = (matrix + np.swapaxes(matrix, -1, -2)) / 2
+  values, vectors = np.linalg.eigh(matrix)
+  exact = np.einsum('nij,nj,nkj->nik', vectors, np.maximum(values, 0), vectors)
+  found = gaussian_field.nonnegative_2x2(jnp.asarray(matrix, jnp.float32))
+  np.testing.assert_allclose(found, exact, atol=1e-5)
