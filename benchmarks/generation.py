@@ -34,10 +34,14 @@ import numpy as np
 import skimage.data
 
 from benchmarks import timing
-from internal_diffusion.applications import cascade, generation
+from internal_diffusion.applications import (
+  cascade,
+  generation,
+  image_model,
+)
 from internal_diffusion.configs import cascade as cascade_config
 from internal_diffusion.data import image_io, pyramid
-from internal_diffusion.evaluation.patch_statistics import compare_images
+from internal_diffusion.evaluation.image_report import compare_images
 from internal_diffusion.training.examples import from_image
 from internal_diffusion.training.fit import fit
 
@@ -78,7 +82,7 @@ def make_images(
     learned = fit(from_image(image, config), config)
     model = cascade.make_image_model(learned, image)
   else:
-    model = generation.prepare(image)
+    model = image_model.prepare(image)
   seconds = {'setup': time.perf_counter() - start, 'samples': []}
   for seed in range(num_samples):
     begin = time.perf_counter()
@@ -179,7 +183,7 @@ def seam_p_values(image: np.ndarray) -> dict[str, float]:
   p-value if all pairs are alike.
   """
   made = generation.generate(
-    jax.random.key(0), generation.prepare(image), tileable=True
+    jax.random.key(0), image_model.prepare(image), tileable=True
   )[-1]
   found = {}
   for axis, name in enumerate(('vertical', 'horizontal')):

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.applications import generation
-from internal_diffusion.applications.generation import ImageModel
+from internal_diffusion.applications import image_model
+from internal_diffusion.applications.image_model import ImageModel
 from internal_diffusion.data import cascade
 from internal_diffusion.data.pyramid import resample
 from internal_diffusion.denoisers import learned
@@ -56,11 +56,11 @@ def make_image_model(model: LearnedModel, image: np.ndarray) -> ImageModel:
       f' than {image.shape[-1]}.'
     )
   num_learned = model.layout.num_levels
-  images = generation.build_images(
+  images = image_model.build_images(
     image, patch_size=_PATCH_SIZE, num_levels=num_learned + 1
   )
   denoise_fn = learned.to_pixel_space(model.principal_denoise_fn)
-  levels = [generation.closed_form_level(images[0], patch_size=_PATCH_SIZE)]
+  levels = [image_model.closed_form_level(images[0], patch_size=_PATCH_SIZE)]
   levels += [
     Level(
       _level_fn(
@@ -72,7 +72,7 @@ def make_image_model(model: LearnedModel, image: np.ndarray) -> ImageModel:
     )
     for level in reversed(range(num_learned))
   ]
-  tree = generation.build_tree(images[-1], patch_size=_PATCH_SIZE)
+  tree = image_model.build_tree(images[-1], patch_size=_PATCH_SIZE)
   return ImageModel(images, tuple(levels), _PATCH_SIZE, tree)
 
 

@@ -21,7 +21,11 @@ from absl import flags
 from tqdm import tqdm
 
 from internal_diffusion import arrays, report
-from internal_diffusion.applications import generation, patch_evaluation
+from internal_diffusion.applications import (
+  generation,
+  image_model,
+  patch_evaluation,
+)
 from internal_diffusion.bin import command, evaluate, sample
 from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
@@ -135,7 +139,7 @@ def _generate(
 ) -> float:
   """Writes three new images side by side and returns the seconds it took."""
   start = time.monotonic()
-  photograph = generation.prepare(image)
+  photograph = image_model.prepare(image)
   made = []
   for index in tqdm(range(3), desc='generating', unit='image'):
     key = jax.random.key(seed + index)

@@ -31,8 +31,8 @@ from internal_diffusion.data import image_io
 from internal_diffusion.evaluation import (
   distances,
   fidelity,
+  image_report,
   patch_report,
-  patch_statistics,
 )
 
 _NAME = 'idiff-evaluate'
@@ -159,7 +159,7 @@ def evaluate_images(
   Returns:
     The figures of each image by its name, their `mean`, and the diversities.
   """
-  compared = patch_statistics.compare_images(
+  compared = image_report.compare_images(
     jax.random.key(seed),
     list(images.values()),
     reference,

@@ -24,7 +24,11 @@ from absl import flags
 from tqdm import tqdm
 
 from internal_diffusion import arrays, generation_figures, report
-from internal_diffusion.applications import cascade, generation
+from internal_diffusion.applications import (
+  cascade,
+  generation,
+  image_model,
+)
 from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
 from internal_diffusion.data.image_io import bound_side
@@ -245,7 +249,7 @@ def _generate(
 
 def _image_model(
   image: np.ndarray, size: tuple[int, int]
-) -> generation.ImageModel:
+) -> image_model.ImageModel:
   if _WORKDIR.value:
     return cascade.make_image_model(load_model(_WORKDIR.value), image)
   # Smaller patches follow the lines of another picture more closely.
@@ -253,8 +257,8 @@ def _image_model(
   num_levels = None
   if _MODE.value == 'retarget':
     smallest = np.minimum(image.shape[:2], size)
-    num_levels = generation.most_levels(*smallest, patch_size=patch_size)
-  return generation.prepare(
+    num_levels = image_model.most_levels(*smallest, patch_size=patch_size)
+  return image_model.prepare(
     image,
     patch_size=patch_size,
     num_levels=num_levels,
@@ -263,7 +267,7 @@ def _image_model(
 
 
 def _start_options(
-  model: generation.ImageModel, picture: np.ndarray, size: tuple[int, int]
+  model: image_model.ImageModel, picture: np.ndarray, size: tuple[int, int]
 ) -> dict[str, Any]:
   """Options of `generation.generate` to begin with a picture."""
   if not _STRUCTURE.value:

@@ -9,32 +9,26 @@ an image counts as alike if its patches of P x P pixels are.
   completeness         how far a real patch is from the nearest generated one
   detail ratios        whether it is as sharp, by spatial frequency
   copied share         how much of it is the reference, moved as a whole
-  pixel diversity      how far several generated images differ in their pixels
-  neighbour diversity  how far they differ in the places they take patches from
 
-No single one will do: a copy has the best distances and no diversity, noise the
-reverse. Distances are in the unit of the values, of which there are 2 from
-black to white: 0.0078 is one grey level of 8 bits, and images in [0, 1] have
-half the distance. Those of patches are root mean squares per value.
+No single one will do: a copy has the best distances and no diversity
+(`image_diversity`), noise the reverse. Distances are in the unit of the values,
+of which there are 2 from black to white: 0.0078 is one grey level of 8 bits,
+and images in [0, 1] have half the distance. Those of patches are root mean
+squares per value.
 
 References:
   Simakov et al. 2008, Summarizing visual data using bidirectional similarity
     (coherence and completeness).
   Karras et al. 2018, Progressive growing of GANs (sliced Wasserstein distances
     of patches at several scales).
-  Shaham et al. 2019, SinGAN (pixel diversity).
   Burt and Adelson 1983, The Laplacian pyramid as a compact image code.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from scipy import ndimage
-from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.data import pyramid
@@ -54,94 +48,6 @@ _TIE = 1e-6
 _BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 # Below this a band holds rounding errors only.
 _EMPTY_BAND = 1e-6
-
-
-def compare_images(
-  key: Array,
-  generated: Sequence[ArrayLike],
-  reference: ArrayLike,
-  *,
-  patch_size: int = 7,
-  num_projections: int = 128,
-  query_stride: int = 3,
-  progress: bool = False,
-) -> dict[str, Any]:
-  """All statistics of generated images against the reference.
-
-  Args:
-    key: Key of the projections; the same key gives the same figures.
-    generated: Images [H, W, C] in [-1, 1], of any sizes.
-    reference: [H, W, C] in [-1, 1].
-    patch_size: P, odd.
-    num_projections: Number of random directions of the Wasserstein distance.
-    query_stride: Of how many patches one looks for its nearest.
-    progress: Whether to show progress bars.
-
-  Returns:
-    Plain numbers, fit for JSON: `images`, a list of the figures of each image,
-    and `mean`, their means. Several images of one size have also
-    `pixel_diversity` and `neighbour_diversity`. The figures:
-
-    sliced_wasserstein: `multiscale_sliced_wasserstein`; 0 is perfect.
-    coherence, completeness: The functions of these names; 0 is perfect.
-    detail_level_0, _1, _2: `detail_ratios`, finest first; 1 is perfect.
-    copied_share: The function of this name; 1 is a copy.
-
-  Raises:
-    ValueError: If an argument is not as said above, or the reference is of one
-      colour.
-  """
-  made, real = check_images(generated, reference, patch_size=patch_size)
-  _check_varies(real)
-  arrays.check_positive_int('num_projections', num_projections)
-  arrays.check_positive_int('query_stride', query_stride)
-  figures, fields = [], []
-  for image in tqdm(
-    made, desc='comparing', disable=not progress or len(made) == 1
-  ):
-    nearest, reverse = (
-      nearest_patches(
-        *pair,
-        patch_size=patch_size,
-        query_stride=query_stride,
-        progress=progress,
-      )
-      for pair in ((image, real), (real, image))
-    )
-    figures.append(
-      {
-        'sliced_wasserstein': multiscale_sliced_wasserstein(
-          key,
-          image,
-          real,
-          patch_size=patch_size,
-          num_projections=num_projections,
-        ),
-        'coherence': float(np.mean(nearest.distance)),
-        'completeness': float(np.mean(reverse.distance)),
-        **_named_details(detail_ratios(image, real)),
-        'copied_share': copied_share(
-          nearest, image, real, patch_size=patch_size
-        ),
-      }
-    )
-    fields.append(nearest)
-  result: dict[str, Any] = {'images': figures, 'mean': _means(figures)}
-  if len(made) > 1 and len({image.shape for image in made}) == 1:
-    result['pixel_diversity'] = pixel_diversity(made, real)
-    result['neighbour_diversity'] = neighbour_diversity(fields)
-  return result
-
-
-def _named_details(ratios: list[float]) -> dict[str, float]:
-  return {f'detail_level_{level}': x for level, x in enumerate(ratios)}
-
-
-def _means(figures: list[dict[str, float]]) -> dict[str, float]:
-  return {
-    name: float(np.mean([figure[name] for figure in figures]))
-    for name in figures[0]
-  }
 
 
 def multiscale_sliced_wasserstein(
@@ -335,78 +241,3 @@ def _band_strengths(image: np.ndarray, num_bands: int) -> list[float]:
 
 def _grey(image: np.ndarray) -> np.ndarray:
   return image.astype(np.float64).mean(axis=-1)
-
-
-def pixel_diversity(
-  generated: Sequence[ArrayLike], reference: ArrayLike
-) -> float:
-  """How much a pixel varies over generated images, in units of the reference.
-
-  The standard deviation of a pixel's grey over the images, its mean over the
-  pixels, divided by the standard deviation of the reference's pixels.
-
-  Args:
-    generated: Two or more images [H, W, C] in [-1, 1] of one size.
-    reference: [H, W, C] in [-1, 1], of any size.
-
-  Returns:
-    0 for equal images; about 1 for pixels that are drawn from the reference at
-    random, and below that for few images, whose standard deviation is small.
-
-  Raises:
-    ValueError: If an argument is not as said above, or the reference is of one
-      colour.
-  """
-  made, real = check_images(generated, reference, patch_size=1)
-  _check_varies(real)
-  _check_several(len(made))
-  sizes = sorted({image.shape[:2] for image in made})
-  if len(sizes) > 1:
-    raise ValueError(
-      f'`generated` must hold images of one size, got sizes {sizes}.'
-    )
-  deviation = np.std([_grey(image) for image in made], axis=0)
-  return float(np.mean(deviation) / np.std(_grey(real)))
-
-
-def neighbour_diversity(fields: Sequence[NearestPatches]) -> float:
-  """How much the places that images take their patches from differ.
-
-  Of each pair of images and each patch: whether the nearest patches in the
-  reference lie more than one pixel apart, along either axis. In flat areas
-  noise alone makes them so; a small shift of all pixels' values does not.
-
-  Args:
-    fields: What `nearest_patches` gave for two or more images of one size,
-      with one reference and one stride.
-
-  Returns:
-    The mean over pairs and patches, in [0, 1]: 0 for images that are alike, 1
-    where no two have a place in common.
-
-  Raises:
-    ValueError: If there are fewer than two, or their patches do not lie at the
-      same places.
-  """
-  _check_several(len(fields))
-  if not all(np.array_equal(f.query, fields[0].query) for f in fields):
-    raise ValueError(
-      '`fields` must have the same `query`: images of one size, one stride.'
-    )
-  positions = np.stack([field.position for field in fields])
-  shares = [
-    np.mean(np.abs(positions[first] - positions[second]).max(axis=1) > 1)
-    for first in range(len(fields))
-    for second in range(first)
-  ]
-  return float(np.mean(shares))
-
-
-def _check_several(num: int) -> None:
-  if num < 2:
-    raise ValueError(f'A diversity needs at least two images, got {num}.')
-
-
-def _check_varies(reference: np.ndarray) -> None:
-  if np.ptp(_grey(reference)) == 0:
-    raise ValueError('`reference` must vary, got an image of one colour.')

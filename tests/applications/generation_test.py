@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from internal_diffusion.applications import generation
+from internal_diffusion.applications import generation, image_model
 from internal_diffusion.data import pyramid
 
 KEY = jax.random.key(0)
@@ -18,7 +18,7 @@ def image():
 
 @pytest.fixture(scope='module')
 def photograph(image):
-  return generation.prepare(image, patch_size=9)
+  return image_model.prepare(image, patch_size=9)
 
 
 @pytest.fixture(scope='module')
@@ -37,12 +37,12 @@ def squares(image, side=5):
 
 
 def test_sizes_halve_to_just_above_a_patch():
-  sizes = generation.level_sizes(160, 241, patch_size=15)
+  sizes = image_model.level_sizes(160, 241, patch_size=15)
   assert sizes == [(20, 31), (40, 61), (80, 121), (160, 241)]
-  assert generation.level_sizes(16, 99, patch_size=15) == [(16, 99)]
-  assert len(generation.level_sizes(99, 99, patch_size=3, num_levels=2)) == 2
+  assert image_model.level_sizes(16, 99, patch_size=15) == [(16, 99)]
+  assert len(image_model.level_sizes(99, 99, patch_size=3, num_levels=2)) == 2
   with pytest.raises(ValueError, match='coarsest level'):
-    generation.level_sizes(40, 40, patch_size=15, num_levels=3)
+    image_model.level_sizes(40, 40, patch_size=15, num_levels=3)
 
 
 def test_every_small_patch_is_like_one_of_the_photograph(image, generated):
@@ -130,9 +130,9 @@ def test_a_finer_start_keeps_another_pictures_layout(image, photograph):
 
 
 def test_retargeting_goes_as_coarse_as_a_patch_fits():
-  assert generation.most_levels(120, 160, patch_size=15) == 4
-  assert generation.most_levels(28, 160, patch_size=15) == 1
-  assert generation.most_levels(30, 30, patch_size=15) == 2
+  assert image_model.most_levels(120, 160, patch_size=15) == 4
+  assert image_model.most_levels(28, 160, patch_size=15) == 1
+  assert image_model.most_levels(30, 30, patch_size=15) == 2
 
 
 def _coarse(image):
@@ -151,7 +151,7 @@ def test_tiles_fit_together(photograph):
 
 @pytest.mark.parametrize('axis', [0, 1])
 def test_symmetric_is_exactly_so(image, axis):
-  photograph = generation.prepare(image, patch_size=9, mirrored=axis)
+  photograph = image_model.prepare(image, patch_size=9, mirrored=axis)
   made = generation.generate(KEY, photograph, num_steps=4, symmetric=True)
   finest = made[-1]
   np.testing.assert_array_equal(finest, np.flip(finest, axis))
@@ -178,4 +178,4 @@ def test_bad_options(photograph, options, words):
 
 def test_image_smaller_than_a_patch():
   with pytest.raises(ValueError, match='patch_size'):
-    generation.prepare(np.zeros((8, 20, 3), np.float32))
+    image_model.prepare(np.zeros((8, 20, 3), np.float32))

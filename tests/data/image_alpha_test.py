@@ -14,20 +14,10 @@ import tifffile
 from PIL import Image
 
 from internal_diffusion.data import image_io
+from tests.data.alpha_files import assert_reads, samples, save, save_tiff
+from tests.data.picture_files import ORIENTATION, UPRIGHT, to_pixels
 
 SIZES = [(1, 1), (1, 7), (5, 1), (2, 3), (4, 4), (13, 11)]
-ORIENTATION = 0x112
-# Where the first row and column of the stored picture go (EXIF 2.3, table 6).
-UPRIGHT = {
-  1: lambda a: a,
-  2: lambda a: a[:, ::-1],
-  3: lambda a: np.rot90(a, 2),
-  4: lambda a: a[::-1],
-  5: lambda a: a.swapaxes(0, 1),
-  6: lambda a: np.rot90(a, -1),
-  7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-  8: lambda a: np.rot90(a, 1),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -35,46 +25,6 @@ def warnings_are_errors():
   with warnings.catch_warnings():
     warnings.simplefilter('error')
     yield
-
-
-def samples(*shape, bits=8, seed=0):
-  """Random samples whose first pixel is coloured and clear."""
-  dtype = np.uint8 if bits == 8 else np.uint16
-  values = np.random.default_rng(seed).integers(0, 2**bits, shape, dtype)
-  if shape[-1] in (2, 4):
-    values[0, 0, -1] = 0
-  return values
-
-
-def to_pixels(values, bits=8):
-  return 2 * np.asarray(values, np.float64) / (2**bits - 1) - 1
-
-
-def save(path, mode, values, **options):
-  """Writes a file by Pillow."""
-  height, width = values.shape[:2]
-  picture = Image.frombytes(mode, (width, height), values.tobytes())
-  picture.save(path, **options)
-  return path
-
-
-def save_tiff(path, values, **options):
-  """Writes a TIFF by tifffile, with alpha in the last of 2 or 4 channels."""
-  defaults = {
-    'photometric': 'minisblack' if values.shape[-1] == 2 else 'rgb',
-    'planarconfig': 'contig',
-    'extrasamples': ['unassalpha'],
-  }
-  tifffile.imwrite(path, values, **(defaults | options))
-  return path
-
-
-def assert_reads(path, values, bits):
-  image, bit_depth = image_io.read_image_with_alpha(path)
-  assert bit_depth == bits
-  assert image.dtype == np.float32
-  assert image.shape == values.shape
-  np.testing.assert_allclose(image, to_pixels(values, bits), rtol=0, atol=3e-7)
 
 
 # Round trips.
@@ -297,92 +247,3 @@ def test_read_image_holds_8_bit_grey_with_alpha_as_rgb(tmp_path):
   path = save(tmp_path / 'a.png', 'LA', samples(5, 7, 2))
   with pytest.warns(UserWarning, match='white'):
     assert image_io.read_image(path, channels=None).shape == (5, 7, 3)
-
-
-# What cannot be read.
-
-
-def test_missing_file_and_folder(tmp_path):
-  with pytest.raises(FileNotFoundError, match=r'none\.png'):
-    image_io.read_image_with_alpha(tmp_path / 'none.png')
-  with pytest.raises(IsADirectoryError, match='folder'):
-    image_io.read_image_with_alpha(tmp_path)
-
-
-def assert_refused(path, match):
-  with pytest.raises(ValueError, match=match) as error:
-    image_io.read_image_with_alpha(path)
-  assert str(path) in str(error.value)
-  assert '\n' not in str(error.value)
-
-
-@pytest.mark.parametrize('content', [b'II*\0', b'MM\0*' + bytes(40), b'text'])
-def test_files_that_are_no_pictures(tmp_path, content):
-  (tmp_path / 'a.tif').write_bytes(content)
-  assert_refused(tmp_path / 'a.tif', r'a\.tif')
-
-
-@pytest.mark.parametrize('compression', [None, 'zlib'])
-@pytest.mark.parametrize('share', [0.3, 0.9])
-def test_truncated_tiff(tmp_path, share, compression):
-  path = tmp_path / 'a.tif'
-  save_tiff(path, samples(40, 30, 2, bits=16), compression=compression)
-  data = path.read_bytes()
-  path.write_bytes(data[: int(share * len(data))])
-  assert_refused(path, r'a\.tif')
-
-
-@pytest.mark.parametrize(
-  'options',
-  [
-    {'extrasamples': ['assocalpha']},
-    {'extrasamples': ['unspecified']},
-    {'photometric': 'miniswhite'},
-    {'planarconfig': 'separate'},
-  ],
-)
-def test_16_bit_grey_and_something_that_is_not_alpha(tmp_path, options):
-  values = samples(5, 7, 2, bits=16)
-  if 'planarconfig' in options:
-    values = np.moveaxis(values, -1, 0)
-    options = options | {'photometric': 'minisblack'}
-  path = save_tiff(tmp_path / 'a.tif', values, **options)
-  assert_refused(path, 'expected PNG, JPEG')
-
-
-def test_tiff_too_large_to_be_safe(tmp_path, monkeypatch):
-  path = save_tiff(tmp_path / 'a.tif', samples(5, 9, 2, bits=16))
-  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 23)  # 45 pixels are allowed.
-  assert_reads(path, samples(5, 9, 2, bits=16), 16)
-  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 22)
-  assert_refused(path, 'too large')
-
-
-# What cannot be written.
-
-
-@pytest.mark.parametrize(
-  ('name', 'channels', 'options', 'match'),
-  [
-    ('a.jpg', 2, {}, r'alpha needs \.png.*\(2, 3, 2\).*a\.jpg'),
-    ('a.jpeg', 4, {}, r'alpha needs \.png.*\(2, 3, 4\).*a\.jpeg'),
-    ('a.bmp', 2, {}, r'alpha needs \.png.*a\.bmp'),
-    ('a.bmp', 4, {}, r'alpha needs \.png.*a\.bmp'),
-    ('a.webp', 4, {'bit_depth': 16}, r'16 needs.*a\.webp'),
-    ('a.png', 5, {}, r'C = 1 to 4.*\(2, 3, 5\)'),
-    ('a.png', 0, {}, r'C = 1 to 4.*\(2, 3, 0\)'),
-  ],
-)
-def test_bad_pictures_leave_no_trace(tmp_path, name, channels, options, match):
-  image = np.zeros((2, 3, channels))
-  with pytest.raises(ValueError, match=match):
-    image_io.write_image(tmp_path / 'folder' / name, image, **options)
-  assert not list(tmp_path.iterdir())
-
-
-def test_alpha_is_for_files_only():
-  for channels in (2, 4):
-    with pytest.raises(ValueError, match='C = 1 or 3'):
-      image_io.check_image(np.zeros((2, 3, channels)))
-    with pytest.raises(ValueError, match='C = 1 or 3'):
-      image_io.make_grid(np.zeros((1, 2, 3, channels)))

@@ -9,7 +9,12 @@ import skimage.data
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from internal_diffusion.evaluation import patch_statistics
+from internal_diffusion.evaluation import (
+  image_diversity,
+  image_report,
+  nearest_patches,
+  patch_statistics,
+)
 
 KEY = jax.random.key(0)
 
@@ -51,7 +56,7 @@ def test_neighbours_are_those_of_a_tree_in_any_chunks(
   image, reference = uniform(0, (14, 11, 3)), uniform(1, (12, 17, 3))
   tree = cKDTree(all_patches(reference, 5).astype(np.float64))
   distance, index = tree.query(all_patches(image, 5)[::2])
-  nearest = patch_statistics.nearest_patches(
+  nearest = nearest_patches.nearest_patches(
     image,
     reference,
     patch_size=5,
@@ -70,7 +75,7 @@ def test_small_distances_survive_float32():
   # Far from the origin, |q|^2 + |r|^2 - 2 q.r would lose them.
   reference = 0.9 + 1e-3 * uniform(0, (20, 20, 1))
   image = reference[:12, :12] + np.float32(2e-5)
-  nearest = patch_statistics.nearest_patches(image, reference, query_stride=1)
+  nearest = nearest_patches.nearest_patches(image, reference, query_stride=1)
   np.testing.assert_array_equal(nearest.position, nearest.query)
   np.testing.assert_allclose(nearest.distance, np.full(36, 2e-5), rtol=1e-2)
 
@@ -80,7 +85,7 @@ def test_small_distances_survive_float32():
 
 def test_the_image_itself_is_perfect_and_a_copy():
   image = photograph()
-  compared = patch_statistics.compare_images(KEY, [image, image], image)
+  compared = image_report.compare_images(KEY, [image, image], image)
   perfect = {
     'sliced_wasserstein': 0,
     'coherence': 0,
@@ -110,7 +115,7 @@ def test_a_part_is_coherent_but_not_complete():
 
 
 def copied_share(image, reference):
-  nearest = patch_statistics.nearest_patches(image, reference)
+  nearest = nearest_patches.nearest_patches(image, reference)
   return patch_statistics.copied_share(nearest, image, reference)
 
 
@@ -119,7 +124,7 @@ def test_a_moved_copy_is_copied_but_for_its_seam():
   assert copied_share(image[3:30, 5:40], image) == 1
   moved = np.roll(image, 10, axis=1)
   # Of 34 columns of patches 24 lie beyond the seam, 4 before it, 6 across.
-  all_nearest = patch_statistics.nearest_patches(moved, image, query_stride=1)
+  all_nearest = nearest_patches.nearest_patches(moved, image, query_stride=1)
   share = patch_statistics.copied_share(all_nearest, moved, image)
   assert share == pytest.approx(24 / 34)
 
@@ -208,7 +213,7 @@ def test_a_band_in_which_the_reference_is_empty_has_no_ratio():
 def test_pixel_diversity_of_two_images():
   reference = uniform(0, (20, 30, 3))
   image = 0.5 * uniform(1, (16, 16, 3))
-  found = patch_statistics.pixel_diversity([image, image + 0.2], reference)
+  found = image_diversity.pixel_diversity([image, image + 0.2], reference)
   assert found == pytest.approx(0.1 / reference.mean(axis=-1).std(), rel=1e-4)
 
 
@@ -217,14 +222,14 @@ def test_neighbour_diversity_allows_one_pixel():
 
   def field(row, column):
     window = image[row : row + 20, column : column + 20]
-    return patch_statistics.nearest_patches(window, image)
+    return nearest_patches.nearest_patches(window, image)
 
   here, near, far = field(5, 5), field(6, 4), field(5, 7)
-  assert patch_statistics.neighbour_diversity([here, here]) == 0
-  assert patch_statistics.neighbour_diversity([here, near]) == 0
-  assert patch_statistics.neighbour_diversity([here, far]) == 1
+  assert image_diversity.neighbour_diversity([here, here]) == 0
+  assert image_diversity.neighbour_diversity([here, near]) == 0
+  assert image_diversity.neighbour_diversity([here, far]) == 1
   # Of three pairs two are far apart.
-  assert patch_statistics.neighbour_diversity(
+  assert image_diversity.neighbour_diversity(
     [here, near, far]
   ) == pytest.approx(2 / 3)
 
@@ -232,8 +237,8 @@ def test_neighbour_diversity_allows_one_pixel():
 def test_diversities_need_several_images_of_one_size():
   image = photograph()
   names = {'pixel_diversity', 'neighbour_diversity'}
-  one = patch_statistics.compare_images(KEY, [image], image)
-  two = patch_statistics.compare_images(KEY, [image, image[:-4]], image)
+  one = image_report.compare_images(KEY, [image], image)
+  two = image_report.compare_images(KEY, [image, image[:-4]], image)
   assert not names & set(one)
   assert not names & set(two)
   assert two['images'][0] == one['images'][0]
@@ -257,31 +262,31 @@ def test_diversities_need_several_images_of_one_size():
 def test_wrong_arguments_are_refused(shape, options, message):
   image, reference = uniform(0, shape), uniform(1, (24, 24, 3))
   with pytest.raises(ValueError, match=message):
-    patch_statistics.compare_images(KEY, [image], reference, **options)
+    image_report.compare_images(KEY, [image], reference, **options)
 
 
 def test_wrong_sets_of_images_are_refused():
   image = uniform(0, (20, 20, 3))
   with pytest.raises(ValueError, match='at least one image'):
-    patch_statistics.compare_images(KEY, [], image)
+    image_report.compare_images(KEY, [], image)
   with pytest.raises(ValueError, match=r'`generated\[1\]`.*\[-1, 1\]'):
-    patch_statistics.compare_images(KEY, [image, 255 * image], image)
+    image_report.compare_images(KEY, [image, 255 * image], image)
   with pytest.raises(ValueError, match='`reference` must vary'):
-    patch_statistics.compare_images(KEY, [image], 0 * image)
+    image_report.compare_images(KEY, [image], 0 * image)
   with pytest.raises(ValueError, match=r'`reference_chunk`.*0'):
-    patch_statistics.nearest_patches(image, image, reference_chunk=0)
+    nearest_patches.nearest_patches(image, image, reference_chunk=0)
   with pytest.raises(ValueError, match=r'`query_chunk`.*-1'):
-    patch_statistics.nearest_patches(image, image, query_chunk=-1)
+    nearest_patches.nearest_patches(image, image, query_chunk=-1)
   with pytest.raises(ValueError, match=r'`num_bands`.*0'):
     patch_statistics.detail_ratios(image, image, num_bands=0)
   with pytest.raises(ValueError, match='two images, got 1'):
-    patch_statistics.pixel_diversity([image], image)
+    image_diversity.pixel_diversity([image], image)
   with pytest.raises(ValueError, match='one size'):
-    patch_statistics.pixel_diversity([image, image[1:]], image)
+    image_diversity.pixel_diversity([image, image[1:]], image)
   fields = [
-    patch_statistics.nearest_patches(x, image) for x in (image, image[1:])
+    nearest_patches.nearest_patches(x, image) for x in (image, image[1:])
   ]
   with pytest.raises(ValueError, match='two images, got 1'):
-    patch_statistics.neighbour_diversity(fields[:1])
+    image_diversity.neighbour_diversity(fields[:1])
   with pytest.raises(ValueError, match='same `query`'):
-    patch_statistics.neighbour_diversity(fields)
+    image_diversity.neighbour_diversity(fields)
