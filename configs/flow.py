@@ -38,6 +38,8 @@ def get_config(*, minutes: float = 1.0) -> ml_collections.ConfigDict:
   config.smoothness = 0.5  # See sampling/gaussian_field.py.
   config.softness = 0.01
   config.edge_contrast = 0.1
+  config.slope_scale = 8.0
+  config.slope_contrast = 0.1
   # Neighbouring patches see the same pixels: what the product of their
   # likelihoods counts each one as.
   config.evidence_share = 0.03

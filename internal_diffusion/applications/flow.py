@@ -89,9 +89,9 @@ def make_options(
     ValueError: If a field is not usable.
   """
   arrays.check_positive_int('num_warps', config.num_warps)
-  for name in ('smoothness', 'softness', 'edge_contrast', 'evidence_share'):
+  for name in (*FieldPrior._fields, 'evidence_share'):
     arrays.check_in_range(name, config[name], 0, float('inf'), open_low=True)
-  prior = FieldPrior(config.smoothness, config.softness, config.edge_contrast)
+  prior = FieldPrior(*(config[name] for name in FieldPrior._fields))
   return FlowOptions(
     prior, config.evidence_share, config.num_warps, is_horizontal
   )

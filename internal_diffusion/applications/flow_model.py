@@ -91,14 +91,17 @@ def make_frame(image: np.ndarray, config: ml_collections.ConfigDict) -> Frame:
   Raises:
     ValueError: If the frame is too small.
   """
-  planes = to_planes(image_io.check_image(image))
   smooth = scipy.ndimage.gaussian_filter(
-    np.moveaxis(planes, 0, -1), (config.smoothing, config.smoothing, 0)
+    image_io.check_image(image), (config.smoothing, config.smoothing, 0)
   )
   levels = build_pyramid(
     jnp.asarray(smooth), scale_factor=_SCALE_FACTOR, min_side=config.min_side
   )
-  return Frame([level[..., 0] for level in levels], levels)
+  planes = [jnp.asarray(to_planes(np.asarray(level))) for level in levels]
+  return Frame(
+    [plane[0] for plane in planes],
+    [jnp.moveaxis(plane, 0, -1) for plane in planes],
+  )
 
 
 def train_flow_model(

@@ -1,16 +1,27 @@
 """How far off a flow is, from signs of error that every pixel shows.
 
-Five signs, each a squared length in pixels:
+Seven signs, each a squared length in pixels:
 
   what the pixel and its neighbours alone leave open (their covariance),
-  what going there and back leaves,
-  how far the flow differs close by: a pixel may belong to either side,
+  what the field leaves open (its covariance),
+  what going there and back leaves, for the pixel and around it,
+  how far the flow close by is from a plane: a pixel may belong to either side,
   what the frames differ by after warping, over their gradient,
   by how much the pixels around would still move.
 
 Where one is large, the flow may be right; where all are, it is not. Their
-geometric mean says how large errors are, the covariance of the field in which
-direction. Two numbers, found on pairs with known flow, make it a covariance.
+geometric mean says how large errors are in one place over those in another, the
+covariance of the field in which direction. How large all of them are differs
+from frame to frame: what pixels leave open is too much where the frames are
+better than what was learnt from. That shows in how little they would still
+move. So all is in proportion to the squared Mahalanobis distance of what is
+left, the median over the frame (the innovation of a filter; Bar-Shalom et al.
+2001, section 5.4). Two numbers, found on pairs with known flow, make it a
+covariance.
+
+References:
+  Bar-Shalom, Li & Kirubarajan 2001, Estimation with applications to tracking
+    and navigation.
 """
 
 import numpy as np
@@ -18,13 +29,14 @@ import scipy.ndimage
 
 from internal_diffusion.applications.flow_model import Seen
 
-_SCALE = 2.0  # Of the geometric mean.
-_FIELD_SHARE = 0.1  # Of the covariance of the field, which is added.
+_SCALE = 20.0  # Of the geometric mean.
+_FIELD_SHARE = 0.4  # Of the covariance of the field, which is added.
 _FLOOR = 0.01  # In pixels, of all lengths: what can be told apart at best.
 _FLAT = 0.003  # Gradient that counts as none, brightness a pixel.
 _NEAR = 5  # Side of the squares that covariances are averaged over, in pixels.
 # Standard deviations of Gaussian averages, in pixels.
 _OF_SEEN, _OF_FLOW, _OF_BRIGHTNESS = 3.0, 2.0, 1.0
+_MEDIAN = 2 * np.log(2)  # Of a chi-squared variable with two degrees.
 
 
 def spread_of(
@@ -47,10 +59,13 @@ def spread_of(
   """
   field = scipy.ndimage.uniform_filter(field_covariance, (_NEAR, _NEAR, 0, 0))
   own = np.trace(np.asarray(seen.covariance), axis1=-2, axis2=-1)
+  back = _log(_squares(disagreement))
   signs = [
     _average(np.log(own), _OF_SEEN),
-    _log(_squares(disagreement)),
-    _log(_variance(mean, _OF_FLOW)),
+    np.log(np.trace(field, axis1=-2, axis2=-1)),
+    back,
+    _average(back, _OF_FLOW),
+    _log(_variance_about_plane(mean, _OF_FLOW)),
     _log_mismatch(first, warped),
     _log(_squares(_average(np.asarray(seen.mean), _OF_SEEN))),
   ]
@@ -58,7 +73,15 @@ def spread_of(
   direction = field / np.trace(field, axis1=-2, axis2=-1)[..., None, None]
   shape = (direction + np.eye(2) / 2) / 2
   floor = _FLOOR**2 * np.eye(2)
-  return _SCALE * total * shape + _FIELD_SHARE * field + floor
+  found = _SCALE * total * shape + _FIELD_SHARE * field
+  return _innovation(seen) * found + floor
+
+
+def _innovation(seen: Seen) -> float:
+  """How far pixels would still move, of what they leave open; 1 is as said."""
+  left, covariance = np.asarray(seen.mean), np.asarray(seen.covariance)
+  whitened = np.linalg.solve(covariance, left[..., None])[..., 0]
+  return float(np.median(np.sum(left * whitened, axis=-1)) / _MEDIAN)
 
 
 def _log(squares: np.ndarray) -> np.ndarray:
@@ -74,12 +97,16 @@ def _average(values: np.ndarray, stddev: float) -> np.ndarray:
   return scipy.ndimage.gaussian_filter(values, (stddev, stddev, *none))
 
 
-def _variance(flow: np.ndarray, stddev: float) -> np.ndarray:
-  """Of the flow around every pixel, [H, W]."""
-  squares = _average(np.square(flow), stddev)
-  return np.sum(
-    np.maximum(squares - np.square(_average(flow, stddev)), 0), axis=-1
-  )
+def _variance_about_plane(flow: np.ndarray, stddev: float) -> np.ndarray:
+  """Of the flow around every pixel, [H, W], about the plane that fits best.
+
+  Under Gaussian weights, its slope is the derivative of the Gaussian average.
+  """
+  variance = _average(flow**2, stddev) - _average(flow, stddev) ** 2
+  for order in ((0, 1, 0), (1, 0, 0)):
+    slope = scipy.ndimage.gaussian_filter(flow, (stddev, stddev, 0), order)
+    variance -= (stddev * slope) ** 2
+  return np.sum(np.maximum(variance, 0), axis=-1)
 
 
 def _log_mismatch(first: np.ndarray, warped: np.ndarray) -> np.ndarray:

@@ -2,23 +2,26 @@
 
 Every pixel has a Gaussian likelihood: the place o where it is largest and its
 precision P, weak where nothing is seen, strong across an edge and weak along
-it. Neighbours mostly move alike, less so where the picture has an edge, and are
-allowed to be apart: the field f is where
+it. Neighbours mostly differ by the slope s of what is around, less so where the
+picture has an edge, and are allowed to be apart: the field f is where
 
   sum_i (f_i - o_i)^T P_i (f_i - o_i) / 2
-    + lambda sum_ij w_ij sqrt(|f_i - f_j|^2 + e^2)
+    + lambda sum_ij w_ij sqrt(|f_j - f_i - s_ij|^2 + e^2)
 
 is least, the maximum of a product of distributions. The root is a total
 variation that is smooth at 0; its minimum is that of a sequence of sums of
 squares, each with the weights lambda w_ij / sqrt(...) of the one before
 (iteratively reweighted least squares; Liu 2009, appendix A, for flow), solved
-by conjugate gradients.
+by conjugate gradients. The slopes are those of the field before
+(`local_slopes`). Without them the total variation makes stairs of what slants,
+which the total generalised variation (Bredies et al. 2010) avoids likewise.
 
-With the last weights the field is Gaussian. Its samples are the solutions to
-data and differences with noise of their own precision on them (Papandreou &
-Yuille 2010).
+With the last weights and slopes the field is Gaussian. Its samples are the
+solutions to data and differences with noise of their own precision on them
+(Papandreou & Yuille 2010).
 
 References:
+  Bredies, Kunisch & Pock 2010, Total generalized variation.
   Liu 2009, Beyond pixels: exploring new representations and applications for
     motion analysis.
   Papandreou & Yuille 2010, Gaussian sampling by local perturbations.
@@ -30,6 +33,7 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
+from internal_diffusion.sampling.local_slopes import local_slopes
 
 Array = jax.Array
 
@@ -45,11 +49,17 @@ class FieldPrior(NamedTuple):
     softness: e, in pixels.
     edge_contrast: Difference of brightness between pixels, in [-1, 1], at which
       w has fallen to 1/e.
+    slope_scale: How far around slopes are found, a standard deviation in
+      pixels.
+    slope_contrast: How far, in pixels, a difference may be off a slope and
+      still count in it.
   """
 
   smoothness: float
   softness: float
   edge_contrast: float
+  slope_scale: float
+  slope_contrast: float
 
 
 class FieldPosterior(NamedTuple):
@@ -88,30 +98,39 @@ def fuse(
     guide: The picture whose edges fields may have, [H, W, C].
     start: Where to begin, [H, W, 2].
     prior: How fields are expected to be.
-    num_reweightings: How often the weights are found.
+    num_reweightings: How often weights and slopes are found.
     num_iterations: Of conjugate gradients each time.
   """
   edges_x, edges_y = (
     jnp.exp(-jnp.linalg.norm(d, axis=-1) / prior.edge_contrast)
     for d in _differences(guide)
   )
+  edges = edges_x.at[:, -1].set(0), edges_y.at[-1].set(0)
 
-  def weights_of(field: Array) -> tuple[Array, Array]:
-    along_x, along_y = (
-      prior.smoothness
-      * edges
-      / jnp.sqrt(jnp.sum(d**2, axis=-1) + prior.softness**2)
-      for edges, d in zip((edges_x, edges_y), _differences(field), strict=True)
+  def link(edges: Array, difference: Array) -> tuple[Array, Array]:
+    """Weights of the differences in one direction, and their slopes."""
+    slope = local_slopes(
+      difference,
+      edges,
+      scale=prior.slope_scale,
+      contrast=prior.slope_contrast,
     )
-    return along_x.at[:, -1].set(0), along_y.at[-1].set(0)
+    off = jnp.sum((difference - slope) ** 2, axis=-1)
+    weight = prior.smoothness * edges / jnp.sqrt(off + prior.softness**2)
+    return weight, slope
 
   def reweight(_: int, found: FieldPosterior) -> FieldPosterior:
-    around = FieldPosterior(found.mean, precision, *weights_of(found.mean))
-    right = times(precision, observed)
+    (along_x, slope_x), (along_y, slope_y) = map(
+      link, edges, _differences(found.mean)
+    )
+    around = FieldPosterior(found.mean, precision, along_x, along_y)
+    right = times(precision, observed) + _differences_transposed(
+      along_x[..., None] * slope_x, along_y[..., None] * slope_y
+    )
     mean = _solve(around, right, found.mean, num_iterations)
     return around._replace(mean=mean)
 
-  first = FieldPosterior(start, precision, *weights_of(start))
+  first = FieldPosterior(start, precision, *edges)
   return jax.lax.fori_loop(0, num_reweightings, reweight, first)
 
 

@@ -12,7 +12,13 @@ from internal_diffusion.sampling.gaussian_field import (
 )
 
 SIZE = (5, 6)
-PRIOR = FieldPrior(smoothness=0.5, softness=0.01, edge_contrast=0.1)
+PRIOR = FieldPrior(
+  smoothness=0.5,
+  softness=0.01,
+  edge_contrast=0.1,
+  slope_scale=3.0,
+  slope_contrast=0.1,
+)
 
 
 @pytest.fixture(scope='module')
@@ -113,9 +119,29 @@ def test_a_jump_survives_at_an_edge_of_the_picture():
   assert error(truth[..., :1]) < 0.6 * error(np.zeros_like(truth[..., :1]))
 
 
+def test_what_slants_is_no_stairs_and_goes_on_where_nothing_is_seen():
+  rng = np.random.default_rng(4)
+  rows, columns = np.indices((24, 40))
+  truth = np.stack([0.2 * columns, 0.1 * rows - 0.1 * columns], axis=-1)
+  observed = truth + 0.1 * rng.normal(size=truth.shape)
+  precision = np.broadcast_to(np.eye(2) / 0.1, (24, 40, 2, 2)).copy()
+  precision[:, 15:25] = 0
+
+  found = gaussian_field.fuse(
+    jnp.asarray(observed, jnp.float32),
+    jnp.asarray(precision, jnp.float32),
+    jnp.zeros((24, 40, 1)),
+    jnp.zeros(truth.shape),
+    prior=PRIOR._replace(smoothness=2.0, slope_scale=5.0),
+    num_reweightings=30,
+    num_iterations=100,
+  )
+  assert np.abs(found.mean - truth).max() < 0.15
+
+
 def test_the_solution_satisfies_the_normal_equations(posterior):
   # With much softness the weights do not depend on the field.
-  prior = FieldPrior(smoothness=2.0, softness=1e3, edge_contrast=1e9)
+  prior = PRIOR._replace(smoothness=2.0, softness=1e3, edge_contrast=1e9)
   observed = posterior.mean
   found = gaussian_field.fuse(
     observed,
@@ -123,6 +149,7 @@ def test_the_solution_satisfies_the_normal_equations(posterior):
     jnp.zeros((*SIZE, 1)),
     jnp.zeros_like(observed),
     prior=prior,
+    num_reweightings=1,  # At the start, nothing slants.
     num_iterations=200,
   )
   matrix = dense_precision(found)
