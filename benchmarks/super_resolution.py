@@ -145,7 +145,9 @@ def measure(
 
   start = time.perf_counter()
   upscaler = upscaler_training.train_upscaler(
-    low, config, num_rounds=super_resolution.num_rounds(factor)
+    low,
+    config,
+    num_rounds=super_resolution.num_rounds(factor, at_most=config.num_rounds),
   )
   seconds['training'] = time.perf_counter() - start
   upscale('first_mean', 0)

@@ -5,8 +5,9 @@ doubling again, and sizes between two doublings by antialiased downscaling,
 since patches recur best between scales that are near each other (Glasner et
 al. 2009). In the end, the result is made to become the given image when
 downscaled. A sample adds to the luminance, at each doubling, what the mean
-leaves. Colour differences, which are smooth, take the regression's linear part
-alone.
+leaves; where it is enlarged again, a little less, since what is drawn is
+sharpened with the rest. Colour differences, which are smooth, take the
+regression's linear part alone.
 """
 
 import math
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from internal_diffusion import arrays
 from internal_diffusion.applications.upscaler import (
   LargerPlane,
   Upscaler,
@@ -30,6 +32,12 @@ from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import from_planes, to_planes
 
 Array = jax.Array
+
+
+# What a sample adds at a doubling that is not the only one, over what is drawn.
+# Chosen on two images at x4 (Set5's bird and baby): all of it makes detail 1.4
+# and 1.9 times that of the truth.
+_TEMPER = 0.8
 
 
 class Upscaled(NamedTuple):
@@ -49,9 +57,15 @@ def num_doublings(factor: float) -> int:
   return max(1, math.ceil(math.log2(factor) - 1e-6))
 
 
-def num_rounds(factor: float) -> int:
-  """In how many rounds to train for a factor: more where it is used twice."""
-  return 1 if num_doublings(factor) == 1 else 5
+def num_rounds(factor: float, *, at_most: int) -> int:
+  """In how many rounds to train for a factor: more where it is used twice.
+
+  Args:
+    factor: At least 1.1.
+    at_most: That of a configuration.
+  """
+  arrays.check_positive_int('num_rounds', at_most)
+  return at_most if num_doublings(factor) > 1 else max(1, at_most // 3)
 
 
 def upscale(
@@ -152,12 +166,17 @@ def _sample(
   num_steps: int,
 ) -> Array:
   """A sample of a plane that was enlarged once and is to be so often in all."""
-  high = sample_plane(key, upscaler, larger, num_steps=num_steps)
+  share = 1.0 if times == 1 else _TEMPER
+
+  def draw(key: Array, larger: LargerPlane) -> Array:
+    drawn = sample_plane(key, upscaler, larger, num_steps=num_steps)
+    return larger.mean + share * (drawn - larger.mean)
+
+  high = draw(key, larger)
   for index in range(1, times):
     # All orientations would say nearly the same, in eight times the time.
     larger = upscale_plane(upscaler, high, num_orientations=1)
-    own_key = jax.random.fold_in(key, index)
-    high = sample_plane(own_key, upscaler, larger, num_steps=num_steps)
+    high = draw(jax.random.fold_in(key, index), larger)
   return high
 
 

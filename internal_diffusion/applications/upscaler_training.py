@@ -54,8 +54,8 @@ def train_upscaler(
     config: As in configs/upscale.py.
     kernel: Blur of the degradation, [k, k]; None is antialiased bicubic.
     factor: Of the pairs, a whole number; 2 unless there is a kernel.
-    num_rounds: More than one where the upscaler will be used on what it made.
-      It learns from its own result too then, made anew before every round.
+    num_rounds: If more than one, it learns from its own result too, made anew
+      before every round.
     progress: Whether to show progress bars.
 
   Raises:

@@ -188,7 +188,9 @@ def _upscaler(
     )
   num_rounds = 1
   if kernel is None:
-    num_rounds = super_resolution.num_rounds(_FACTOR.value)
+    num_rounds = super_resolution.num_rounds(
+      _FACTOR.value, at_most=config.num_rounds
+    )
   upscaler = upscaler_training.train_upscaler(
     image,
     config,
