@@ -129,7 +129,7 @@ def measure(
 ) -> dict[str, object]:
   """In a process of its own: all figures of an image."""
   truth, low = pair_of(path, low_path, factor)
-  config = upscale_config.get_config(preset=preset)
+  config = upscale_config.get_config(preset=preset, factor=factor)
   config.mean.seed = config.rest.seed = seed
   if not num_samples:
     config.rest.num_steps, config.rest.max_minutes = 0, 0.0
@@ -144,11 +144,7 @@ def measure(
     return made
 
   start = time.perf_counter()
-  upscaler = upscaler_training.train_upscaler(
-    low,
-    config,
-    num_rounds=super_resolution.num_rounds(factor, at_most=config.num_rounds),
-  )
+  upscaler = upscaler_training.train_upscaler(low, config)
   seconds['training'] = time.perf_counter() - start
   upscale('first_mean', 0)
   made = upscale('mean', 0)

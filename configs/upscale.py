@@ -30,13 +30,17 @@ PRESETS = {
 
 
 def get_config(
-  *, preset: str = 'default', minutes: float | None = None
+  *,
+  preset: str = 'default',
+  minutes: float | None = None,
+  factor: float = 2.0,
 ) -> ml_collections.ConfigDict:
   """The configuration of a preset.
 
   Args:
     preset: Its name.
     minutes: Of training, of both networks together, instead of the preset's.
+    factor: By which images will be upscaled.
 
   Raises:
     ValueError: If there is none of that name, or the minutes are not positive.
@@ -54,9 +58,8 @@ def get_config(
   config = ml_collections.ConfigDict()
   config.source_size = 9  # Side of a source patch, in low pixels, odd.
   config.reach = 1  # How many low pixels around its own a block covers.
-  # Where an image is doubled more than once; a third of them for one doubling,
-  # whose result is larger, so that each takes longer.
-  config.num_rounds = num_rounds
+  # Up to x2 a third of them: the own result is larger, so each takes longer.
+  config.num_rounds = num_rounds if factor > 2 else max(1, num_rounds // 3)
 
   config.closed_form = ml_collections.ConfigDict()
   config.closed_form.num_pairs = 16384  # How many are looked up.

@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from internal_diffusion import arrays
 from internal_diffusion.applications.upscaler import (
   LargerPlane,
   Upscaler,
@@ -55,17 +54,6 @@ class Upscaled(NamedTuple):
 def num_doublings(factor: float) -> int:
   """How often a size is doubled to reach a factor."""
   return max(1, math.ceil(math.log2(factor) - 1e-6))
-
-
-def num_rounds(factor: float, *, at_most: int) -> int:
-  """In how many rounds to train for a factor: more where it is used twice.
-
-  Args:
-    factor: At least 1.1.
-    at_most: That of a configuration.
-  """
-  arrays.check_positive_int('num_rounds', at_most)
-  return at_most if num_doublings(factor) > 1 else max(1, at_most // 3)
 
 
 def upscale(

@@ -44,24 +44,25 @@ def train_upscaler(
   *,
   kernel: np.ndarray | None = None,
   factor: int = _DOUBLING,
-  num_rounds: int = 1,
   progress: bool = False,
 ) -> Upscaler:
   """Learns from an image's luminance and its own downscaled versions.
+
+  Without a kernel, it learns from its own result too, made anew in all
+  `config.num_rounds` rounds but the first.
 
   Args:
     image: [H, W, C] float32 in [-1, 1].
     config: As in configs/upscale.py.
     kernel: Blur of the degradation, [k, k]; None is antialiased bicubic.
     factor: Of the pairs, a whole number; 2 unless there is a kernel.
-    num_rounds: If more than one, it learns from its own result too, made anew
-      before every round.
     progress: Whether to show progress bars.
 
   Raises:
     ValueError: If the image is too small, or an option is not usable.
   """
-  arrays.check_positive_int('num_rounds', num_rounds)
+  arrays.check_positive_int('num_rounds', config.num_rounds)
+  num_rounds = config.num_rounds if kernel is None else 1
   _check_factor(factor, kernel)
   plane = _luminance(image)
   pairs = _pairs([plane], config, factor, kernel)

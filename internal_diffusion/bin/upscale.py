@@ -111,7 +111,7 @@ def main() -> None:
     raise ValueError(
       f'--denoiser must be `learned` or `closed_form`, got {_DENOISER.value!r}.'
     )
-  presets.get_config(preset=_PRESET.value, minutes=_MINUTES.value)
+  _config()  # Says what is wrong with its flags.
   kernel = blur_kernel.read_kernel(_KERNEL.value) if _KERNEL.value else None
   if kernel is not None and _FACTOR.value not in (2, 3, 4):
     raise ValueError(
@@ -124,13 +124,19 @@ def main() -> None:
     _upscale(path, command.output_dir(str(own)), kernel)
 
 
+def _config() -> ml_collections.ConfigDict:
+  return presets.get_config(
+    preset=_PRESET.value, minutes=_MINUTES.value, factor=_FACTOR.value
+  )
+
+
 def _upscale(
   path: pathlib.Path, directory: pathlib.Path, kernel: np.ndarray | None
 ) -> None:
   start = time.monotonic()
   image, bit_depth = image_io.read_image_with_alpha(path)
   num_samples = 0 if _MEAN_ONLY.value else _NUM_SAMPLES.value
-  config = presets.get_config(preset=_PRESET.value, minutes=_MINUTES.value)
+  config = _config()
   config.mean.seed = config.rest.seed = _SEED.value
   if not num_samples:
     config.rest.max_minutes = 0.0
@@ -186,17 +192,11 @@ def _upscaler(
     return upscaler_training.closed_form_upscaler(
       image, config, kernel=kernel, factor=factor
     )
-  num_rounds = 1
-  if kernel is None:
-    num_rounds = super_resolution.num_rounds(
-      _FACTOR.value, at_most=config.num_rounds
-    )
   upscaler = upscaler_training.train_upscaler(
     image,
     config,
     kernel=kernel,
     factor=factor,
-    num_rounds=num_rounds,
     progress=True,
   )
   upscaler_files.save_upscaler(directory, upscaler, config)

@@ -151,10 +151,12 @@ def test_learning_again_is_the_same(image):
 def test_rounds_learn_from_the_own_result_too(image, truth):
   config = small_config(rest=False)
   config.mean.num_steps, config.mean.steps_per_call = 100, 25
-  once, twice = (
-    upscaler_training.train_upscaler(image, config, num_rounds=num)
-    for num in (1, 2)
-  )
+
+  def trained(num_rounds):
+    config.num_rounds = num_rounds
+    return upscaler_training.train_upscaler(image, config)
+
+  once, twice = map(trained, (1, 2))
   degradation = degradations.make_degradation((24, 24), (96, 96))
   low = np.asarray(degradations.downscale(truth, degradation))
   first, second = (mean_of(upscaler, low, 4) for upscaler in (once, twice))
