@@ -20,7 +20,7 @@ import numpy as np
 import skimage.data
 import skimage.transform
 
-from benchmarks import flow_baselines, timing
+from benchmarks import flow_baselines, tables, timing
 from internal_diffusion.applications import flow as flow_lib
 from internal_diffusion.applications import flow_model
 from internal_diffusion.configs import flow as config_lib
@@ -230,7 +230,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--pairs', type=pathlib.Path)
   parser.add_argument(
-    '--only', help='part of the names, by commas; all if none'
+    '--only', help='part of the names, by commas; the others stay; all if none'
   )
   parser.add_argument('--minutes', type=float, default=1.0)
   parser.add_argument('--denoiser', default='learned')
@@ -244,6 +244,8 @@ def main() -> None:
     command += f' --denoiser={options.denoiser}'
     name += f'_{options.denoiser}'
   runs: dict[str, object] = {}
+  if options.only and (timing.RESULTS / f'{name}.json').exists():
+    runs = tables.read(name)['runs']
   for pair in all_pairs(options.pairs):
     chosen = not options.only or any(
       part in pair.name for part in options.only.split(',')

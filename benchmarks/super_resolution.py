@@ -7,15 +7,17 @@
 then downscaled by the project's antialiased bicubic and rounded to 8 bits. Each
 image and preset is a process of its own, so its peak memory is its own and all
 compilation is in its times. A second upscaling of the image tells what of them
-is compilation.
+is compilation. What is measured of a preset stays until it is measured again.
 
 PSNR and SSIM are those of the literature: luminance of BT.601 at 16 to 235, the
-result rounded to 8 bits, `factor` pixels of the border left out. All figures of
+result rounded to 8 bits, `factor` pixels of the border left out (rounded up
+where --factor is a broken number, which --images allows). All figures of
 uncertainty are of that luminance too.
 """
 
 import argparse
 import json
+import math
 import pathlib
 import resource
 import statistics
@@ -28,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from benchmarks import timing
+from benchmarks import tables, timing
 from internal_diffusion.applications import super_resolution, upscaler_training
 from internal_diffusion.applications.upscaled_uncertainty import (
   WIDENING,
@@ -106,12 +108,14 @@ def uncertainty_figures(
 
 
 def pair_of(
-  path: pathlib.Path, low_path: pathlib.Path | None, factor: int
+  path: pathlib.Path, low_path: pathlib.Path | None, factor: float
 ) -> tuple[np.ndarray, np.ndarray]:
   """The truth [s h, s w, C] and the given image [h, w, C]."""
   truth = image_io.read_image(path, channels=None)
-  low_size = (truth.shape[0] // factor, truth.shape[1] // factor)
-  truth = truth[: factor * low_size[0], : factor * low_size[1]]
+  rows, columns = (int(side // factor) for side in truth.shape[:2])
+  low_size = rows, columns
+  height, width = degradations.scaled_size(low_size, factor)
+  truth = truth[:height, :width]
   if low_path is not None:
     return truth, image_io.read_image(low_path, channels=truth.shape[-1])
   degradation = degradations.make_degradation(low_size, truth.shape[:2])
@@ -122,7 +126,7 @@ def measure(
   path: pathlib.Path,
   low_path: pathlib.Path | None,
   *,
-  factor: int,
+  factor: float,
   preset: str,
   num_samples: int,
   seed: int,
@@ -165,22 +169,23 @@ def figures_of(
   made: super_resolution.Upscaled,
   low: np.ndarray,
   truth: np.ndarray,
-  factor: int,
+  factor: float,
 ) -> dict[str, object]:
   """Bicubic, the mean and the samples against the truth."""
   degradation = degradations.make_degradation(low.shape[:2], truth.shape[:2])
   bicubic = np.asarray(degradations.upscale(jnp.asarray(low), degradation))
-  expected = luma(truth, factor)
-  mean = luma(made.mean, factor)
+  border = math.ceil(factor)
+  expected = luma(truth, border)
+  mean = luma(made.mean, border)
   figures: dict[str, object] = {
-    'bicubic': fidelity_of(luma(bicubic, factor), expected),
+    'bicubic': fidelity_of(luma(bicubic, border), expected),
     'mean': {
       **fidelity_of(mean, expected),
       'consistency': consistency(made.mean, low, degradation),
     },
   }
   if made.samples is not None:
-    samples = np.stack([luma(sample, factor) for sample in made.samples])
+    samples = np.stack([luma(sample, border) for sample in made.samples])
     each = [fidelity_of(sample, expected) for sample in samples]
     figures['sample'] = {
       **mean_of(each),
@@ -250,13 +255,19 @@ def run_worker(*arguments: object) -> dict[str, object]:
   return json.loads(output.splitlines()[-1])
 
 
+def number(text: str) -> float:
+  """A whole number as such."""
+  value = float(text)
+  return int(value) if value.is_integer() else value
+
+
 def worker(arguments: list[str]) -> None:
   """Prints the figures of an image."""
   path, low_path, factor, preset, num_samples, seed = arguments
   found = measure(
     pathlib.Path(path),
     None if low_path == 'None' else pathlib.Path(low_path),
-    factor=int(factor),
+    factor=number(factor),
     preset=preset,
     num_samples=int(num_samples),
     seed=int(seed),
@@ -271,7 +282,7 @@ def parse_options() -> argparse.Namespace:
   where.add_argument('--pairs', help='folder of NAME_HR.png, NAME_LR.png')
   where.add_argument('--images', help='folder of true images')
   parser.add_argument('--only', help='names of images, by commas; all if none')
-  parser.add_argument('--factor', type=int, default=2)
+  parser.add_argument('--factor', type=number, default=2)
   parser.add_argument('--presets', default='fast,default')
   parser.add_argument('--samples', type=int, default=0)
   parser.add_argument('--seed', type=int, default=0)
@@ -289,8 +300,15 @@ def main() -> None:
     worker(options.worker)
     return
   folder = pathlib.Path(options.pairs or options.images)
-  name = options.name or set_name(folder)
+  image_set = options.name or set_name(folder)
+  name = f'super_resolution_{image_set}_x{options.factor:g}'
+  command = (
+    f'python -m benchmarks.super_resolution --factor={options.factor:g}'
+    f' --presets={options.presets} --samples={options.samples}'
+  )
   presets: dict[str, object] = {}
+  if (timing.RESULTS / f'{name}.json').exists():
+    presets = tables.read(name)['presets']
   for preset in options.presets.split(','):
     runs = {}
     for image, paths in images_in(options).items():
@@ -298,21 +316,16 @@ def main() -> None:
         *paths, options.factor, preset, options.samples, options.seed
       )
       print(preset, image, json.dumps(runs[image]), flush=True)
-    presets[preset] = {'images': runs, 'all': summary(list(runs.values()))}
-  command = (
-    f'python -m benchmarks.super_resolution --factor={options.factor}'
-    f' --presets={options.presets} --samples={options.samples}'
-  )
-  timing.save(
-    f'super_resolution_{name}_x{options.factor}',
-    command,
-    {
-      'set': name,
-      'factor': options.factor,
-      'num_samples': options.samples,
-      'presets': presets,
-    },
-  )
+    presets[preset] = {
+      'command': command,
+      'images': runs,
+      'all': summary(list(runs.values())),
+    }
+    timing.save(
+      name,
+      command,
+      {'set': image_set, 'factor': options.factor, 'presets': presets},
+    )
 
 
 if __name__ == '__main__':
