@@ -17,7 +17,8 @@ Seconds of training, and of the flow both ways with compilation. OpenCV: DIS at
 its medium preset down to full size, Farneback. The shares of the signs of error
 (applications/flow_spread.py) were chosen on Middlebury's four pairs, the
 motorcycle and three moved photographs, so coverage and AUSE of these are not of
-unseen pairs."""
+unseen pairs. Venus's truth lacks the 0.14 pixels of vertical motion that all
+methods find (TRIED.md), which is most of what its ellipses miss."""
 
 _HEAD = [
   'pair',
