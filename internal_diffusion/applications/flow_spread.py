@@ -79,7 +79,8 @@ def spread_of(
 
 def _innovation(seen: Seen) -> float:
   """How far pixels would still move, of what they leave open; 1 is as said."""
-  left, covariance = np.asarray(seen.mean), np.asarray(seen.covariance)
+  left = np.asarray(seen.mean)
+  covariance = np.asarray(seen.covariance) + _FLOOR**2 * np.eye(2)
   whitened = np.linalg.solve(covariance, left[..., None])[..., 0]
   return float(np.median(np.sum(left * whitened, axis=-1)) / _MEDIAN)
 
