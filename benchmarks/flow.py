@@ -188,6 +188,7 @@ def judge(
     valid=pair.valid,
     image=pair.first,
     rival_spread=np.linalg.norm(found.disagreement, axis=-1),
+    is_horizontal=pair.is_stereo,
   )
   errors = flow_error.endpoint_error(found.mean, pair.flow)[pair.valid]
   figures['below_1_pixel'] = float(np.mean(errors < 1))

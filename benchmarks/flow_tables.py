@@ -8,13 +8,13 @@ from benchmarks.tables import read, section, table
 _NOTE = """Mean endpoint errors in pixels, of all pixels of known truth and of
 textured ones. Coverage is the share of errors in their predicted ellipses of
 90%. Log-likelihood, in nats: of the errors under the predicted covariances, and
-under the one Gaussian that fits them best (not for stereo, where one component
-has no error). AUSE is the area between the sparsification curves over the mean
-error, by the predicted spread and by what the flows there and back disagree by:
-0 is perfect. Spread: what pixels alone say, median of untextured over that of
-textured ones; of the rotated disc, of where nothing at all is to be seen.
-Seconds of training, and of the flow both ways with compilation. OpenCV: DIS at
-its medium preset down to full size, Farneback. The shares of the signs of error
+under the one Gaussian that fits them best; both of u alone for stereo. AUSE is
+the area between the sparsification curves over the mean error, by the predicted
+spread and by what the flows there and back disagree by: 0 is perfect. Spread:
+what pixels alone say, median of untextured over that of textured ones; of the
+rotated disc, of where nothing at all is to be seen. Seconds of training, and of
+the flow both ways with compilation. OpenCV: DIS at its medium preset down to
+full size, Farneback. The shares of the signs of error
 (applications/flow_spread.py) were chosen on Middlebury's four pairs, the
 motorcycle and three moved photographs, so coverage and AUSE of these are not of
 unseen pairs. Venus's truth lacks the 0.14 pixels of vertical motion that all
@@ -50,7 +50,7 @@ def row(name: str, run: dict[str, Any]) -> list[str]:
     f'{run["rivals"]["Farneback"]:.3f}',
     f'{f["below_1_pixel"]:.1%}',
     f'{f["coverage"]:.1%}',
-    '' if 'stereo' in name else likelihood,
+    likelihood,
     f'{f["ause"]:.3f} ({f["ause_rival"]:.3f})',
     f'{spread:.1f}',
     f'{times["training"]:.0f}, {times["estimate_and_compile"]:.0f}',

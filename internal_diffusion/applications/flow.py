@@ -146,6 +146,8 @@ def estimate_flow(
     np.asarray(first.grey[0]),
     np.asarray(warped[..., 0]),
   )
+  if options.is_horizontal:
+    covariance = _along_x(covariance)
   samples = mean + _spread_out(offsets, covariance)
   return Flow(
     mean=mean,
@@ -255,6 +257,14 @@ def _is_hidden(mean: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
   """Where the flow leads outside, or does not come back."""
   inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
   return ~inside | (np.linalg.norm(disagreement, axis=-1) > _VISIBLE)
+
+
+def _along_x(covariance: np.ndarray) -> np.ndarray:
+  """All of the variance [H, W, 2, 2] in the component that is not known."""
+  total = np.trace(covariance, axis1=-2, axis2=-1)
+  known = np.full_like(total, 1 / _PINNED)
+  entries = np.stack([total, np.zeros_like(total), 0 * total, known], axis=-1)
+  return entries.reshape(covariance.shape)
 
 
 def _spread_out(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:

@@ -134,22 +134,30 @@ def write_points(
   )
 
 
+def ellipse_centres(size: tuple[int, int]) -> tuple[np.ndarray, float]:
+  """Pixels (x, y) of a frame (H, W) on a square grid, [N, 2], and its step."""
+  step = max(size) / _NUM_ELLIPSES
+  rows, columns = (
+    (step * (np.arange(max(1, int(side / step))) + 0.5)).astype(int)
+    for side in size
+  )
+  grid = np.meshgrid(columns, rows)
+  points = np.stack([part.ravel() for part in grid], axis=-1)
+  return np.minimum(points, np.array(size[::-1]) - 1), step
+
+
 def _write_ellipses(
   directory: pathlib.Path, first: np.ndarray, flow: Flow
 ) -> None:
-  height, width = flow.mean.shape[:2]
-  step = max(height, width) / _NUM_ELLIPSES
-  rows = np.arange(step / 2, height, step, dtype=int)
-  columns = np.arange(step / 2, width, step, dtype=int)
-  y, x = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing='ij'))
-  covariances = flow.covariance[y, x]
+  points, step = ellipse_centres(flow.mean.shape[:2])
+  covariances = flow.covariance[points[:, 1], points[:, 0]]
   # The typical ellipse is a fifth of the way to the next one.
   typical = np.sqrt(np.median(np.linalg.eigvalsh(covariances)[:, -1]))
   magnification = max(1.0, round(step / 10 / max(typical, 1e-3)))
   flow_figures.write_ellipses(
     directory / 'ellipses.png',
     first,
-    np.stack([x, y], axis=-1),
+    points,
     covariances,
     title='How sure the flow is, by direction',
     magnification=magnification,

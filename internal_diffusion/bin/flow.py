@@ -178,6 +178,7 @@ def _estimate(
       truth.flow,
       valid=truth.valid,
       image=first_image,
+      is_horizontal=_STEREO.value,
     )
   report.write_report(
     directory,

@@ -20,6 +20,7 @@ def judge_flow(
   valid: np.ndarray,
   image: np.ndarray,
   rival_spread: ArrayLike | None = None,
+  is_horizontal: bool = False,
 ) -> dict[str, float]:
   """Errors and uncertainty of a flow against the truth.
 
@@ -31,6 +32,8 @@ def judge_flow(
     image: The first frame, [H, W, C] in [-1, 1].
     rival_spread: Another uncertainty to rank errors by, such as what the flows
       there and back disagree by, [H, W]; None is none.
+    is_horizontal: Whether nothing moves along y, as in rectified stereo. Then
+      coverage and log-likelihood are those of u.
 
   Returns:
     `aepe` in pixels over all and over textured pixels, `angular` in degrees,
@@ -40,12 +43,13 @@ def judge_flow(
   """
   errors = flow_error.flow_errors(mean, truth, mask=valid)
   textured = valid & flow_error.textured(image)
-  difference = (truth - mean)[valid].astype(np.float64)
-  own = np.asarray(covariance, np.float64)[valid]
-  length = np.linalg.norm(difference, axis=-1)
+  num = 1 if is_horizontal else 2
+  difference = (truth - mean)[valid][:, :num].astype(np.float64)
+  own = np.asarray(covariance, np.float64)[valid][:, :num, :num]
+  length = np.linalg.norm((truth - mean)[valid], axis=-1)
   offset = difference - difference.mean(axis=0)
   # The best there is for these very errors; a grid without errors has none.
-  fitted = offset.T @ offset / len(offset) + 1e-12 * np.eye(2)
+  fitted = offset.T @ offset / len(offset) + 1e-12 * np.eye(num)
   figures = {
     'aepe': errors.aepe,
     'angular': errors.angular,

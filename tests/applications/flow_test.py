@@ -97,6 +97,9 @@ def test_stereo_moves_along_x_alone(model, frames):
   flat = estimate(model, frames, is_horizontal=True)
   assert np.abs(flat.mean[..., 1]).max() < 1e-3
   assert np.abs(flat.mean[..., 0]).mean() > 1
+  assert flat.covariance[..., 1, 1].max() < 1e-5
+  assert flat.covariance[..., 0, 0].min() > 1e-5
+  assert flat.samples[..., 1].std(axis=0).max() < 1e-2
 
 
 def test_closed_form_behind_the_same_interface(frames, pair):
