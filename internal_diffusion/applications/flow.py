@@ -34,6 +34,7 @@ _MAX_OBSERVED = 3.0  # Prior standard deviations that a warp may move.
 # Disagreement of the flows there and back, in pixels, that says that a pixel is
 # hidden, and one that says nothing.
 _VISIBLE, _ANY = 0.5, 1e6
+_CHI_SQUARED = 9.21  # Of two degrees, 99%.
 _TINY = 1e-8  # Pixels^2, that keep a covariance of few samples invertible.
 _PINNED = 1e6  # Precision of a component that is known, in 1 / pixels^2.
 
@@ -138,9 +139,11 @@ def estimate_flow(
   disagreement = np.asarray(flow_disagreement(there.mean, back.mean))
   offsets = np.asarray(_sample(key, there, num_samples=num_samples)) - mean
   warped, _ = warp.warp(second.grey[0][..., None], there.mean)
+  field_covariance = np.einsum('khwi,khwj->hwij', offsets, offsets)
+  field_covariance /= num_samples
   covariance = spread_of(
     mean,
-    np.einsum('khwi,khwj->hwij', offsets, offsets) / num_samples,
+    field_covariance,
     seen,
     disagreement,
     np.asarray(first.grey[0]),
@@ -154,7 +157,7 @@ def estimate_flow(
     covariance=covariance.astype(np.float32),
     samples=samples.astype(np.float32),
     disagreement=disagreement,
-    is_hidden=_is_hidden(mean, disagreement),
+    is_hidden=find_hidden(mean, disagreement, field_covariance),
     seen=seen,
   )
 
@@ -253,10 +256,26 @@ def _improve(
   return field, seen
 
 
-def _is_hidden(mean: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
-  """Where the flow leads outside, or does not come back."""
+def find_hidden(
+  mean: np.ndarray, disagreement: np.ndarray, covariance: np.ndarray
+) -> np.ndarray:
+  """Where the flow leads outside, or does not come back as near as it should.
+
+  Two flows of covariance C disagree with a covariance of 2 C. If C is round, one
+  disagreement in a hundred is longer by chance than sqrt(9.21 trace C).
+
+  Args:
+    mean: The flow, [H, W, 2].
+    disagreement: What is left of going there and back, [H, W, 2].
+    covariance: What the field leaves open, C, [H, W, 2, 2].
+
+  Returns:
+    Booleans, [H, W].
+  """
   inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
-  return ~inside | (np.linalg.norm(disagreement, axis=-1) > _VISIBLE)
+  by_chance = _CHI_SQUARED * np.trace(covariance, axis1=-2, axis2=-1)
+  squares = np.sum(np.square(disagreement), axis=-1)
+  return ~inside | (squares > _VISIBLE**2 + by_chance)
 
 
 def _along_x(covariance: np.ndarray) -> np.ndarray:

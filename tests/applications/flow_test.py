@@ -93,6 +93,20 @@ def test_identical_frames_have_no_flow(model, frames):
   np.testing.assert_allclose(still.mean, 0, atol=1e-5)
 
 
+def test_what_does_not_come_back_is_hidden_unless_the_field_is_unsure():
+  mean = np.zeros((10, 12, 2))
+  mean[:, -1, 0] = 1  # Leads outside.
+  disagreement = np.zeros((10, 12, 2))
+  disagreement[4:6] = 0.6
+  covariance = np.broadcast_to(1e-4 * np.eye(2), (10, 12, 2, 2)).copy()
+  covariance[5] = 0.1 * np.eye(2)
+  hidden = flow_lib.find_hidden(mean, disagreement, covariance)
+  assert hidden[:, -1].all()
+  assert hidden[4].all()
+  assert not hidden[5, :-1].any()
+  assert not hidden[:4, :-1].any()
+
+
 def test_stereo_moves_along_x_alone(model, frames):
   flat = estimate(model, frames, is_horizontal=True)
   assert np.abs(flat.mean[..., 1]).max() < 1e-3
