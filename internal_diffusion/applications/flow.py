@@ -261,8 +261,8 @@ def find_hidden(
 ) -> np.ndarray:
   """Where the flow leads outside, or does not come back as near as it should.
 
-  Two flows of covariance C disagree with a covariance of 2 C. If C is round, one
-  disagreement in a hundred is longer by chance than sqrt(9.21 trace C).
+  Two flows of covariance C disagree with a covariance of 2 C. If C is round,
+  one disagreement in a hundred is longer by chance than sqrt(9.21 trace C).
 
   Args:
     mean: The flow, [H, W, 2].
