@@ -3,11 +3,13 @@
 import logging
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import skimage.data
 
 from internal_diffusion.applications import super_resolution, upscaler_training
+from internal_diffusion.applications import upscaler as upscaler_lib
 from internal_diffusion.configs import upscale as upscale_config
 from internal_diffusion.data import degradation as degradations
 from internal_diffusion.evaluation.fidelity import psnr
@@ -84,6 +86,16 @@ def test_mean_is_nearer_to_the_truth_than_bicubic(upscaler, image, truth):
   mean = mean_of(upscaler, image)
   plain = bicubic(image, truth.shape[:2])
   assert psnr(mean, truth) > psnr(plain, truth) + 1
+
+
+def test_parts_of_a_plane_leave_no_seams(upscaler, image, monkeypatch):
+  low = jnp.asarray(image[..., 0])
+  whole = upscaler_lib.upscale_plane(upscaler, low).mean
+  monkeypatch.setattr(upscaler_lib, '_CHUNK', 100)
+  upscaler_lib._predict.clear_cache()
+  parts = upscaler_lib.upscale_plane(upscaler, low).mean
+  upscaler_lib._predict.clear_cache()
+  np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize(('factor', 'side'), [(1.5, 64), (2.7, 20), (4, 24)])
