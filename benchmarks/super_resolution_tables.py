@@ -109,4 +109,9 @@ def super_resolution() -> str:
     sample_rows(runs),
   )
   body = f'{fidelity}\n\n{samples}\n\n{_SUPER_RESOLUTION_NOTE}'
-  return section('Super-resolution', runs[0], body)
+  # Every file has its own, with its factor, presets and samples.
+  command = (
+    'python -m benchmarks.super_resolution --pairs=FOLDER --factor=2'
+    ' --presets=fast,default --samples=8'
+  )
+  return section('Super-resolution', {**runs[0], 'command': command}, body)
