@@ -281,9 +281,9 @@ def find_hidden(
 def _along_x(covariance: np.ndarray) -> np.ndarray:
   """All of the variance [H, W, 2, 2] in the component that is not known."""
   total = np.trace(covariance, axis1=-2, axis2=-1)
-  known = np.full_like(total, 1 / _PINNED)
-  entries = np.stack([total, np.zeros_like(total), 0 * total, known], axis=-1)
-  return entries.reshape(covariance.shape)
+  along_x = np.diag([1.0, 0.0])
+  known = np.diag([0.0, 1 / _PINNED])
+  return total[..., None, None] * along_x + known
 
 
 def _spread_out(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:
