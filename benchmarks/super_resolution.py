@@ -134,7 +134,7 @@ def measure(
   """In a process of its own: all figures of an image."""
   truth, low = pair_of(path, low_path, factor)
   config = upscale_config.get_config(preset=preset, factor=factor)
-  config.mean.seed = config.rest.seed = seed
+  upscale_config.set_seed(config, seed)
   if not num_samples:
     config.rest.num_steps, config.rest.max_minutes = 0, 0.0
   key, seconds = jax.random.key(seed), {}

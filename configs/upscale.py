@@ -1,4 +1,7 @@
-"""Super-resolution: `mean` is the network's training, `rest` the samples'.
+"""Super-resolution: `mean` is trained first, what it leaves then.
+
+`deviation` says how far the truth lies from the mean, `rest` is what samples
+are drawn from, in units of that.
 
   idiff-upscale --image=small.png --factor=2 --out=out/
 
@@ -21,12 +24,15 @@ import ml_collections
 
 from internal_diffusion.configs import default
 
-# Minutes of training of (mean, rest), on two CPU cores, and rounds.
+# Minutes of training of (mean, deviation, rest), on two CPU cores, and rounds.
 PRESETS = {
-  'fast': (0.13, 0.04, 5),
-  'default': (1.15, 0.3, 30),
-  'best': (4.2, 0.8, 100),
+  'fast': ((0.13, 0.02, 0.03), 5),
+  'default': ((1.15, 0.1, 0.2), 30),
+  'best': ((4.2, 0.2, 0.6), 100),
 }
+
+
+_TRAINED = ('mean', 'deviation', 'rest')
 
 
 def get_config(
@@ -49,12 +55,12 @@ def get_config(
     raise ValueError(
       f'The preset must be one of {", ".join(PRESETS)}, got {preset!r}.'
     )
-  mean_minutes, rest_minutes, num_rounds = PRESETS[preset]
+  each, num_rounds = PRESETS[preset]
+  share = 1.0
   if minutes is not None:
     if not 0 < minutes < float('inf'):
       raise ValueError(f'`minutes` must be above 0, got {minutes}.')
-    share = minutes / (mean_minutes + rest_minutes)
-    mean_minutes, rest_minutes = share * mean_minutes, share * rest_minutes
+    share = minutes / sum(each)
   config = ml_collections.ConfigDict()
   config.source_size = 9  # Side of a source patch, in low pixels, odd.
   config.reach = 1  # How many low pixels around its own a block covers.
@@ -65,19 +71,29 @@ def get_config(
   config.closed_form.num_pairs = 16384  # How many are looked up.
   config.closed_form.sigma_aug = 0.35  # Bandwidth, in features.
 
-  config.mean = default.get_config()
-  config.mean.num_steps, config.mean.max_minutes = 0, mean_minutes
+  for name, own in zip(_TRAINED, each, strict=True):
+    config[name] = default.get_config()
+    config[name].num_steps, config[name].max_minutes = 0, share * own
+
   config.mean.batch_size = 256
   config.mean.network.width = 256
   config.mean.optimizer.learning_rate = 3e-3
   config.mean.optimizer.warmup_steps = 100
 
-  config.rest = default.get_config()
-  config.rest.num_steps, config.rest.max_minutes = 0, rest_minutes
+  config.deviation.batch_size = 256
+  config.deviation.network.width, config.deviation.network.depth = 128, 2
+  config.deviation.optimizer.learning_rate = 2e-3
+  config.deviation.optimizer.warmup_steps = 100
+
   config.rest.batch_size = config.rest.num_references = 256
   config.rest.network.width, config.rest.network.depth = 128, 2
   config.rest.optimizer.learning_rate = 2e-3
-  # In units of a source's contrast.
-  config.rest.noise.sigma_min = 0.005
+  config.rest.noise.sigma_min = 0.02
   config.rest.noise.sigma_max = 20.0
   return config
+
+
+def set_seed(config: ml_collections.ConfigDict, seed: int) -> None:
+  """Sets the seed of everything that is trained."""
+  for name in _TRAINED:
+    config[name].seed = seed

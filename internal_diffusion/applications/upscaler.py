@@ -3,14 +3,15 @@
 What is missing in the antialiased bicubic upscaling of a plane is, block by
 block, the sum of three parts: what a linear map says, what a regression says,
 and the rest, which nothing in the source tells. The first two are the
-conditional mean, the estimate of least squared error. The rest is drawn by a
-conditional diffusion model of the blocks' rest given the source, lifted to
-planes: blocks are denoised and averaged where they overlap. With x = mean +
-noise, the denoiser of the whole is
+conditional mean, the estimate of least squared error. The rest is small on flat
+ground and large at an edge, so a second regression says its deviation, pixel by
+pixel, and in units of that it is drawn by a conditional diffusion model given
+the source, lifted to planes: blocks are denoised and averaged where they
+overlap. With x = mean + deviation * noise, the denoiser of the whole is
 
-  D(x; sigma) = mean + D_rest(x - mean; sigma),
+  D(x; sigma) = mean + deviation * D_rest((x - mean) / deviation; sigma),
 
-which is the mean where the noise drowns everything. Regression and rest are
+which is the mean where the noise drowns everything. Regressions and rest are
 learnt, or the closed form's over the pairs themselves.
 """
 
@@ -26,9 +27,13 @@ from internal_diffusion.data import degradation as degradation_lib
 from internal_diffusion.data import upscaling_pairs
 from internal_diffusion.data.symmetry import pixel_orders
 from internal_diffusion.data.upscaling_pairs import SourceEncoding
-from internal_diffusion.denoisers.kernel_regression import KernelRegression
+from internal_diffusion.denoisers.kernel_regression import (
+  KernelDeviation,
+  KernelRegression,
+)
 from internal_diffusion.sampling.overlapping_blocks import average_blocks
 from internal_diffusion.training import regression
+from internal_diffusion.training.deviation import DeviationMLP
 from internal_diffusion.types import ParametricDenoiseFn
 
 Array = jax.Array
@@ -40,10 +45,15 @@ class RestModel(NamedTuple):
   """A model of what the mean leaves of normalised blocks.
 
   Attributes:
-    denoise_fn: Of blocks; the condition's vector holds the features.
+    deviation: From features to the deviation of each pixel of a block.
+    deviation_params: Its parameters.
+    denoise_fn: Of blocks in units of the deviation; the condition's vector
+      holds the features.
     params: What it has learnt, or looks up.
   """
 
+  deviation: DeviationMLP | KernelDeviation
+  deviation_params: Any
   denoise_fn: ParametricDenoiseFn
   params: Any
 
@@ -70,18 +80,6 @@ class Upscaler(NamedTuple):
   params: Any
   rest: RestModel | None
   kernel: np.ndarray | None
-
-
-class LargerPlane(NamedTuple):
-  """A plane, upscaled.
-
-  Attributes:
-    mean: [s h, s w].
-    low: The low plane, [h, w].
-  """
-
-  mean: Array
-  low: Array
 
 
 def in_chunks(fn: Callable[..., Any], *rows: Array) -> Any:
@@ -157,7 +155,7 @@ def _predict(
 
 def upscale_plane(
   upscaler: Upscaler, low: Array, *, num_orientations: int = 8
-) -> LargerPlane:
+) -> Array:
   """The mean of a plane [h, w] at the upscaler's factor.
 
   Args:
@@ -173,7 +171,7 @@ def upscale_plane(
     network=upscaler.network,
     num_orientations=num_orientations,
   )
-  return LargerPlane(_with_missing(upscaler, low, missing), low)
+  return _with_missing(upscaler, low, missing)
 
 
 @functools.partial(jax.jit, static_argnames='source_size')

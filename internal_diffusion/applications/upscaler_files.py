@@ -13,16 +13,17 @@ from flax import traverse_util
 
 from internal_diffusion import files
 from internal_diffusion.applications.upscaler import RestModel, Upscaler
-from internal_diffusion.applications.upscaler_training import rest_layout
+from internal_diffusion.applications.upscaler_examples import block_layout
 from internal_diffusion.data.principal_basis import PrincipalBasis
 from internal_diffusion.data.upscaling_pairs import SourceEncoding
 from internal_diffusion.denoisers import learned
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import model as model_lib
+from internal_diffusion.training.deviation import DeviationMLP
 from internal_diffusion.training.regression import RegressionMLP
 
 _NAME = 'model.npz'
-_MEAN, _REST = 'mean/', 'rest/'
+_MEAN, _DEVIATION, _REST = 'mean/', 'deviation/', 'rest/'
 
 
 def save_upscaler(
@@ -48,6 +49,7 @@ def save_upscaler(
   if upscaler.rest is not None:
     params = upscaler.rest.params
     assert params.cond_basis is not None
+    arrays |= _flat(_DEVIATION, upscaler.rest.deviation_params)
     arrays |= _flat(_REST, params.network)
     arrays |= _prefixed('basis/', params.basis._asdict())
     arrays |= _prefixed('cond_basis/', params.cond_basis._asdict())
@@ -91,7 +93,7 @@ def _upscaler(
       config.mean.network.depth,
     ),
     params=_nested(arrays, _MEAN),
-    rest=_rest(arrays, config.rest, encoding),
+    rest=_rest(arrays, config, encoding),
     kernel=arrays.get('kernel'),
   )
 
@@ -103,10 +105,16 @@ def _rest(
 ) -> RestModel | None:
   if not any(name.startswith(_REST) for name in arrays):
     return None
-  layout = rest_layout(encoding)
-  network = model_lib.make_network(config, layout)
-  denoise_fn = model_lib.make_denoise_fn(network, layout, config)
+  layout = block_layout(encoding)
+  network = model_lib.make_network(config.rest, layout)
+  denoise_fn = model_lib.make_denoise_fn(network, layout, config.rest)
   return RestModel(
+    DeviationMLP(
+      encoding.linear.shape[-1],
+      config.deviation.network.width,
+      config.deviation.network.depth,
+    ),
+    _nested(arrays, _DEVIATION),
     learned.to_pixel_space(denoise_fn),
     LearnedParams(
       _nested(arrays, _REST),

@@ -1,7 +1,6 @@
 """Learning super-resolution from an image and its own downscaled versions."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -15,23 +14,29 @@ from internal_diffusion.applications.upscaler import (
   upscale_plane,
   upscale_smooth_plane,
 )
+from internal_diffusion.applications.upscaler_examples import (
+  in_deviations,
+  rest_examples,
+  target_examples,
+)
 from internal_diffusion.data import image_io, upscaling_pairs
 from internal_diffusion.data.colour_planes import to_planes
-from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.data.upscaling_pairs import (
   SourceEncoding,
   UpscalingPairs,
 )
 from internal_diffusion.denoisers import learned
 from internal_diffusion.denoisers.kernel_regression import (
+  KernelDeviation,
   KernelPairs,
   KernelRegression,
 )
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import regression, setup
+from internal_diffusion.training.deviation import DeviationMLP, laplace_loss
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.fit import fit, fit_task
-from internal_diffusion.types import Condition, Params
+from internal_diffusion.types import Params
 
 Array = jax.Array
 
@@ -62,11 +67,11 @@ def train_upscaler(
     ValueError: If the image is too small, or an option is not usable.
   """
   arrays.check_positive_int('num_rounds', config.num_rounds)
-  num_rounds = config.num_rounds if kernel is None else 1
   _check_factor(factor, kernel)
   plane = _luminance(image)
   pairs = _pairs([plane], config, factor, kernel)
-  network = regression.make_network(pairs, config.mean)
+  block_dim = pairs.target.shape[-1]
+  network = regression.RegressionMLP(block_dim, *_size(config.mean))
   upscaler = Upscaler(
     factor=factor,
     source_size=config.source_size,
@@ -78,16 +83,45 @@ def train_upscaler(
     kernel=kernel,
   )
   has_rest = config.rest.num_steps or config.rest.max_minutes
+  deviation = DeviationMLP(block_dim, *_size(config.deviation))
+  targets = target_examples(pairs)
   if has_rest:  # What is wrong with it is said before the mean is trained.
-    setup.make_run(rest_examples(pairs, network, {}), config.rest)
+    setup.make_run(targets, config.rest)
+    regression.make_task(targets, deviation, config.deviation)
+  upscaler = upscaler._replace(
+    params=_train_mean(upscaler, plane, pairs, config, progress=progress)
+  )
+  if not has_rest:
+    return upscaler
+  # Not from the own result, which lacks the detail that the rest is to have.
+  examples = rest_examples(targets, network, upscaler.params)
+  rest = _train_rest(examples, deviation, config, progress=progress)
+  return upscaler._replace(rest=rest)
+
+
+def _size(config: ml_collections.ConfigDict) -> tuple[int, int]:
+  """Width and depth of a network."""
+  return config.network.width, config.network.depth
+
+
+def _train_mean(
+  upscaler: Upscaler,
+  plane: np.ndarray,
+  pairs: UpscalingPairs,
+  config: ml_collections.ConfigDict,
+  *,
+  progress: bool,
+) -> Params:
+  """Parameters of the mean's network, learnt from pairs and the own result."""
+  assert isinstance(upscaler.network, regression.RegressionMLP)
+  num_rounds = config.num_rounds if upscaler.kernel is None else 1
 
   def with_own(larger: Array, weight: float) -> UpscalingPairs:
-    planes = [plane, np.asarray(larger).clip(-1, 1)]
     return _pairs(
-      planes,
+      [plane, np.asarray(larger).clip(-1, 1)],
       config,
-      factor,
-      kernel,
+      upscaler.factor,
+      upscaler.kernel,
       encoding=pairs.encoding,
       weights=[1.0, weight],
     )
@@ -101,21 +135,33 @@ def train_upscaler(
       return None
     latest = upscaler._replace(params=params.network)
     larger = upscale_plane(latest, jnp.asarray(plane), num_orientations=1)
-    return with_own(larger.mean, 1.0)
+    return with_own(larger, 1.0)
 
-  first = pairs
   if num_rounds > 1:  # Of the same size already, though not drawn from.
-    first = with_own(upscale_smooth_plane(upscaler, jnp.asarray(plane)), 0.0)
-  task = regression.make_task(first, config.mean)
+    pairs = with_own(upscale_smooth_plane(upscaler, jnp.asarray(plane)), 0.0)
+  task = regression.make_task(
+    target_examples(pairs), upscaler.network, config.mean
+  )
   learnt = fit_task(task, config.mean, refresh_fn=refresh, progress=progress)
-  upscaler = upscaler._replace(params=learnt.network)
-  if not has_rest:
-    return upscaler
-  # Not from the own result, which lacks the detail that the rest is to have.
-  examples = rest_examples(pairs, network, upscaler.params)
+  return learnt.network
+
+
+def _train_rest(
+  examples: Examples,
+  deviation: DeviationMLP,
+  config: ml_collections.ConfigDict,
+  *,
+  progress: bool,
+) -> RestModel:
+  """The model of what the mean leaves, learnt from examples of that."""
+  task = regression.make_task(
+    examples, deviation, config.deviation, loss_fn=laplace_loss
+  )
+  unit = fit_task(task, config.deviation, progress=progress).network
+  examples = in_deviations(examples, deviation, unit)
   model = fit(examples, config.rest, progress=progress)
   denoise_fn = learned.to_pixel_space(model.principal_denoise_fn)
-  return upscaler._replace(rest=RestModel(denoise_fn, model.params))
+  return RestModel(deviation, unit, denoise_fn, model.params)
 
 
 def closed_form_upscaler(
@@ -151,7 +197,9 @@ def closed_form_upscaler(
     encoding=pairs.encoding,
     network=network,
     params=table,
-    rest=RestModel(network.denoise_rest, table),
+    rest=RestModel(
+      KernelDeviation(options.sigma_aug), table, network.denoise_rest, table
+    ),
     kernel=kernel,
   )
 
@@ -186,29 +234,3 @@ def _pairs(
     weights=weights,
     seed=config.mean.seed,
   )
-
-
-def rest_examples(
-  pairs: UpscalingPairs, network: regression.RegressionMLP, params: Params
-) -> Examples:
-  """What the network leaves of targets, given their features."""
-
-  def draw_fn(
-    key: Array, data: tuple[UpscalingPairs, Params], num: int
-  ) -> tuple[Array, Condition]:
-    pairs, params = data
-    features, target = upscaling_pairs.sample_pairs(key, pairs, num=num)
-    predicted = cast(Array, network.apply(params, features))
-    return target - predicted, Condition(vector=features)
-
-  return Examples(
-    data=(pairs, params),
-    draw_fn=draw_fn,
-    layout=rest_layout(pairs.encoding),
-  )
-
-
-def rest_layout(encoding: SourceEncoding) -> Layout:
-  """The parts of the model of the rest."""
-  source_dim, block_dim = encoding.linear.shape
-  return Layout((Part('target', block_dim),), (Part('source', source_dim),))

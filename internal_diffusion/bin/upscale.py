@@ -137,7 +137,7 @@ def _upscale(
   image, bit_depth = image_io.read_image_with_alpha(path)
   num_samples = 0 if _MEAN_ONLY.value else _NUM_SAMPLES.value
   config = _config()
-  config.mean.seed = config.rest.seed = _SEED.value
+  presets.set_seed(config, _SEED.value)
   if not num_samples:
     config.rest.max_minutes = 0.0
   upscaler = _upscaler(image, directory, config, kernel)

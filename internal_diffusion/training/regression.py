@@ -5,7 +5,8 @@ which for what is missing in an upscaling lies at the mean, and which a few
 pairs of another kind pull at less than at the squared error's.
 """
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -13,10 +14,10 @@ import jax.numpy as jnp
 import ml_collections
 
 from internal_diffusion import arrays
-from internal_diffusion.data import principal_basis, upscaling_pairs
-from internal_diffusion.data.upscaling_pairs import UpscalingPairs
+from internal_diffusion.data import principal_basis
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import calls, setup
+from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.state import TrainState, create_train_state
 
 Array = jax.Array
@@ -53,61 +54,54 @@ class RegressionMLP(nn.Module):
     )
 
 
-def make_network(
-  pairs: UpscalingPairs, config: ml_collections.ConfigDict
-) -> RegressionMLP:
-  """The network of a configuration for blocks of these pairs.
-
-  Raises:
-    ValueError: If a field is not usable.
-  """
-  for name in ('width', 'depth'):
-    arrays.check_positive_int(f'network.{name}', config.network[name])
-  return RegressionMLP(
-    pairs.target.shape[-1], config.network.width, config.network.depth
-  )
+def absolute_error(said: Array, target: Array) -> Array:
+  """The mean absolute error of [B, D], [B]."""
+  return jnp.mean(jnp.abs(said - target), axis=-1)
 
 
 def make_task(
-  pairs: UpscalingPairs, config: ml_collections.ConfigDict
+  examples: Examples,
+  network: nn.Module,
+  config: ml_collections.ConfigDict,
+  *,
+  loss_fn: Callable[[Array, Array], Array] = absolute_error,
 ) -> calls.Task:
   """Checks a configuration and makes the task of it.
 
   Args:
-    pairs: What to learn.
+    examples: Of targets [N, D]; the condition's vector holds the features.
+    network: From features to what is said of targets.
     config: `seed`, `batch_size`, `network`, `optimizer` and `ema_decay` as in
       configs/default.py.
+    loss_fn: `(said, target) -> [N]`.
 
   Raises:
     ValueError: If a field is not usable.
   """
   arrays.check_positive_int('batch_size', config.batch_size)
-  network = make_network(pairs, config)
+  for name in ('width', 'depth'):
+    arrays.check_positive_int(f'network.{name}', config.network[name])
   optimizer = setup.make_optimizer(config)
 
   def batch_loss_fn(
-    params: LearnedParams, data: UpscalingPairs, key: Array, index: Array
+    params: LearnedParams, data: Any, key: Array, index: Array
   ) -> Array:
-    features, target = upscaling_pairs.sample_pairs(
-      key, data, num=config.batch_size
-    )
-    predicted = cast(Array, network.apply(params.network, features[index]))
-    return jnp.mean(jnp.abs(predicted - target[index]), axis=-1)
+    target, cond = examples.draw_fn(key, data, config.batch_size)
+    features = cast(Array, cond.vector)[index]
+    said = cast(Array, network.apply(params.network, features))
+    return loss_fn(said, target[index])
 
   def initial_state() -> TrainState:
     network_key, run_key = jax.random.split(jax.random.key(config.seed))
     first = jax.jit(network.init)(
-      network_key, jnp.zeros((1, pairs.source.shape[-1]))
+      network_key, jnp.zeros((1, sum(examples.layout.given_sizes)))
     )
-    return create_train_state(
-      run_key,
-      # Targets are normalised as they are.
-      LearnedParams(first, principal_basis.standard_basis(network.output_dim)),
-      optimizer,
-    )
+    basis = principal_basis.standard_basis(sum(examples.layout.x0_sizes))
+    # Targets are normalised as they are.
+    return create_train_state(run_key, LearnedParams(first, basis), optimizer)
 
   return calls.Task(
-    data=pairs,
+    data=examples.data,
     train_step=setup.make_train_step(batch_loss_fn, optimizer, config),
     initial_state=initial_state,
   )

@@ -21,7 +21,7 @@ FACTORS = [1.5, 2, 2.7, 3, 4]
 def small_config(*, rest=True):
   config = upscale_config.get_config(preset='fast')
   config.source_size = 5
-  for part in (config.mean, config.rest):
+  for part in (config.mean, config.deviation, config.rest):
     part.num_steps, part.max_minutes = 150, 0.0
     part.steps_per_call = 150
     part.num_devices = 1
@@ -90,10 +90,10 @@ def test_mean_is_nearer_to_the_truth_than_bicubic(upscaler, image, truth):
 
 def test_parts_of_a_plane_leave_no_seams(upscaler, image, monkeypatch):
   low = jnp.asarray(image[..., 0])
-  whole = upscaler_lib.upscale_plane(upscaler, low).mean
+  whole = upscaler_lib.upscale_plane(upscaler, low)
   monkeypatch.setattr(upscaler_lib, '_CHUNK', 100)
   upscaler_lib._predict.clear_cache()
-  parts = upscaler_lib.upscale_plane(upscaler, low).mean
+  parts = upscaler_lib.upscale_plane(upscaler, low)
   upscaler_lib._predict.clear_cache()
   np.testing.assert_allclose(parts, whole, atol=1e-5)
 

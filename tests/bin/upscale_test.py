@@ -19,7 +19,7 @@ QUICK = ('--minutes=0.005', '--num_samples=2')
 def small_config(**options):
   """A preset with networks that compile and run in an instant."""
   config = GET_CONFIG(**options)
-  for part in (config.mean, config.rest):
+  for part in (config.mean, config.deviation, config.rest):
     part.network.width, part.network.depth = 16, 1
     part.batch_size = part.num_references = 32
     part.num_devices, part.steps_per_call = 1, 5

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from internal_diffusion.applications import upscaler_examples
 from internal_diffusion.configs import upscale
 from internal_diffusion.data import upscaling_pairs
 from internal_diffusion.training import regression
@@ -33,9 +34,21 @@ def config():
   return config
 
 
+def network_of(pairs, config):
+  return regression.RegressionMLP(
+    pairs.target.shape[-1], config.network.width, config.network.depth
+  )
+
+
+def task_of(pairs, config):
+  return regression.make_task(
+    upscaler_examples.target_examples(pairs), network_of(pairs, config), config
+  )
+
+
 def test_begins_at_the_linear_map(pairs, config):
-  network = regression.make_network(pairs, config)
-  state = regression.make_task(pairs, config).initial_state()
+  network = network_of(pairs, config)
+  state = task_of(pairs, config).initial_state()
   features, target = upscaling_pairs.sample_pairs(
     jax.random.key(0), pairs, num=10
   )
@@ -44,8 +57,8 @@ def test_begins_at_the_linear_map(pairs, config):
 
 
 def test_is_soon_better_than_the_linear_map(pairs, config):
-  task = regression.make_task(pairs, config)
-  network = regression.make_network(pairs, config)
+  task = task_of(pairs, config)
+  network = network_of(pairs, config)
   params = fit_task(task, config).network
   features, target = upscaling_pairs.sample_pairs(
     jax.random.key(1), pairs, num=4000
@@ -60,7 +73,7 @@ def test_the_same_seed_learns_the_same(pairs, config):
 
   def learned(seed):
     config.seed = seed
-    task = regression.make_task(pairs, config)
+    task = task_of(pairs, config)
     return jax.tree.leaves(fit_task(task, config).network)
 
   first, again, other = learned(0), learned(0), learned(1)
@@ -74,7 +87,7 @@ def test_wrong_fields_are_refused(pairs, config):
     wrong = config.copy_and_resolve_references()
     wrong.update_from_flattened_dict({name: value})
     with pytest.raises(ValueError, match=match):
-      regression.make_task(pairs, wrong)
+      task_of(pairs, wrong)
 
   refused('batch_size', 0, '`batch_size`.*0')
   refused('network.width', 0, r'`network\.width`.*0')

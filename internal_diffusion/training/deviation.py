@@ -1,0 +1,46 @@
+"""How far blocks lie from what a regression says of them, pixel by pixel.
+
+Given features, what the regression leaves is taken to be Laplace distributed
+with the scale b, which is its mean absolute value. The network says b, and its
+loss is the negative log-likelihood,
+
+  log b + |rest| / b,
+
+which counts relative errors of b alike, where b is small as where it is large.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion.training.regression import RegressionMLP
+
+Array = jax.Array
+
+_FLOOR = 0.01  # Of normalised blocks, so that nothing is divided by nothing.
+_FIRST = -3.0  # Before the softplus: b is 0.06 before training.
+
+
+class DeviationMLP(nn.Module):
+  """Features [..., F] to deviations [..., D], above 0.
+
+  Attributes:
+    output_dim: D.
+    width: Of the residual stream.
+    depth: Number of residual blocks.
+  """
+
+  output_dim: int
+  width: int
+  depth: int
+
+  @nn.compact
+  def __call__(self, features: Array) -> Array:
+    """Features to deviations."""
+    said = RegressionMLP(self.output_dim, self.width, self.depth)(features)
+    return _FLOOR + nn.softplus(_FIRST + said)
+
+
+def laplace_loss(deviation: Array, rest: Array) -> Array:
+  """The negative log-likelihood of [B, D], without its constant, [B]."""
+  return jnp.mean(jnp.log(deviation) + jnp.abs(rest) / deviation, axis=-1)
