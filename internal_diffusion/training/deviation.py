@@ -7,6 +7,8 @@ loss is the negative log-likelihood,
   log b + |rest| / b,
 
 which counts relative errors of b alike, where b is small as where it is large.
+Blocks are in units of the contrast of what the features are of, so b is held
+below half of it: of a source like no other, the network would say anything.
 """
 
 import flax.linen as nn
@@ -17,12 +19,13 @@ from internal_diffusion.training.regression import RegressionMLP
 
 Array = jax.Array
 
-_FLOOR = 0.01  # Of normalised blocks, so that nothing is divided by nothing.
-_FIRST = -3.0  # Before the softplus: b is 0.06 before training.
+# Of b; the lower one, so that nothing is divided by nothing.
+_SMALLEST, _LARGEST = 0.01, 0.5
+_FIRST = -2.0  # Before the sigmoid: b is 0.07 before training.
 
 
 class DeviationMLP(nn.Module):
-  """Features [..., F] to deviations [..., D], above 0.
+  """Features [..., F] to deviations [..., D], between 0 and a half.
 
   Attributes:
     output_dim: D.
@@ -38,7 +41,7 @@ class DeviationMLP(nn.Module):
   def __call__(self, features: Array) -> Array:
     """Features to deviations."""
     said = RegressionMLP(self.output_dim, self.width, self.depth)(features)
-    return _FLOOR + nn.softplus(_FIRST + said)
+    return _SMALLEST + (_LARGEST - _SMALLEST) * nn.sigmoid(_FIRST + said)
 
 
 def laplace_loss(deviation: Array, rest: Array) -> Array:
