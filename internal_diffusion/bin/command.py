@@ -18,6 +18,7 @@ from absl import flags
 from internal_diffusion import arrays
 from internal_diffusion.training.loop import NonFiniteLossError
 
+_INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
 _PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
 _USER_ERRORS = (
   ValueError,
@@ -71,8 +72,10 @@ def run(
   except _USER_ERRORS as error:
     _fail(name, error)
   except KeyboardInterrupt:
-    print(f'{name}: interrupted', file=sys.stderr)
-    sys.exit(130)
+    print(f'{name}: interrupted', file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    # At once: what still computes on a device would crash an orderly end.
+    os._exit(_INTERRUPTED)
 
 
 def _config_first(arguments: list[str], default: pathlib.Path) -> list[str]:

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import skimage.data
 
-from internal_diffusion.applications import super_resolution, upscaler_training
+from internal_diffusion.applications import (
+  super_resolution,
+  upscaler_samples,
+  upscaler_training,
+)
 from internal_diffusion.applications import upscaler as upscaler_lib
 from internal_diffusion.configs import upscale as upscale_config
 from internal_diffusion.data import degradation as degradations
@@ -236,6 +240,21 @@ def test_samples_differ_most_where_the_mean_is_wrong(upscaled, truth):
   order = np.argsort(spread)
   half = len(order) // 2
   assert error[order[half:]].mean() > 2 * error[order[:half]].mean()
+
+
+def test_the_deviation_is_about_the_error_of_the_mean(upscaler, image, truth):
+  low = jnp.asarray(image[..., 0])
+  error = np.abs(upscaler_lib.upscale_plane(upscaler, low) - truth[..., 0])
+  deviation = np.asarray(upscaler_samples.deviation_of(upscaler, low))
+  order = np.argsort(deviation, axis=None)
+  errors, deviations = (
+    np.array([part.mean() for part in np.array_split(v.ravel()[order], 3)])
+    for v in (error, deviation)
+  )
+  assert np.all(np.diff(errors) > 0)
+  # What is flat has hardly an error, and some deviation nevertheless.
+  assert np.all(errors < 2.5 * deviations)
+  assert errors[-1] > 0.4 * deviations[-1]
 
 
 def test_a_seed_makes_the_same_samples_however_many(upscaler, upscaled, image):

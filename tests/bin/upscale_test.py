@@ -1,6 +1,7 @@
 """idiff-upscale as a person runs it."""
 
 import json
+import signal
 from unittest import mock
 
 import numpy as np
@@ -110,3 +111,20 @@ def test_bad_input_is_one_line_and_exit_code_2(
   assert len(err.strip().splitlines()) == 1
   for word in words:
     assert word in err
+
+
+def test_an_interrupted_run_ends_in_one_line_and_leaves_nothing(
+  folder, tmp_path
+):
+  process = commands.start(
+    'upscale', f'--image={folder / "coffee.png"}', f'--out={tmp_path}'
+  )
+  with process:
+    told = ''
+    while 'training' not in told:  # The progress bar of the first network.
+      told += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=300)
+  assert process.returncode == 130
+  assert err.splitlines()[-1] == 'idiff-upscale: interrupted'
+  assert not list(tmp_path.iterdir())
