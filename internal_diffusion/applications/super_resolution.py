@@ -38,7 +38,7 @@ Array = jax.Array
 # Small images have more detail for their size than large ones, so what is drawn
 # is too much where much is to be found: beyond this factor, it counts less in
 # proportion. Chosen on Set5 at x3 and x4.
-_TEMPERED_FROM = 3.0
+_TEMPERED_FROM = 3.2
 
 
 class Upscaled(NamedTuple):
