@@ -5,15 +5,15 @@ are drawn from, in units of that.
 
   idiff-upscale --image=small.png --factor=2 --out=out/
 
-The presets differ in how long the networks train. With compilation, the mean
-and eight samples of a small image, they are meant to take, on two CPU cores:
+The presets differ in how long the networks train. On two CPU cores, with eight
+samples of a small image, they take
 
-  fast     half a minute: 10 seconds of training
-  default  two minutes: a minute and a half of training
-  best     six minutes: five minutes of training
+  fast     20 seconds, 11 of them training
+  default  a minute and three quarters, one and a half of them training
+  best     five and a half minutes, five of them training
 
-On one core, `fast` was measured to take 40 seconds (114x172 pixels at x2), 52
-(256x256 at x2) and 50 (70x70 at x4).
+and 20 seconds more for imports and compilation (`fast` was measured: 41 seconds
+in all for 128x128 pixels at x2; a minute on one core).
 
 What is learnt is applied to an image, or to a result, whose finest detail is
 smoother than that of the smaller versions it is learnt from. So the own result
