@@ -28,6 +28,11 @@ if 'JAX_DISABLE_MOST_OPTIMIZATIONS' not in os.environ:
   jax.config.update('jax_disable_most_optimizations', True)
 
 
+def pytest_collection_modifyitems(items):
+  """The notebooks first: one takes minutes, alone if it comes last."""
+  items.sort(key=lambda item: 'colabs_test' not in item.nodeid)
+
+
 @pytest.fixture(scope='module', autouse=True)
 def bounded_memory():
   """Forgets compiled functions after each file; all together take gigabytes."""
