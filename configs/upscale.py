@@ -6,14 +6,14 @@ are drawn from, in units of that.
   idiff-upscale --image=small.png --factor=2 --out=out/
 
 The presets differ in how long the networks train. On two CPU cores, with eight
-samples of a small image, they take
+samples of a small image and compilation, they are meant to take
 
-  fast     20 seconds, 11 of them training
-  default  a minute and three quarters, one and a half of them training
-  best     five and a half minutes, five of them training
+  fast     half a minute: 11 seconds of training
+  default  two minutes: a minute and a half of training
+  best     six minutes: five minutes of training
 
-and 20 seconds more for imports and compilation (`fast` was measured: 41 seconds
-in all for 128x128 pixels at x2; a minute on one core).
+`fast` misses that: about 40 seconds for 128x128 pixels at x2, half of them
+imports and compilation. The others have been measured on one core only.
 
 What is learnt is applied to an image, or to a result, whose finest detail is
 smoother than that of the smaller versions it is learnt from. So the own result
@@ -30,8 +30,6 @@ PRESETS = {
   'default': ((1.15, 0.1, 0.2), 30),
   'best': ((4.2, 0.2, 0.6), 100),
 }
-
-
 _TRAINED = ('mean', 'deviation', 'rest')
 
 

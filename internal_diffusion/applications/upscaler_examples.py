@@ -1,6 +1,7 @@
 """What the networks of super-resolution learn from: blocks, given features."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, cast
 
 import jax
@@ -43,15 +44,10 @@ def rest_examples(
 ) -> Examples:
   """What the mean leaves of targets."""
 
-  def draw_fn(
-    key: Array, data: tuple[Any, Params], num: int
-  ) -> tuple[Array, Condition]:
-    target_data, params = data
-    target, cond = targets.draw_fn(key, target_data, num)
-    return target - cast(Array, network.apply(params, cond.vector)), cond
+  def rest(params: Params, target: Array, features: Array) -> Array:
+    return target - cast(Array, network.apply(params, features))
 
-  data = (targets.data, params)
-  return dataclasses.replace(targets, data=data, draw_fn=draw_fn)
+  return _changed(targets, rest, params)
 
 
 def in_deviations(
@@ -59,12 +55,25 @@ def in_deviations(
 ) -> Examples:
   """What the mean leaves, in units of its deviation."""
 
+  def in_units(params: Params, rest: Array, features: Array) -> Array:
+    return rest / cast(Array, deviation.apply(params, features))
+
+  return _changed(rest, in_units, params)
+
+
+def _changed(
+  examples: Examples,
+  change: Callable[[Params, Array, Array], Array],
+  params: Params,
+) -> Examples:
+  """Examples after `change(params, block, features)`."""
+
   def draw_fn(
     key: Array, data: tuple[Any, Params], num: int
   ) -> tuple[Array, Condition]:
-    rest_data, params = data
-    drawn, cond = rest.draw_fn(key, rest_data, num)
-    return drawn / cast(Array, deviation.apply(params, cond.vector)), cond
+    own_data, params = data
+    block, cond = examples.draw_fn(key, own_data, num)
+    return change(params, block, cast(Array, cond.vector)), cond
 
-  data = (rest.data, params)
-  return dataclasses.replace(rest, data=data, draw_fn=draw_fn)
+  data = (examples.data, params)
+  return dataclasses.replace(examples, data=data, draw_fn=draw_fn)

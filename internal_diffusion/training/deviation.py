@@ -24,23 +24,12 @@ _SMALLEST, _LARGEST = 0.01, 0.5
 _FIRST = -2.0  # Before the sigmoid: b is 0.07 before training.
 
 
-class DeviationMLP(nn.Module):
-  """Features [..., F] to deviations [..., D], between 0 and a half.
+class DeviationMLP(RegressionMLP):
+  """A residual MLP from features [..., F] to deviations [..., D], up to 0.5."""
 
-  Attributes:
-    output_dim: D.
-    width: Of the residual stream.
-    depth: Number of residual blocks.
-  """
-
-  output_dim: int
-  width: int
-  depth: int
-
-  @nn.compact
   def __call__(self, features: Array) -> Array:
     """Features to deviations."""
-    said = RegressionMLP(self.output_dim, self.width, self.depth)(features)
+    said = super().__call__(features)
     return _SMALLEST + (_LARGEST - _SMALLEST) * nn.sigmoid(_FIRST + said)
 
 
