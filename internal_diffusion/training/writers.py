@@ -7,7 +7,6 @@ import pathlib
 import types
 from collections.abc import Iterator
 
-import matplotlib.figure
 import numpy as np
 import tensorboardX
 
@@ -83,6 +82,8 @@ def write_loss_curve(
     metrics: Lines with `step`, `loss` and `learning_rate`.
     path: Where to write.
   """
+  import matplotlib.figure  # Only here, as the library's users may not draw.
+
   steps = np.array([line['step'] for line in metrics])
   loss = np.array([line['loss'] for line in metrics])
   figure = matplotlib.figure.Figure(figsize=(7, 4), layout='constrained')
