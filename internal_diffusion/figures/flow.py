@@ -140,7 +140,7 @@ def ellipses(
   axes.autoscale(False)
   offset = np.zeros_like(points, float) if flow is None else flow
   tips = points + magnification * offset
-  x, y = np.moveaxis([points, tips], -1, 0)  # [2, N] each: a line a column.
+  x, y = np.moveaxis(np.stack([points, tips]), -1, 0)  # Each [2, N].
   axes.plot(x, y, color='black', linewidth=1)
   axes.plot(*np.transpose(points), 'o', color='black', markersize=2)
   variances, directions = np.linalg.eigh(covariances)
