@@ -28,9 +28,7 @@ class CompileMeter:
     self.count = 0
     self._stages: list[tuple[float, float]] = []  # Start and duration of each.
 
-  def __call__(
-    self, event: str, duration_secs: float, **_: str | int
-  ) -> None:
+  def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
     """Receives an event of `jax.monitoring`."""
     if event in _STAGES:
       # A function's stage holds those of the functions that it calls.

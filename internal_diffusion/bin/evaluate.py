@@ -224,18 +224,20 @@ def evaluate_patches(
     training=real.training,
     progress=True,
   )
-  figures.write_patch_comparison(
+  figures.write_or_warn(
     results.picture('comparison.png', 'Generated patches, and real ones.'),
+    figures.patch_comparison,
     generated[:256],
     real.first[:256],
     title=f'{generated.shape[1]}x{generated.shape[2]} patches of all levels',
   )
-  figures.write_variance_ratios(
+  figures.write_or_warn(
     results.picture(
       'variance.png',
       'Variance of generated patches along each principal component, relative to'
       ' real ones.',
     ),
+    figures.variance_ratios,
     distances.principal_variance_ratios(generated, real.first),
     distances.principal_variance_ratios(real.second, real.first),
   )

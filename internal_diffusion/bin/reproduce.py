@@ -101,11 +101,14 @@ def _reproduce(
   }
   files.write_npz(results.path('samples.npz'), result.samples)
   for name, (figure, caption) in result.pictures.items():
-    figures.write_figure(results.picture(f'{name}.png', caption), figure)
+    path = results.picture(f'{name}.png', caption)
+    figures.write_or_warn(path, lambda f: f, figure)
   results.title = f'{results.name}, against exact answers'
   results.table = {
     name: {
-      'value': f'{m.value:.3f}', 'goal': m.goal, 'result': _MARKS[m.is_met]
+      'value': f'{m.value:.3f}',
+      'goal': m.goal,
+      'result': _MARKS[m.is_met],
     }
     for name, m in result.measures.items()
   }

@@ -250,6 +250,9 @@ class Results:
 
   def finish(self, figures: Mapping[str, Any]) -> None:
     """Writes the page of the pictures, if any, and the report."""
+    self.pictures = [
+      p for p in self.pictures if (self.directory / p[0]).exists()
+    ]
     if self.pictures:
       report.write_page(
         self.path(INDEX_NAME),

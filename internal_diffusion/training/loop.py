@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from internal_diffusion import arrays
+from internal_diffusion import arrays, figures
 from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.training import (
   calls,
@@ -130,7 +130,7 @@ def train(
     interrupted = should_stop()
   lines = writers.read_metrics(directory)
   if lines:
-    writers.write_loss_curve(lines, directory / CURVE_NAME)
+    figures.write_or_warn(directory / CURVE_NAME, figures.loss_curve, lines)
   trained = (int(state.step) - first_step) * config.batch_size
   return TrainResult(
     params=learned_params(state),

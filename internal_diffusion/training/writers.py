@@ -1,13 +1,11 @@
-"""Where a run writes what it measures: JSON lines, TensorBoard, a curve."""
+"""Where a run writes what it measures: JSON lines and TensorBoard."""
 
-import io
 import json
 import os
 import pathlib
 import types
 from collections.abc import Iterator
 
-import numpy as np
 import tensorboardX
 
 from internal_diffusion import files
@@ -71,38 +69,3 @@ def _parse_lines(path: pathlib.Path) -> Iterator[dict[str, float]]:
       yield json.loads(line)
     except json.JSONDecodeError:
       return  # The line that a killed run was writing.
-
-
-def write_loss_curve(
-  metrics: list[dict[str, float]], path: str | os.PathLike
-) -> None:
-  """Draws loss and learning rate over steps, as PNG.
-
-  Args:
-    metrics: Lines with `step`, `loss` and `learning_rate`.
-    path: Where to write.
-  """
-  import matplotlib.figure  # Only here, as the library's users may not draw.
-
-  steps = np.array([line['step'] for line in metrics])
-  loss = np.array([line['loss'] for line in metrics])
-  figure = matplotlib.figure.Figure(figsize=(7, 4), layout='constrained')
-  axes = figure.add_subplot()
-  axes.plot(steps, loss, color='C0', label='mean of a call')
-  axes.set(
-    title='Training loss', xlabel='step', ylabel='denoising loss (weighted)'
-  )
-  axes.grid(alpha=0.3)
-  rate = axes.twinx()
-  rate.plot(
-    steps,
-    [line['learning_rate'] for line in metrics],
-    color='C1',
-    linestyle=':',
-    label='learning rate (right)',
-  )
-  rate.set_ylim(bottom=0)
-  axes.legend(handles=[*axes.get_lines(), *rate.get_lines()], loc='upper right')
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format='png', dpi=120)
-  files.write_atomically(path, buffer.getvalue())
