@@ -219,14 +219,16 @@ def evaluate_patches(
     training=real.training,
     progress=True,
   )
-  figures.write_patch_comparison(
+  figures.write_or_warn(
     directory / 'comparison.png',
+    figures.patch_comparison,
     generated[:256],
     real.first[:256],
     title=f'{generated.shape[1]}x{generated.shape[2]} patches of all levels',
   )
-  figures.write_variance_ratios(
+  figures.write_or_warn(
     directory / 'variance.png',
+    figures.variance_ratios,
     distances.principal_variance_ratios(generated, real.first),
     distances.principal_variance_ratios(real.second, real.first),
   )

@@ -115,8 +115,6 @@ def write_result(
 ) -> None:
   """Writes figures, samples.npz and report.json of one experiment."""
   directory.mkdir(parents=True, exist_ok=True)
-  for name, (figure, _) in result.pictures.items():
-    figures.write_figure(directory / f'{name}.png', figure)
   buffer = io.BytesIO()
   np.savez_compressed(buffer, allow_pickle=False, **result.samples)
   files.write_atomically(directory / 'samples.npz', buffer.getvalue())
@@ -130,6 +128,8 @@ def write_result(
     seed=seed,
     seconds={'run': seconds},
   )
+  for name, (figure, _) in result.pictures.items():
+    figures.write_or_warn(directory / f'{name}.png', lambda f: f, figure)
 
 
 def _write_summary(

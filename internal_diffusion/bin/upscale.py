@@ -216,13 +216,17 @@ def _write(
       name = f'sample_{index:03d}.png'
       image_io.write_image(directory / name, sample, bit_depth=bit_depth)
     contents |= {'samples': made.samples, **uncertainty._asdict()}
-    figures.write_heat_maps(
+  files.write_npz(directory / 'result.npz', contents)
+  if uncertainty is not None:
+    std = 127.5 * _colours(uncertainty.std).mean(axis=-1)
+    figures.write_or_warn(
       directory / 'std.png',
-      {'standard deviation': _colours(uncertainty.std).mean(axis=-1)},
-      title='How far the mean may be from the truth',
+      figures.heat_maps,
+      {'standard deviation': std},
+      title='Uncertainty of the upscaled image',
+      label='grey levels of 255',
       image=_colours(made.mean),
     )
-  files.write_npz(directory / 'result.npz', contents)
 
 
 def _colours(image: np.ndarray) -> np.ndarray:
