@@ -11,6 +11,7 @@ import importlib.metadata
 import logging
 import os
 import pathlib
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,6 @@ from internal_diffusion.bin import (
   option_flags,
 )
 from internal_diffusion.bin.results import Results, Run
-from internal_diffusion.training.loop import NonFiniteLossError
 
 _FAILED, _PARTLY_FAILED = 2, 3
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
@@ -37,7 +37,6 @@ _USER_ERRORS = (
   OSError,
   MemoryError,
   FloatingPointError,  # A loss that is not finite.
-  NonFiniteLossError,
   jax.errors.JaxRuntimeError,  # A device that is out of memory, for one.
 )
 _CACHE_MESSAGE = 'persistent compilation cache'
@@ -273,9 +272,18 @@ def one_line(error: BaseException, flag_values: flags.FlagValues) -> str:
   if isinstance(error, jax.errors.JaxRuntimeError):
     text = text.splitlines()[0]
   text = ' '.join(text.split()) or type(error).__name__
-  for flag in flag_values:
-    text = text.replace(f'`{flag}`', f'--{flag}')
-  return text
+
+  def as_flag(match: re.Match) -> str:
+    name = match[1]
+    if name in flag_values:
+      return f'--{name}'
+    if 'config' in flag_values and config_files.has_field(
+      flag_values['config'].value, name
+    ):
+      return f'--config.{name}'
+    return match[0]
+
+  return re.sub(r'`([\w.]+)`', as_flag, text)
 
 
 def _named(

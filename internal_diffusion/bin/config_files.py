@@ -60,6 +60,15 @@ def expand_paths(config: ml_collections.ConfigDict) -> None:
       config[name] = os.path.expanduser(value)
 
 
+def has_field(config: object, name: str) -> bool:
+  """Whether a configuration has a field, `network.width` for one."""
+  for part in name.split('.'):
+    if not isinstance(config, ml_collections.ConfigDict) or part not in config:
+      return False
+    config = config[part]
+  return True
+
+
 def unknown_field(error: Exception) -> str:
   """The message for a field that a configuration lacks."""
   # ml_collections names the field in quotes, and may add a guess below.

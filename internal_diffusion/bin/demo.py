@@ -14,26 +14,29 @@ import shutil
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 import skimage.data
 from absl import flags
 from tqdm import tqdm
 
-from internal_diffusion import arrays
-from internal_diffusion.applications import (
-  generation,
-  image_model,
-  patch_evaluation,
+from internal_diffusion import arrays, figures, files
+from internal_diffusion.applications import generation, image_model
+from internal_diffusion.applications.patches import (
+  PatchModel,
+  PatchOptions,
+  evaluation,
+  inference,
 )
-from internal_diffusion.bin import command, evaluate, option_flags, sample
+from internal_diffusion.applications.patches.training import train_patches
+from internal_diffusion.bin import command, evaluate, option_flags
 from internal_diffusion.bin.results import Results
-from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_two_sample import MIN_PATCHES
-from internal_diffusion.training import loop
-from internal_diffusion.training.restore import load_model
-from internal_diffusion.training.workdir import OtherConfigurationError
+from internal_diffusion.training import metrics
+from internal_diffusion.training.fit import Fitted
+from internal_diffusion.training.run_folder import OtherSettingsError
+
+_MAX_SIDE = 250
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +70,6 @@ _PARAGRAPHS = (
   'Each row of the table compares two sets of patches. The last column compares'
   ' two sets of real patches, which is the best possible value.',
 )
-_CAPTIONS = {
-  'generated.png': 'Three new images.',
-  'coffee.png': 'The photograph, the only training data.',
-  'denoising.png': 'Six patches on their way from noise to clean.',
-  'run/loss.png': 'Training loss.',
-}
 _ROWS = {
   'Accuracy of a classifier (chance is 0.5)': 'c2st_accuracy',
   'Accuracy of boosted trees (chance is 0.5)': 'boosted_trees_accuracy',
@@ -98,58 +95,52 @@ def main() -> None:
 
 
 def _show(results: Results, options: DemoOptions) -> dict[str, Any]:
-  config = patch.get_config()
-  config.image = str(results.picture('coffee.png', _CAPTIONS['coffee.png']))
-  config.max_minutes, config.num_steps = options.minutes, 0
-  config.seed = _FLAGS.seed
+  path = results.picture(
+    'coffee.png', 'The photograph, the only training data.'
+  )
   photograph = 2 * (skimage.data.coffee() / np.float32(255)) - 1
   image_io.write_image(
-    config.image, image_io.bound_side(photograph, max_side=config.max_side)
+    path, image_io.bound_side(photograph, max_side=_MAX_SIDE)
   )
-  image = image_io.read_image(config.image)
+  image = image_io.read_image(path)
   results.lap('setup')
   image_io.write_grid(
-    results.picture('generated.png', _CAPTIONS['generated.png']),
+    results.picture('generated.png', 'Three new images.'),
     _generate(image),
     num_columns=3,
   )
   results.lap('generating')
-  run_dir = results.directory / 'run'
-  trained = _train(image, config, run_dir)
-  results.lap('training')
-  results.pictures.append(('run/loss.png', _CAPTIONS['run/loss.png']))
-  if trained.interrupted:
-    results.summary = 'stopped and saved; the same command goes on from there,'
-    return {'training_loss': trained.loss}
-  results.path('samples.npz')
-  results.path('samples.png')
-  results.picture('denoising.png', _CAPTIONS['denoising.png'])
-  sample.sample_to(
-    results.directory,
-    load_model(run_dir),
-    num_samples=options.num_samples,
-    seed=_FLAGS.seed,
+  fitted = _train(image, options, results.directory / 'run')
+  figures.write_or_warn(
+    results.picture('loss.png', 'Training loss.'),
+    figures.loss_curve,
+    metrics.read_metrics(results.directory / 'run'),
   )
+  results.lap('training')
+  if fitted.interrupted:
+    results.summary = 'stopped and saved; the same command continues the run'
+    return {'training_loss': fitted.loss}
+  samples = _sample(results, fitted.model, options.num_samples)
   results.lap('sampling')
-  figures = evaluate.evaluate_patches(
+  measured = evaluate.evaluate_patches(
     results,
-    patch_evaluation.read_samples(results.path('samples.npz')),
+    samples,
     image,
     seed=_FLAGS.seed,
     max_patches=options.num_samples,
   )
   results.lap('evaluation')
-  results.title = 'New patches from one photograph'
+  results.title = 'New images and patches from one photograph'
   results.paragraphs += _PARAGRAPHS
   results.table = {
     row: {
-      'generated': f'{figures["generated"][name]:.4g}',
-      'real': f'{figures["control"][name]:.4g}',
+      'generated': f'{measured["generated"][name]:.4g}',
+      'real': f'{measured["control"][name]:.4g}',
     }
     for row, name in _ROWS.items()
   }
-  results.summary = 'index.html is'
-  return {'training_loss': trained.loss, **figures}
+  results.summary = 'index.html'
+  return {'training_loss': fitted.loss, **measured}
 
 
 def _generate(image: np.ndarray) -> np.ndarray:
@@ -164,15 +155,37 @@ def _generate(image: np.ndarray) -> np.ndarray:
 
 
 def _train(
-  image: np.ndarray, config: ml_collections.ConfigDict, run_dir: pathlib.Path
-) -> loop.TrainResult:
+  image: np.ndarray, options: DemoOptions, run_dir: pathlib.Path
+) -> Fitted[PatchModel]:
   """Trains; deletes an earlier run with other settings first."""
+  patch_options = PatchOptions(
+    seed=_FLAGS.seed, num_steps=0, max_minutes=options.minutes
+  )
   try:
-    return loop.train(image, config, run_dir)
-  except OtherConfigurationError:
+    return train_patches(image, patch_options, run_dir, progress=True)
+  except OtherSettingsError:
     print(f'{_NAME}: {run_dir} has other settings; starting anew.')
     shutil.rmtree(run_dir)
-    return loop.train(image, config, run_dir)
+    return train_patches(image, patch_options, run_dir, progress=True)
+
+
+def _sample(
+  results: Results, model: PatchModel, num_samples: int
+) -> evaluation.Samples:
+  key = jax.random.key(_FLAGS.seed)
+  found = inference.sample_patches(key, model, num=num_samples, progress=True)
+  samples = evaluation.Samples(
+    found.patches, found.level, np.array(model.level_sizes)
+  )
+  files.write_npz(results.path('samples.npz'), samples._asdict())
+  states, sigmas = inference.denoising_states(key, model, num=6)
+  figures.write_or_warn(
+    results.picture('denoising.png', 'Six patches on their way to clean.'),
+    figures.denoising_strip,
+    states,
+    sigmas,
+  )
+  return samples
 
 
 def run() -> None:

@@ -1,8 +1,8 @@
 r"""Measures how alike generated patches or images are to a photograph.
 
-  idiff-evaluate --reference=photo.png --generated=out/samples.npz --out=figures/
+  idiff-evaluate --reference=photo.png --generated=out/samples.npz --out=judged/
   idiff-evaluate --reference=photo.png --generated='out/sample_*.png' \
-    --out=figures/
+    --out=judged/
 
 Compares the patches of a samples.npz with real ones of the same pyramid levels:
 classifier two-sample accuracy, sliced Wasserstein distance, MMD, variance along
@@ -27,7 +27,9 @@ import numpy as np
 from absl import flags
 
 from internal_diffusion import arrays, figures, report
-from internal_diffusion.applications import patch_evaluation
+from internal_diffusion.applications.patches import (
+  evaluation as patch_evaluation,
+)
 from internal_diffusion.bin import command, inputs, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
@@ -234,8 +236,8 @@ def evaluate_patches(
   figures.write_or_warn(
     results.picture(
       'variance.png',
-      'Variance of generated patches along each principal component, relative to'
-      ' real ones.',
+      'Variance of generated patches along each principal component, relative'
+      ' to real patches.',
     ),
     figures.variance_ratios,
     distances.principal_variance_ratios(generated, real.first),

@@ -66,13 +66,15 @@ def help_text(flag_values: flags.FlagValues, doc: str) -> str:
 
 
 def _flag_lines(flag: flags.Flag) -> list[str]:
+  text = ' '.join((flag.help or '').split())
   if flag.boolean:
     head = f'--[no]{flag.name}'
   elif isinstance(flag, flags.EnumFlag):
-    head = f'--{flag.name}={"|".join(flag.parser.enum_values)}'
+    choices = '|'.join(flag.parser.enum_values)
+    head = f'--{flag.name}={choices}'
+    text = text.removeprefix(f'<{choices}>: ')  # As absl writes it.
   else:
     head = f'--{flag.name}={flag.parser.flag_type().upper()}'
-  text = ' '.join((flag.help or '').split())
   default = flag.default
   if isinstance(default, tuple):
     default = ','.join(map(str, default))
