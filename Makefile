@@ -1,5 +1,6 @@
 # make demo     train on a bundled photograph, sample, write out/demo/index.html
-# make test     lint, types and tests
+# make test     lint, types and the fast tests (minutes)
+# make test-all the same and the long tests: notebooks, trainings, packaging
 # make lint | format | types
 # make bench    every benchmark of benchmarks/ (long)
 # make clean    remove the virtual environment and caches
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format types bench clean
+.PHONY: demo test test-all lint format types bench clean
 .DEFAULT_GOAL := demo
 
 # The installation is repeated only where pyproject.toml has changed.
@@ -24,7 +25,10 @@ demo: $(STAMP)
 	@$(BIN)/idiff-demo --out=out/demo
 
 test: lint types
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m 'not long'
+
+test-all: test
+	@$(BIN)/python -m pytest -m long
 
 lint: $(STAMP)
 	@$(BIN)/ruff check --quiet

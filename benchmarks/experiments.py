@@ -38,7 +38,7 @@ def run_experiment(name: str) -> dict[str, object]:
         ],
         check=True,
       )
-      path = pathlib.Path(folder) / name / 'report.json'
+      path = pathlib.Path(folder) / 'report.json'
       reports.append(json.loads(path.read_text()))
   figures = {}
   for label in reports[0]['figures']:
@@ -51,7 +51,7 @@ def run_experiment(name: str) -> dict[str, object]:
       'goal': of_seeds[0]['goal'],
       'met': [figure['met'] for figure in of_seeds],
     }
-  seconds = [report['seconds']['run'] for report in reports]
+  seconds = [sum(report['seconds'].values()) for report in reports]
   return {'figures': figures, 'seconds': seconds}
 
 

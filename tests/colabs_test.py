@@ -37,11 +37,13 @@ def test_every_notebook_is_tested():
   assert {path.name for path in COLABS.glob('*.ipynb')} == SMALL.keys()
 
 
+@pytest.mark.long
 def test_quickstart(tmp_path, monkeypatch):
   names = run('quickstart.ipynb', tmp_path, monkeypatch)
   assert names['generated'].patches.shape == (16, 7, 7, 3)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings('ignore:More than 20 figures')
 def test_joint_distribution(tmp_path, monkeypatch):
   names = run('joint_distribution.ipynb', tmp_path, monkeypatch)

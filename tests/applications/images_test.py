@@ -147,9 +147,9 @@ def test_a_level_shows_objects_if_it_is_eight_patches_high(prior):
 
 
 def test_retargeting_goes_as_coarse_as_a_patch_fits():
-  assert prior_lib.max_levels((120, 160), patch_size=15) == 4
-  assert prior_lib.max_levels((28, 160), patch_size=15) == 1
-  assert prior_lib.max_levels((30, 30), patch_size=15) == 2
+  assert prior_lib.max_levels(120, patch_size=15) == 4
+  assert prior_lib.max_levels(28, patch_size=15) == 1
+  assert prior_lib.max_levels(30, patch_size=15) == 2
 
 
 def test_tiles_fit_together(prior):

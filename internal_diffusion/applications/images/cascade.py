@@ -6,8 +6,6 @@ images, it replaces the closed form. The coarsest level keeps the closed form: a
 network would have to memorise the few patches there.
 """
 
-from typing import Any
-
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -15,19 +13,13 @@ import numpy as np
 
 from internal_diffusion.applications.images import prior as prior_lib
 from internal_diffusion.applications.images.prior import ImagePrior
+from internal_diffusion.applications.patches import Distributions, PatchModel
 from internal_diffusion.data import cascade
 from internal_diffusion.data.resampling import resample
-from internal_diffusion.denoisers import learned
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.sampling import full_image
 from internal_diffusion.sampling.coarse_to_fine import Level
-from internal_diffusion.training.model import LearnedModel
-from internal_diffusion.types import (
-  Condition,
-  Denoiser,
-  ParametricDenoiseFn,
-  static,
-)
+from internal_diffusion.types import Condition, Denoiser, static
 
 Array = jax.Array
 
@@ -91,53 +83,38 @@ class CascadeDenoiser:
     return enlarged + lifted((x - enlarged)[None], sigma)[0]
 
 
-@flax.struct.dataclass
-class _PixelDenoiser:
-  """A learned model in pixel space, as one value."""
-
-  params: Any
-  denoise_fn: ParametricDenoiseFn = static()
-
-  def __call__(
-    self, x: Array, sigma: Array, cond: Condition | None = None
-  ) -> Array:
-    return self.denoise_fn(self.params, x, sigma, cond)
-
-
 @with_own_settings
-def make_cascade_prior(model: LearnedModel, image: np.ndarray) -> ImagePrior:
+def make_cascade_prior(model: PatchModel, image: np.ndarray) -> ImagePrior:
   """The prior of an image and of a model that was trained on it.
 
   Args:
-    model: Trained with the distribution 'cascade' on this image.
+    model: From `applications.patches.learn_patches` with `cascade_options()`,
+      trained on this image.
     image: [H, W, C] float32 in [-1, 1].
 
   Raises:
     ValueError: If the model has another distribution or another number of
       channels.
   """
-  config = model.config
-  if config.distribution != 'cascade':
+  options = model.options
+  if options.distribution is not Distributions.CASCADE:
     raise ValueError(
-      'Whole images need a model that was trained with configs/cascade.py; this'
-      f' one has the distribution {config.distribution!r}.'
+      '`model` must be trained with configs/cascade.py for whole images; this'
+      f' one has the distribution {str(options.distribution)!r}.'
     )
-  if sum(model.layout.x0_sizes) != config.patch_size**2 * image.shape[-1]:
+  if model.image_shape[-1] != image.shape[-1]:
     raise ValueError(
-      'The model was trained on an image with another number of channels than'
-      f' {image.shape[-1]}.'
+      f'`image` has {image.shape[-1]} channels, but `model` was trained on an'
+      f' image of {model.image_shape[-1]}.'
     )
-  num_learned = model.layout.num_levels
+  num_learned = model.denoiser.layout.num_levels
   images = prior_lib.build_levels(
     image, patch_size=_PATCH_SIZE, num_levels=num_learned + 1
-  )
-  denoiser = _PixelDenoiser(
-    model.params, learned.to_pixel_space(model.principal_denoise_fn)
   )
   levels = [
     Level(
       CascadeDenoiser(
-        denoiser, level, config.patch_size, config.condition.sigma_aug
+        model.denoiser, level, options.patch_size, options.condition.sigma_aug
       ),
       _SIGMA_ON_ENLARGED,
       _STEP_FACTOR,

@@ -166,13 +166,17 @@ def halved_sizes(
   return sizes
 
 
-def max_levels(size: Size, *, patch_size: int) -> int:
+def max_levels(side: int, *, patch_size: int) -> int:
   """The largest number of levels such that a patch fits the coarsest.
 
   At the coarsest of them, a patch spans the image along its shorter side, so
   objects keep their proportions at any output size.
+
+  Args:
+    side: Shortest side of the image, in pixels.
+    patch_size: Side P of a patch.
   """
-  num_levels, side = 1, min(size)
+  num_levels = 1
   while (side + 1) // 2 >= patch_size:
     side, num_levels = -(-side // 2), num_levels + 1
   return num_levels
