@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from internal_diffusion.denoisers import gaussian
+from internal_diffusion.denoisers.gaussian import GaussianDenoiser
 from internal_diffusion.diffusion import processes, schedules
 from internal_diffusion.sampling import loop, samplers, steps
 from internal_diffusion.sampling.constraints import Constraint
@@ -14,8 +14,7 @@ from internal_diffusion.types import Condition
 
 MEAN = np.array([0.5, -1.0])
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
-denoise_fn = gaussian.make_gaussian_denoise_fn(MEAN, COVARIANCE)
-flow_fn = gaussian.make_gaussian_flow_fn(MEAN, COVARIANCE)
+denoise_fn = GaussianDenoiser.create(MEAN, COVARIANCE)
 
 SAMPLERS = {
   'euler': samplers.sample_euler,
@@ -33,7 +32,9 @@ def order_of_convergence(sampler):
   """Slope of the log error over the log step, in float64."""
   x = MEAN[None] + jnp.array([[1.0, 2.0], [-3.0, 0.5]])
   sigma_max, errors, counts = 2.0, [], [16, 32, 64, 128]
-  exact = flow_fn(x, sigma_max)
+  parts = (MEAN, *np.linalg.eigh(COVARIANCE))
+  exact_fn = GaussianDenoiser(*map(jnp.asarray, parts))
+  exact = exact_fn.flow(x, sigma_max)
   for count in counts:
     # The last step of any sampler to level 0 is the denoiser's, which is only
     # first order; a grid whose last level shrinks as 1/count^3 keeps its error
@@ -42,7 +43,7 @@ def order_of_convergence(sampler):
       jnp.linspace(sigma_max, 0, count, endpoint=False), count**-3.0
     )
     sigmas = jnp.append(sigmas, 0.0)
-    found = jax.jit(lambda key, s: sampler(key, denoise_fn, x, s))(
+    found = jax.jit(lambda key, s: sampler(key, exact_fn, x, s))(
       jax.random.key(0), sigmas
     )
     errors.append(float(abs(found - exact).max()))
