@@ -61,6 +61,7 @@ def generate(
   """
   size = prior.size if size is None else size
   _check(prior, size, start, constraints)
+  coarse_to_fine.linear_flow_sigmas(num_steps)  # Checks the number.
   made = coarse_to_fine.sample_levels(
     key,
     prior.levels,
