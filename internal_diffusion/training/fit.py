@@ -97,8 +97,8 @@ def fit(
     progress: Whether to show a progress bar.
 
   Raises:
-    ValueError: If there are not as many devices as `options.num_devices`, or the
-      folder belongs to another run.
+    ValueError: If there are not as many devices as `options.num_devices`, or
+      the folder belongs to another run.
     OSError: If the folder cannot be written.
     NonFiniteLossError: If the loss is no longer finite.
   """
@@ -183,11 +183,7 @@ def fit(
         'setup': setup,
         'compile': meter.seconds,
         'run': run_seconds,
-        'other': time.monotonic()
-        - start
-        - setup
-        - meter.seconds
-        - run_seconds,
+        'other': time.monotonic() - start - setup - meter.seconds - run_seconds,
       },
       examples_per_second=(step - first_step)
       * options.batch_size

@@ -23,7 +23,12 @@ class Loss(Hashable, Protocol):
   """A loss, a value: equal losses compile once."""
 
   def __call__(
-    self, key: Array, state: TrainState, data: Any, progress: Array, index: Array
+    self,
+    key: Array,
+    state: TrainState,
+    data: Any,
+    progress: Array,
+    index: Array,
   ) -> Array:
     """Losses of some examples of a batch.
 
@@ -99,16 +104,14 @@ def train_step(
     num_steps: Length of the whole run, scalar.
     loss: The loss.
     options: The optimiser and its learning rate.
-    ema_decay: Decay of the moving average; early in a run it is (1 + step) / (10
-      + step), so that the initial parameters are forgotten.
+    ema_decay: Decay of the moving average; early in a run it is (1 + step) /
+      (10 + step), so that the initial parameters are forgotten.
     axis_name: Name of the device axis to sum over, or None.
 
   Returns:
     The state after the step, and its metrics.
   """
-  key = jax.random.fold_in(
-    jax.random.wrap_key_data(state.key_data), state.step
-  )
+  key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
   progress = jnp.clip(state.step / num_steps, 0.0, 1.0)
 
   def mean_loss(params: Params) -> Array:
