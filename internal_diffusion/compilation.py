@@ -26,10 +26,10 @@ class CompileMeter:
     self.seconds = 0.0
     self.count = 0
 
-  def __call__(self, event: str, duration: float, **_: object) -> None:
+  def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
     """Receives an event of `jax.monitoring`."""
     if event in _STAGES:
-      self.seconds += duration
+      self.seconds += duration_secs
     if event == _STAGES[-1]:
       self.count += 1
 

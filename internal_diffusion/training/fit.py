@@ -6,11 +6,12 @@ continues where an earlier run of the same options stopped.
 """
 
 import contextlib
+import dataclasses
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,11 +24,14 @@ from internal_diffusion.training import parallel
 from internal_diffusion.training.budget import Budget
 from internal_diffusion.training.options import TrainOptions
 from internal_diffusion.training.run_folder import RunFolder, open_run
-from internal_diffusion.training.state import Trainable, create_train_state
+from internal_diffusion.training.state import (
+  Model,
+  create_train_state,
+  with_params,
+)
 from internal_diffusion.training.step import Loss, Metrics, make_optimizer
 from internal_diffusion.types import Params
 
-Model = TypeVar('Model', bound=Trainable)
 _BAR = '{desc}: {percentage:3.0f}%|{bar}|'
 
 
@@ -130,10 +134,9 @@ def fit(
         if index != current_round:
           # A resumed run first makes the data that it was stopped with.
           if step != first_step or not step:
-            state = state.replace(data_params=_copied(state.average))
-          data = rounds.make_data(
-            state.model.replace(params=_copied(state.data_params))
-          )
+            average = _copied(state.average)
+            state = dataclasses.replace(state, data_params=average)
+          data = rounds.make_data(with_params(state.model, state.data_params))
           current_round = index
       _show(bar, budget, step, seconds, mean_loss)
       call_start, compiled = time.monotonic(), meter.seconds
