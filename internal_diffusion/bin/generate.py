@@ -29,7 +29,7 @@ from internal_diffusion.applications import (
   generation,
   image_model,
 )
-from internal_diffusion.bin import command
+from internal_diffusion.bin import command, inputs
 from internal_diffusion.data import image_io
 from internal_diffusion.data.image_io import bound_side
 from internal_diffusion.training.restore import load_model
@@ -146,7 +146,7 @@ def main() -> None:
     raise ValueError(
       '--structure says the layout, so --mode=retarget does not go with it.'
     )
-  paths = command.find_pictures(_IMAGE.value)
+  paths = inputs.find_pictures(_IMAGE.value)
   directory = command.output_dir(_OUT.value)
   for path in paths:
     own = directory / path.stem if len(paths) > 1 else directory

@@ -125,19 +125,14 @@ def fit(
     if folder is not None:
       state, earlier = folder.restore(state)
     first_step, seconds = int(state.step), earlier
-    step, mean_loss, current_round = first_step, math.nan, 0
+    step, mean_loss, interrupted = first_step, math.nan, False
+    current_round = _round_index(rounds, budget, step, seconds)
+    is_over = step >= budget.total_steps(step, seconds)
+    if rounds is not None and current_round and not is_over:  # Resumed.
+      data = rounds.make_data(with_params(state.model, state.data_params))
     setup = time.monotonic() - start - meter.seconds
     bar = stack.enter_context(_progress_bar(disable=not progress))
     while step < (length := budget.total_steps(step, seconds)):
-      if rounds is not None:
-        index = int(budget.fraction(step, seconds) * rounds.num)
-        if index != current_round:
-          # A resumed run first makes the data that it was stopped with.
-          if step != first_step or not step:
-            average = _copied(state.average)
-            state = dataclasses.replace(state, data_params=average)
-          data = rounds.make_data(with_params(state.model, state.data_params))
-          current_round = index
       _show(bar, budget, step, seconds, mean_loss)
       call_start, compiled = time.monotonic(), meter.seconds
       state, metrics = parallel.run_steps(
@@ -158,6 +153,12 @@ def fit(
       _check_finite(metrics, step, folder)
       if watch is not None:
         watch(step, state.averaged_model)
+      latest_round = _round_index(rounds, budget, step, seconds)
+      if rounds is not None and latest_round != current_round:
+        current_round = latest_round
+        average = _copied(state.average)
+        state = dataclasses.replace(state, data_params=average)
+        data = rounds.make_data(with_params(state.model, average))
       if folder is not None:
         folder.log(
           step,
@@ -169,13 +170,11 @@ def fit(
           / (seconds - earlier),
         )
         folder.save_if_due(step, state, seconds=seconds)
-        if folder.should_stop():
+        if interrupted := folder.should_stop():
           break
     _show(bar, budget, step, seconds, mean_loss)
-    interrupted = False
     if folder is not None:
       folder.save(step, state, seconds=seconds)
-      interrupted = folder.should_stop()
     run_seconds = seconds - earlier
     return Fitted(
       model=state.averaged_model,
@@ -192,6 +191,15 @@ def fit(
       * options.batch_size
       / max(run_seconds, 1e-9),
     )
+
+
+def _round_index(
+  rounds: Rounds | None, budget: Budget, step: int, seconds: float
+) -> int:
+  """The round that a run is in, from 0; the last one when it is over."""
+  if rounds is None:
+    return 0
+  return min(int(budget.fraction(step, seconds) * rounds.num), rounds.num - 1)
 
 
 def _num_substeps(options: TrainOptions, step: int) -> int:
