@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ from internal_diffusion.training.state import (
 from internal_diffusion.training.step import Loss, Metrics, make_optimizer
 from internal_diffusion.types import Params
 
+_T = TypeVar('_T')
 _BAR = '{desc}: {percentage:3.0f}%|{bar}|'
 
 
@@ -39,7 +40,7 @@ class NonFiniteLossError(FloatingPointError):
   """The loss or its gradient became NaN or infinite."""
 
 
-class Rounds(NamedTuple, Generic[Model]):
+class Rounds(NamedTuple, Generic[_T]):
   """Data that a run makes anew from its own averaged model.
 
   Attributes:
@@ -48,10 +49,10 @@ class Rounds(NamedTuple, Generic[Model]):
   """
 
   num: int
-  make_data: Callable[[Model], Any]
+  make_data: Callable[[_T], Any]
 
 
-class Fitted(NamedTuple, Generic[Model]):
+class Fitted(NamedTuple, Generic[_T]):
   """The result of a run.
 
   Attributes:
@@ -64,7 +65,7 @@ class Fitted(NamedTuple, Generic[Model]):
     examples_per_second: Number of examples over the time of the steps.
   """
 
-  model: Model
+  model: _T
   step: int
   loss: float
   interrupted: bool

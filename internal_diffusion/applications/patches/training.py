@@ -80,8 +80,8 @@ def train_patches(
   workdir: str | os.PathLike,
   *,
   progress: bool = False,
-) -> tuple[PatchModel, Fitted[LearnedDenoiser]]:
-  """Trains in a folder, and returns the run's figures too.
+) -> Fitted[PatchModel]:
+  """Trains in a folder, and returns the run's figures with the model.
 
   The run continues where an earlier one of the same image and options stopped.
   The model is saved into the folder, also where a signal stops the run.
@@ -111,7 +111,7 @@ def train_patches(
   )
   model = _patch_model(image, options, fitted.model)
   model_files.save(workdir, model, options=options)
-  return model, fitted
+  return Fitted(model, *fitted[1:])
 
 
 @with_own_settings
@@ -140,7 +140,7 @@ def learn_patches(
   """
   options = PatchOptions() if options is None else options
   if workdir is not None:
-    return train_patches(image, options, workdir, progress=progress)[0]
+    return train_patches(image, options, workdir, progress=progress).model
   fitted = fit_denoiser(
     image_examples(image, options), options, progress=progress
   )
