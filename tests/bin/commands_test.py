@@ -41,7 +41,7 @@ def test_common_flags_are_the_same_everywhere():
     for common in COMMON:
       if common in flags:
         flag = flags[common]
-        found[common].append((flag.default, flag.help, flag.flag_type()))
+        found[common].append((flag.default, flag.flag_type()))
   for name, uses in found.items():
     assert len(set(map(repr, uses))) == 1, name
   assert found['out'][0][0] == 'out'
