@@ -7,6 +7,12 @@ Every use learns a model from one image, or prepares one, and applies it:
   found = sample_patches(key, model, num=64)
 """
 
+from internal_diffusion.applications.flow import (
+  FlowModel,
+  FlowOptions,
+  estimate_flow,
+  learn_flow,
+)
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
@@ -24,11 +30,15 @@ from internal_diffusion.types import Condition, Denoiser
 __all__ = [
   'Condition',
   'Denoiser',
+  'FlowModel',
+  'FlowOptions',
   'PatchModel',
   'PatchOptions',
   'average_patches',
   'build_pyramid',
+  'estimate_flow',
   'extract_patches',
+  'learn_flow',
   'learn_patches',
   'load',
   'make_sample_fn',

@@ -58,6 +58,7 @@ option_flags.define_path(
   None,
   'True flow of two frames, .flo or KITTI .png, to compare with.',
 )
+_KITTI_RANGE = 512.0  # Bound on vectors in KITTI's format, in pixels.
 _OUTPUTS = (
   'flow.flo',
   'flow_kitti.png',
@@ -150,7 +151,7 @@ def _process(
 
 def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
   flow_io.write_flow(results.path('flow.flo'), flow.mean)
-  if np.abs(flow.mean).max() < flow_io.KITTI_RANGE:
+  if np.abs(flow.mean).max() < _KITTI_RANGE:
     flow_io.write_flow(results.path('flow_kitti.png'), flow.mean)
   files.write_npz(
     results.path('result.npz'),

@@ -6,7 +6,7 @@ import math
 
 from internal_diffusion import arrays
 from internal_diffusion.applications.flow.field import FieldPrior
-from internal_diffusion.options import rare
+from internal_diffusion.options import choice, rare
 from internal_diffusion.training.options import OptimizerOptions, TrainOptions
 
 _POSITIVE = (
@@ -127,6 +127,12 @@ class FlowOptions:
 
   def __post_init__(self) -> None:
     """Checks the fields."""
+    for name, kind in (
+      ('denoiser', DisplacementDenoiser),
+      ('train_on', TrainOn),
+    ):
+      value = choice(kind, getattr(self, name), name)  # From a string, too.
+      object.__setattr__(self, name, value)
     arrays.check_in_range('num_samples', self.num_samples, 2, math.inf)
     for name in _POSITIVE:
       arrays.check_in_range(
