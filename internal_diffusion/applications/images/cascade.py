@@ -97,7 +97,7 @@ def make_cascade_prior(model: PatchModel, image: np.ndarray) -> ImagePrior:
       channels.
   """
   options = model.options
-  if options.distribution is not Distributions.CASCADE:
+  if options.distribution != Distributions.CASCADE:
     raise ValueError(
       '`model` must be trained with configs/cascade.py for whole images; this'
       f' one has the distribution {str(options.distribution)!r}.'
