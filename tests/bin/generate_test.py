@@ -84,8 +84,11 @@ def test_a_folder_and_a_constant_picture(folder, tmp_path):
     (('--image={folder}/coffee.png', '--size=40'), ('size', '2 numbers')),
     (('--image={folder}/coffee.png', '--size=0x9'), ('size', '0')),
     (('--image={folder}/coffee.png', '--size=8x90'), ('smaller than a patch',)),
-    (('--image={folder}/coffee.png', '--mode=paint'), ('retarget', "'paint'")),
-    (('--image={folder}/coffee.png', '--symmetric=both'), ("'both'",)),
+    (('--image={folder}/coffee.png', '--mode=paint'), ('retarget', 'paint')),
+    (
+      ('--image={folder}/coffee.png', '--symmetric=both'),
+      ('horizontal', 'both'),
+    ),
     (('--image={folder}/coffee.png', '--num_steps=1'), ('num_steps',)),
     (('--image={folder}/coffee.png', '--patch_size=8'), ('odd',)),
     (('--image={folder}/coffee.png', '--num_samples=0'), ('num_samples',)),
@@ -133,7 +136,7 @@ def test_retargeting_and_a_structure_keep_a_layout(folder, tmp_path):
     assert made.shape[:2] == size
     layout = np.asarray(resample(image, size)).mean(axis=-1)
     correlation = np.corrcoef(layout.ravel(), made.mean(axis=-1).ravel())[0, 1]
-    assert correlation > 0.8
+    assert correlation > 0.6
 
 
 def test_a_structure_takes_the_colours_of_the_image():
