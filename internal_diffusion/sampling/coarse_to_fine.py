@@ -147,7 +147,7 @@ def _sample_level(
   sigmas: Array,
   constraints: list[Constraint],
 ) -> Array:
-  """One level [B, H, W, C], from a mean or from the coarser level's low band."""
+  """One level [B, H, W, C], from a mean or from the coarser level."""
   cond = None
   if low_band is not None:
     mean = low_band.enlarged()
