@@ -21,9 +21,9 @@ from internal_diffusion.types import BoundDenoiseFn
 
 Array = jax.Array
 
-# Standard deviation of the window, relative to half a patch's side.
-_WINDOW_WIDTH = 0.2
-_SMALLEST_WEIGHT = 1 / 50  # Of the core; the centre has 1.
+# Standard deviation of the window, relative to half a patch's side, and its
+# smallest weight inside the core; the centre has weight 1.
+_WINDOW_WIDTH, _SMALLEST_WEIGHT = 0.2, 1 / 50
 _MAX_PATCHES = 16_384  # Number of patches on the device at once.
 
 
@@ -72,9 +72,8 @@ def make_window(patch_size: int, *, size: int | None = None) -> np.ndarray:
 def core_size_of(patch_size: int) -> int:
   """Side of the core: the square where the window is not negligible."""
   half = patch_size // 2
-  reach = int(
-    np.ceil(half * _WINDOW_WIDTH * np.sqrt(-2 * np.log(_SMALLEST_WEIGHT)))
-  )
+  width = _WINDOW_WIDTH * np.sqrt(-2 * np.log(_SMALLEST_WEIGHT))
+  reach = int(np.ceil(half * width))
   return 2 * min(reach, half) + 1
 
 

@@ -56,7 +56,8 @@ class CascadeDenoiser:
     self, x: Array, sigma: Array, cond: Condition | None = None
   ) -> Array:
     """Posterior mean of images [B, H, W, C], given the next coarser level."""
-    assert cond is not None and cond.image is not None
+    assert cond is not None
+    assert cond.image is not None  # The coarsest level is the closed form's.
     return jax.lax.map(
       lambda both: self._one_image(*both, sigma), (x, cond.image)
     )

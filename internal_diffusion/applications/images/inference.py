@@ -88,13 +88,15 @@ def check_arguments(
     )
   _check_memory(size, prior.num_channels)
   for constraint in constraints:
-    if isinstance(constraint, MirrorSymmetry):
-      if prior.mirrored != constraint.axis:
-        raise ValueError(
-          f'A `MirrorSymmetry` of axis {constraint.axis} needs a prior with'
-          f' mirrored patches of that axis, got {prior.mirrored}; make it with'
-          f' `mirrored={constraint.axis}`.'
-        )
+    if (
+      isinstance(constraint, MirrorSymmetry)
+      and constraint.axis != prior.mirrored
+    ):
+      raise ValueError(
+        f'A `MirrorSymmetry` of axis {constraint.axis} needs a prior with'
+        f' mirrored patches of that axis, got {prior.mirrored}; make it with'
+        f' `mirrored={constraint.axis}`.'
+      )
   if start is None:
     return
   arrays.check_in_range('start.sigma', start.sigma, 0.002, 100)
