@@ -1,6 +1,6 @@
-r"""p(delta | source, target): how two patches lie to each other.
+r"""p(delta | source, target): the displacement between two patches.
 
-  idiff-train --config=configs/delta_given_pair.py --config.image=photo.png \
+  idiff-train --config=delta_given_pair --config.image=photo.png \
     --workdir=runs/delta
 
 Displacements of up to three pixels on the pixel grid; `triplet` has ranges,
@@ -11,15 +11,10 @@ of 0.05 from the exact posterior (idiff-reproduce --experiment=checkerboard).
 
 import ml_collections
 
+from internal_diffusion.applications.patches import delta_given_pair_options
 from internal_diffusion.configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """Noise levels are those at which a displacement is in doubt."""
-  config = default.get_config()
-  config.distribution = 'delta_given_pair'
-  config.triplet.vertical = config.triplet.horizontal = (-3, 3)
-  config.noise.sigma_min = 0.02
-  config.noise.sigma_max = 10.0
-  config.sampling.num_steps = 18
-  return config
+  """The configuration."""
+  return default.from_options(delta_given_pair_options())

@@ -1,9 +1,8 @@
 r"""p(patch): unconditional patches of one photograph, at all pyramid levels.
 
-  idiff-train --config=configs/patch.py --config.image=photo.png \
-    --workdir=runs/photo
+  idiff-train --config=patch --config.image=photo.png --workdir=runs/photo
 
-4600 steps take about three minutes on two CPU cores; a classifier then tells
+4600 steps take about three minutes on two CPU cores. A classifier then tells
 the patches from real ones with an accuracy of about 0.58
 (benchmarks/RESULTS.md).
 """
@@ -14,5 +13,5 @@ from internal_diffusion.configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """The defaults are this distribution's."""
+  """The configuration: the defaults."""
   return default.get_config()

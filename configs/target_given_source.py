@@ -1,6 +1,6 @@
-r"""p(target | source, delta): what lies beside a patch, or one level finer.
+r"""p(target | source, delta): the neighbour of a patch, or the next finer level.
 
-  idiff-train --config=configs/target_given_source.py --config.image=photo.png \
+  idiff-train --config=target_given_source --config.image=photo.png \
     --workdir=runs/target
 
 By default the target is the patch one pyramid level finer at the same place, as
@@ -12,14 +12,10 @@ CPU cores.
 
 import ml_collections
 
+from internal_diffusion.applications.patches import target_given_source_options
 from internal_diffusion.configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """One level finer, with noise on the source so that it generalises."""
-  config = default.get_config()
-  config.distribution = 'target_given_source'
-  config.triplet.level_steps = (-1,)
-  config.condition.sigma_aug = 0.05
-  config.condition.dropout = 0.1
-  return config
+  """The configuration: one level finer, with noise on the source."""
+  return default.from_options(target_given_source_options())

@@ -1,37 +1,41 @@
 """Internal learning with diffusion models, from one image, in JAX and Flax.
 
-The four lines of the README:
+Every use learns a model from one image, or prepares one, and applies it:
 
   image = read_image('photo.png', max_side=250)
-  train(image, config, 'runs/photo')
-  model = load_model('runs/photo')
-  patches = generate_patches(key, model, make_model_sample_fn(model), num=64)
+  model = learn_patches(image, workdir='runs/photo')
+  found = sample_patches(key, model, num=64)
 """
 
-from internal_diffusion.applications.model_sampling import (
-  make_model_sample_fn,
+from internal_diffusion.applications.patches import (
+  PatchModel,
+  PatchOptions,
+  learn_patches,
+  sample_patches,
 )
-from internal_diffusion.applications.patch_generation import generate_patches
 from internal_diffusion.data.image_io import read_image, write_grid, write_image
 from internal_diffusion.data.patches import average_patches, extract_patches
 from internal_diffusion.data.pyramid import build_pyramid
+from internal_diffusion.options import replace
 from internal_diffusion.sampling.api import make_sample_fn
-from internal_diffusion.training.loop import train
-from internal_diffusion.training.restore import load_model
-from internal_diffusion.types import Condition, DenoiseFn
+from internal_diffusion.training.model_files import load, save
+from internal_diffusion.types import Condition, Denoiser
 
 __all__ = [
   'Condition',
-  'DenoiseFn',
+  'Denoiser',
+  'PatchModel',
+  'PatchOptions',
   'average_patches',
   'build_pyramid',
   'extract_patches',
-  'generate_patches',
-  'load_model',
-  'make_model_sample_fn',
+  'learn_patches',
+  'load',
   'make_sample_fn',
   'read_image',
-  'train',
+  'replace',
+  'sample_patches',
+  'save',
   'write_grid',
   'write_image',
 ]

@@ -93,3 +93,10 @@ def check_positive_int(name: str, value: int) -> None:
   """Raises ValueError unless `value` is a positive integer."""
   if isinstance(value, bool) or not isinstance(value, int) or value < 1:
     raise ValueError(f'`{name}` must be a positive integer, got {value!r}.')
+
+
+def check_odd(name: str, value: int) -> None:
+  """Raises ValueError unless `value` is an odd positive integer."""
+  check_positive_int(name, value)
+  if value % 2 == 0:
+    raise ValueError(f'`{name}` must be odd, got {value}.')

@@ -18,11 +18,8 @@ ALLOWED = {
   'denoisers': {'data', 'diffusion'},
   'sampling': {'data', 'diffusion'},
   'evaluation': {'data'},
-  'training': {'data', 'diffusion', 'denoisers'},
+  'training': {'data', 'diffusion', 'denoisers', 'figures'},
   'figures': {'data'},
-  'flow_figures': {'data', 'figures'},
-  'generation_figures': {'data'},
-  'density_figures': {'figures'},
   'report': set(),
   'configs': set(),
   'experiments': {
@@ -34,6 +31,7 @@ ALLOWED = {
     'evaluation',
     'applications',
     'configs',
+    'figures',
   },
   'applications': {
     'data',
@@ -42,9 +40,7 @@ ALLOWED = {
     'sampling',
     'training',
     'evaluation',
-    'density_figures',
     'figures',
-    'flow_figures',
     'report',
   },
 }
@@ -76,13 +72,7 @@ CONFINED = {
     'training/restore.py',
     'training/workdir.py',
   },
-  'matplotlib': {
-    'figures.py',
-    'density_figures.py',
-    'flow_figures.py',
-    'training/writers.py',
-    'experiments',
-  },
+  'matplotlib': {'figures'},
 }
 
 

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion import density_figures, flow_figures
+from internal_diffusion import figures
 from internal_diffusion.applications import pixel_flow
 from internal_diffusion.applications.flow import Flow
 from internal_diffusion.applications.flow_model import FlowModel, Frame
-from internal_diffusion.data import flow_io, warp
-from internal_diffusion.density_figures import Density
+from internal_diffusion.data import flow_io, image_io, warp
 
 Array = jax.Array
 
@@ -38,29 +37,32 @@ def write_flow_files(
   flow_io.write_flow(directory / 'flow.flo', flow.mean)
   if np.abs(flow.mean).max() < _KITTI_RANGE:
     flow_io.write_flow(directory / 'flow_kitti.png', flow.mean)
-  flow_figures.write_flows(
+  figures.write_or_warn(
     directory / 'flow.png',
+    figures.flow_figure,
     {'flow': flow.mean},
     image=first,
-    title='What moved where',
+    title='Flow from the first frame to the second',
   )
   spread = np.sqrt(np.trace(flow.covariance, axis1=-2, axis2=-1))
-  flow_figures.write_map(
+  figures.write_or_warn(
     directory / 'confidence.png',
-    spread,
+    figures.heat_maps,
+    {'standard deviation': spread},
     image=first,
-    title='How sure the flow is',
-    label='standard deviation, pixels',
+    title='Uncertainty of the flow',
+    label='pixels',
   )
   _write_ellipses(directory, first, flow)
   warped, inside = warp.warp(jnp.asarray(second), jnp.asarray(flow.mean))
-  flow_figures.write_warp_check(
+  figures.write_or_warn(
     directory / 'warp_check.png',
+    figures.warp_check,
     first,
     second,
     np.asarray(warped).clip(-1, 1),
     inside=np.asarray(inside),
-    title='The second frame looked up along the flow',
+    title='Second frame warped to the first by the flow',
   )
   frames = warp.frames_between(
     jnp.asarray(first),
@@ -68,7 +70,11 @@ def write_flow_files(
     jnp.asarray(flow.mean),
     num_frames=_NUM_FRAMES,
   )
-  flow_figures.write_motion(directory / 'motion.gif', np.asarray(frames))
+  image_io.write_animation(
+    directory / 'motion.gif',
+    list(figures.back_and_forth(np.asarray(frames))),
+    seconds=0.08,
+  )
 
 
 def modes(
@@ -120,17 +126,18 @@ def write_points(
   density = pixel_flow.log_density(
     model, *frames, points=points, candidates=candidates
   )
-  density_figures.write_densities(
+  figures.write_or_warn(
     directory / 'points.png',
+    figures.densities,
     {
-      f'pixel {x}:{y}': Density(
+      f'pixel {x}:{y}': figures.Density(
         candidates[i].reshape(_GRID, _GRID, 2),
         density[i].reshape(_GRID, _GRID),
         samples[i],
       )
       for i, (x, y) in enumerate(points)
     },
-    title='What single pixels say of their flow',
+    title='Posterior density of the flow of single pixels',
   )
 
 
@@ -154,11 +161,12 @@ def _write_ellipses(
   # The typical ellipse is a fifth of the way to the next one.
   typical = np.sqrt(np.median(np.linalg.eigvalsh(covariances)[:, -1]))
   magnification = max(1.0, round(step / 10 / max(typical, 1e-3)))
-  flow_figures.write_ellipses(
+  figures.write_or_warn(
     directory / 'ellipses.png',
+    figures.ellipses,
     first,
     points,
     covariances,
-    title='How sure the flow is, by direction',
+    title='Uncertainty of the flow by direction',
     magnification=magnification,
   )

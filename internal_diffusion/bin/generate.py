@@ -23,13 +23,13 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from internal_diffusion import arrays, generation_figures, report
+from internal_diffusion import arrays, figures, report
 from internal_diffusion.applications import (
   cascade,
   generation,
   image_model,
 )
-from internal_diffusion.bin import command
+from internal_diffusion.bin import command, inputs
 from internal_diffusion.data import image_io
 from internal_diffusion.data.image_io import bound_side
 from internal_diffusion.training.restore import load_model
@@ -146,7 +146,7 @@ def main() -> None:
     raise ValueError(
       '--structure says the layout, so --mode=retarget does not go with it.'
     )
-  paths = command.find_pictures(_IMAGE.value)
+  paths = inputs.find_pictures(_IMAGE.value)
   directory = command.output_dir(_OUT.value)
   for path in paths:
     own = directory / path.stem if len(paths) > 1 else directory
@@ -213,12 +213,20 @@ def _generate(
     )
     samples.append(time.monotonic() - start)
     source = generation.find_sources(photograph, generated[-1])
-    generation_figures.write_sample(
-      directory, f'sample_{index:03d}', generated, source, image
+    name = f'sample_{index:03d}'
+    image_io.write_image(directory / f'{name}.png', generated[-1])
+    frames = figures.level_frames(generated)
+    image_io.write_image(
+      directory / f'{name}_trace.png', np.concatenate(frames, axis=1)
+    )
+    image_io.write_animation(directory / f'{name}_trace.gif', frames)
+    image_io.write_image(
+      directory / f'{name}_source.png',
+      figures.source_map(source, image.shape[:2]),
     )
     if _TILEABLE.value:
       image_io.write_image(
-        directory / f'sample_{index:03d}_2x2.png',
+        directory / f'{name}_2x2.png',
         np.tile(generated[-1], (2, 2, 1)),
       )
   report.write_report(

@@ -99,7 +99,9 @@ def sample_to(
     directory / 'samples.png', generated.patches[:1024], zoom=3
   )
   states, sigmas = patch_generation.denoising_states(key, model, num=6)
-  figures.write_denoising_strip(directory / 'denoising.png', states, sigmas)
+  figures.write_or_warn(
+    directory / 'denoising.png', figures.denoising_strip, states, sigmas
+  )
   report.write_report(
     directory,
     figures={

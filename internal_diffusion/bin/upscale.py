@@ -11,15 +11,14 @@ learnt, for --workdir; and report.json. A folder or several images are done one
 by one, each in a folder of its own.
 """
 
-import pathlib
-import time
+from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
 from absl import flags
 
-from internal_diffusion import arrays, figures, files, report
+from internal_diffusion import arrays, figures, files
 from internal_diffusion.applications import (
   super_resolution,
   upscaler_files,
@@ -32,26 +31,18 @@ from internal_diffusion.applications.upscaled_uncertainty import (
 )
 from internal_diffusion.applications.upscaler import Upscaler
 from internal_diffusion.bin import command
+from internal_diffusion.bin.results import Results
 from internal_diffusion.configs import upscale as presets
 from internal_diffusion.data import blur_kernel, degradation, image_io
 
 _NAME = 'idiff-upscale'
 _FLAGS = flags.FlagValues()
-_IMAGE = flags.DEFINE_list(
-  'image',
-  [],
-  'Images or folders of images, with commas between; may hold * and ?, then in'
-  ' quotes.',
-  flag_values=_FLAGS,
-)
+command.define_common(_FLAGS, 'image', 'out', 'workdir', 'seed', 'overwrite')
 _FACTOR = flags.DEFINE_float(
   'factor',
   2.0,
   'How many times as high and wide, 1.1 to 8.',
   flag_values=_FLAGS,
-)
-_OUT = flags.DEFINE_string(
-  'out', 'out', 'Folder to write to.', flag_values=_FLAGS
 )
 _PRESET = flags.DEFINE_string(
   'preset',
@@ -85,22 +76,10 @@ _KERNEL = flags.DEFINE_string(
   ' 4.',
   flag_values=_FLAGS,
 )
-_WORKDIR = flags.DEFINE_string(
-  'workdir',
-  '',
-  'Output folder of an earlier run, whose model.npz is used instead of'
-  ' learning.',
-  flag_values=_FLAGS,
-)
-_SEED = flags.DEFINE_integer(
-  'seed', 0, 'Seed of everything random.', flag_values=_FLAGS
-)
 
 
 def main() -> None:
   """Reads, learns, upscales, writes."""
-  command.require(image=_IMAGE.value, out=_OUT.value)
-  command.check_seed(_SEED.value)
   arrays.check_in_range('factor', _FACTOR.value, *degradation.FACTORS)
   if not _MEAN_ONLY.value and _NUM_SAMPLES.value < 2:
     raise ValueError(
@@ -117,11 +96,21 @@ def main() -> None:
     raise ValueError(
       f'--kernel needs the --factor 2, 3 or 4, got {_FACTOR.value:g}.'
     )
-  paths = command.find_pictures(_IMAGE.value)
-  directory = command.output_dir(_OUT.value)
-  for path in paths:
-    own = directory / path.stem if len(paths) > 1 else directory
-    _upscale(path, command.output_dir(str(own)), kernel)
+  command.for_each_input(
+    _FLAGS,
+    lambda results: _upscale(results, kernel),
+    name=_NAME,
+    settings={
+      'factor': _FACTOR.value,
+      'preset': _PRESET.value,
+      'denoiser': _DENOISER.value,
+      'num_samples': 0 if _MEAN_ONLY.value else _NUM_SAMPLES.value,
+      'kernel': _KERNEL.value,
+      'workdir': _FLAGS.workdir,
+    },
+    outputs=('mean.png', 'sample_*.png', 'std.png', 'result.npz', 'model.npz'),
+    also_read=[_KERNEL.value],
+  )
 
 
 def _config() -> ml_collections.ConfigDict:
@@ -130,63 +119,45 @@ def _config() -> ml_collections.ConfigDict:
   )
 
 
-def _upscale(
-  path: pathlib.Path, directory: pathlib.Path, kernel: np.ndarray | None
-) -> None:
-  start = time.monotonic()
-  image, bit_depth = image_io.read_image_with_alpha(path)
+def _upscale(results: Results, kernel: np.ndarray | None) -> dict[str, Any]:
+  image, bit_depth = image_io.read_image_with_alpha(results.inputs[0])
   num_samples = 0 if _MEAN_ONLY.value else _NUM_SAMPLES.value
   config = _config()
-  presets.set_seed(config, _SEED.value)
+  presets.set_seed(config, _FLAGS.seed)
   if not num_samples:
     config.rest.max_minutes = 0.0
-  upscaler = _upscaler(image, directory, config, kernel)
-  trained = time.monotonic()
+  upscaler = _upscaler(image, results, config, kernel)
+  results.lap('setup')
   made = super_resolution.upscale(
-    jax.random.key(_SEED.value),
+    jax.random.key(_FLAGS.seed),
     upscaler,
     image,
     factor=_FACTOR.value,
     num_samples=num_samples,
     progress=True,
   )
-  upscaled = time.monotonic()
   uncertainty = None
   if made.samples is not None:
     uncertainty = uncertainty_of(made.mean, made.samples)
-  _write(directory, made, uncertainty, bit_depth)
-  report.write_report(
-    directory,
-    figures={
-      'size': list(made.mean.shape[:2]),
-      'mean_std_grey_levels': (
-        None if uncertainty is None else 127.5 * float(uncertainty.std.mean())
-      ),
-    },
-    settings={
-      'image': str(path),
-      'factor': _FACTOR.value,
-      'preset': _PRESET.value,
-      'denoiser': _DENOISER.value,
-      'num_samples': num_samples,
-      'kernel': _KERNEL.value,
-      'workdir': _WORKDIR.value,
-    },
-    seed=_SEED.value,
-    seconds={'setup': trained - start, 'run': upscaled - trained},
-  )
+  _write(results, made, uncertainty, bit_depth)
   height, width = made.mean.shape[:2]
-  print(f'{_NAME}: {path.name} is {height}x{width} now, in {directory}')
+  results.summary = f'{height}x{width} pixels'
+  return {
+    'size': [height, width],
+    'mean_std_grey_levels': (
+      None if uncertainty is None else 127.5 * float(uncertainty.std.mean())
+    ),
+  }
 
 
 def _upscaler(
   image: np.ndarray,
-  directory: pathlib.Path,
+  results: Results,
   config: ml_collections.ConfigDict,
   kernel: np.ndarray | None,
 ) -> Upscaler:
-  if _WORKDIR.value:
-    return upscaler_files.load_upscaler(_WORKDIR.value)
+  if _FLAGS.workdir:
+    return upscaler_files.load_upscaler(_FLAGS.workdir)
   factor = 2 if kernel is None else int(_FACTOR.value)
   if _DENOISER.value == 'closed_form':
     return upscaler_training.closed_form_upscaler(
@@ -199,30 +170,36 @@ def _upscaler(
     factor=factor,
     progress=True,
   )
-  upscaler_files.save_upscaler(directory, upscaler, config)
+  results.path('model.npz')
+  upscaler_files.save_upscaler(results.directory, upscaler, config)
   return upscaler
 
 
 def _write(
-  directory: pathlib.Path,
+  results: Results,
   made: Upscaled,
   uncertainty: Uncertainty | None,
   bit_depth: int,
 ) -> None:
-  image_io.write_image(directory / 'mean.png', made.mean, bit_depth=bit_depth)
+  path = results.picture('mean.png', 'Mean.')
+  image_io.write_image(path, made.mean, bit_depth=bit_depth)
   contents = {'mean': made.mean}
   if made.samples is not None and uncertainty is not None:
     for index, sample in enumerate(made.samples):
-      name = f'sample_{index:03d}.png'
-      image_io.write_image(directory / name, sample, bit_depth=bit_depth)
+      path = results.picture(f'sample_{index:03d}.png', f'Sample {index}.')
+      image_io.write_image(path, sample, bit_depth=bit_depth)
     contents |= {'samples': made.samples, **uncertainty._asdict()}
-    figures.write_heat_maps(
-      directory / 'std.png',
-      {'standard deviation': _colours(uncertainty.std).mean(axis=-1)},
-      title='How far the mean may be from the truth',
+  files.write_npz(results.path('result.npz'), contents)
+  if uncertainty is not None:
+    std = 127.5 * _colours(uncertainty.std).mean(axis=-1)
+    figures.write_or_warn(
+      results.picture('std.png', 'Standard deviation.'),
+      figures.heat_maps,
+      {'standard deviation': std},
+      title='Uncertainty of the upscaled image',
+      label='grey levels of 255',
       image=_colours(made.mean),
     )
-  files.write_npz(directory / 'result.npz', contents)
 
 
 def _colours(image: np.ndarray) -> np.ndarray:

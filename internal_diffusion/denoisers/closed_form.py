@@ -28,8 +28,9 @@ is smaller by the step, and so is its rounding error. The two parts are added
 only after the origin's have been taken away.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 
@@ -43,7 +44,7 @@ from internal_diffusion.denoisers.reference_set import (
   Split,
   Tiles,
 )
-from internal_diffusion.types import Condition, DenoiseFn
+from internal_diffusion.types import Condition, static
 
 Array = jax.Array
 
@@ -150,52 +151,69 @@ def streaming_posterior_mean(
   return jax.lax.map(mean, queries, batch_size=query_chunk)
 
 
-def make_closed_form_denoise_fn(
-  references: Array,
-  *,
-  conditions: Array | None = None,
-  sigma_aug: float | None = None,
-  levels: Array | None = None,
-  log_prior: Array | None = None,
-  query_chunk: int = 256,
-  data_chunk: int = 1024,
-) -> DenoiseFn:
-  """The exact denoiser of a finite set, for x [B, D].
+@flax.struct.dataclass
+class ClosedFormDenoiser:
+  """The exact denoiser of a finite set.
 
-  Args:
-    references: Clean vectors [N, D].
-    conditions: The condition of each, [N, K], to be compared with
-      `cond.vector`.
-    sigma_aug: Noise level of the conditions, the bandwidth of their kernel.
-    levels: Pyramid level of each, [N], to be compared with `cond.level`.
-    log_prior: Logarithm of each one's prior weight, [N].
-    query_chunk: Samples taken at a time.
-    data_chunk: References taken at a time.
-
-  Returns:
-    `denoise_fn(x, sigma, cond) -> denoised`.
-
-  Raises:
-    ValueError: As `prepare_references` does.
+  Attributes:
+    references: The set.
+    query_chunk: Number of samples that are denoised at a time.
   """
-  arrays.check_positive_int('query_chunk', query_chunk)
-  prepared = reference_set.prepare_references(
-    references,
-    conditions=conditions,
-    sigma_aug=sigma_aug,
-    levels=levels,
-    log_prior=log_prior,
-    data_chunk=data_chunk,
-  )
 
-  def denoise_fn(
-    x: Array, sigma: Array, cond: Condition | None = None
-  ) -> Array:
-    return streaming_posterior_mean(
-      x, sigma, prepared, cond, query_chunk=query_chunk
+  references: ReferenceSet
+  query_chunk: int = static(default=256)
+
+  @classmethod
+  def create(
+    cls,
+    references: Array,
+    *,
+    conditions: Array | None = None,
+    sigma_aug: float | None = None,
+    levels: Array | None = None,
+    log_prior: Array | None = None,
+    query_chunk: int = 256,
+    data_chunk: int = 1024,
+  ) -> Self:
+    """Prepares a finite set.
+
+    Args:
+      references: Clean vectors, [N, D].
+      conditions: Condition of each, [N, K], which `cond.vector` is compared
+        with.
+      sigma_aug: Noise level of the conditions, the bandwidth of their kernel.
+      levels: Pyramid level of each, [N], which `cond.level` is compared with.
+      log_prior: Logarithm of the prior weight of each, [N].
+      query_chunk: Number of samples that are denoised at a time.
+      data_chunk: Number of references that are summed at a time.
+
+    Raises:
+      ValueError: If the set is empty, shapes do not fit, or only one of
+        `conditions` and `sigma_aug` is given.
+
+    Example:
+      >>> model = ClosedFormDenoiser.create(jnp.array([[-1.0], [1.0]]))
+      >>> model(jnp.array([[0.0], [0.9]]), 0.1).round(3).tolist()
+      [[0.0], [1.0]]
+    """
+    arrays.check_positive_int('query_chunk', query_chunk)
+    prepared = reference_set.prepare_references(
+      references,
+      conditions=conditions,
+      sigma_aug=sigma_aug,
+      levels=levels,
+      log_prior=log_prior,
+      data_chunk=data_chunk,
     )
+    return cls(prepared, query_chunk)
 
-  return denoise_fn
+  def __call__(
+    self, x: Array, sigma: Array, cond: Condition | None = None
+  ) -> Array:
+    """The posterior mean given x [B, D]; see `Denoiser`."""
+    return streaming_posterior_mean(
+      x, sigma, self.references, cond, query_chunk=self.query_chunk
+    )
 
 
 def _score(points: Points, query: Array, step: Array) -> Split:

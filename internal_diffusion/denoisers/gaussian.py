@@ -1,4 +1,4 @@
-"""A Gaussian, for which denoiser and probability flow are known exactly.
+"""A Gaussian, whose denoiser and probability flow are known exactly.
 
 x0 ~ N(mean, covariance), with eigenvalues v and eigenvectors V of the
 covariance. The denoiser is the Wiener filter,
@@ -6,63 +6,66 @@ covariance. The denoiser is the Wiener filter,
   E[x0 | x] = mean + V diag(v / (v + sigma^2)) V^T (x - mean).
 
 The probability flow has dx/dsigma = sigma x / (v + sigma^2) along an
-eigenvector, so it takes x at level sigma to
+eigenvector, so it takes x at noise level sigma to
 
   x(0) = mean + V diag(sqrt(v / (v + sigma^2))) V^T (x - mean).
 
-They are what samplers and training are checked against.
+Samplers and training are tested against both.
 """
 
-from collections.abc import Callable
+from typing import Self
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from internal_diffusion.types import Condition, DenoiseFn
+from internal_diffusion.types import Condition
 
 Array = jax.Array
 
 
-def _scaled(
-  mean: ArrayLike,
-  covariance: ArrayLike,
-  factor_fn: Callable[[Array, Array], Array],
-) -> Callable[[Array, Array], Array]:
-  """x, sigma -> mean + V diag(factor_fn(v, sigma)) V^T (x - mean)."""
-  centre = np.asarray(mean)
-  variances, vectors = np.linalg.eigh(np.asarray(covariance))
+@flax.struct.dataclass
+class GaussianDenoiser:
+  """The exact denoiser of a Gaussian.
 
-  def scale(x: Array, sigma: Array) -> Array:
-    # A scalar sigma, or one for each sample.
-    level = jnp.reshape(jnp.asarray(sigma), (-1, 1))
-    factors = factor_fn(jnp.asarray(variances)[None], level)
-    origin, basis = jnp.asarray(centre)[None], jnp.asarray(vectors)
-    return origin + ((x - origin) @ basis * factors) @ basis.T
+  Attributes:
+    mean: [D].
+    variances: Eigenvalues of the covariance, [D].
+    directions: Eigenvectors in columns, [D, D].
+  """
 
-  return scale
+  mean: Array
+  variances: Array
+  directions: Array
 
+  @classmethod
+  def create(cls, mean: ArrayLike, covariance: ArrayLike) -> Self:
+    """The denoiser of N(mean [D], covariance [D, D])."""
+    variances, directions = np.linalg.eigh(np.asarray(covariance))
+    parts = (np.asarray(mean), variances, directions)
+    return cls(*(jnp.asarray(part, jnp.float32) for part in parts))
 
-def make_gaussian_denoise_fn(
-  mean: ArrayLike, covariance: ArrayLike
-) -> DenoiseFn:
-  """The exact denoiser of N(mean [D], covariance [D, D]), for x [B, D]."""
-  wiener = _scaled(mean, covariance, lambda v, sigma: v / (v + sigma**2))
-
-  def denoise_fn(
-    x: Array, sigma: Array, cond: Condition | None = None
+  def __call__(
+    self, x: Array, sigma: Array, cond: Condition | None = None
   ) -> Array:
+    """The Wiener filter of x [B, D]; see `Denoiser`."""
     del cond
-    return wiener(x, sigma)
+    variance = _column(sigma) ** 2
+    return self._scaled(x, self.variances / (self.variances + variance))
 
-  return denoise_fn
+  def flow(self, x: Array, sigma: Array) -> Array:
+    """The end of the probability flow that passes x [B, D] at `sigma`."""
+    ratio = self.variances / (self.variances + _column(sigma) ** 2)
+    return self._scaled(x, jnp.sqrt(ratio))
+
+  def _scaled(self, x: Array, factors: Array) -> Array:
+    origin = self.mean[None]
+    along = (x - origin) @ self.directions
+    return origin + (along * factors) @ self.directions.T
 
 
-def make_gaussian_flow_fn(
-  mean: ArrayLike, covariance: ArrayLike
-) -> Callable[[Array, Array], Array]:
-  """`flow_fn(x, sigma)`: where the probability flow takes x [B, D] to."""
-  return _scaled(
-    mean, covariance, lambda v, sigma: jnp.sqrt(v / (v + sigma**2))
-  )
+def _column(sigma: Array) -> Array:
+  """A scalar noise level, or one for each sample, as a column."""
+  return jnp.reshape(jnp.asarray(sigma), (-1, 1))

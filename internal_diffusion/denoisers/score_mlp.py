@@ -60,12 +60,13 @@ class ScoreMLP(nn.Module):
   Attributes:
     output_dim: Length of the output; the input may have any length.
     num_levels: Number of pyramid levels that `Condition.level` may name.
-    num_parts: Number of parts of the condition's vector that may be left out;
-      0 is for networks that are always given all of it.
+    num_parts: Number of parts of the condition's vector that may be missing; 0
+      for networks that always receive all of them.
     width: Width of the residual stream.
     depth: Number of residual blocks.
     embedding_dim: Length of the joint embedding of noise level and conditions.
-    dtype: Compute type, float32 or bfloat16; parameters and output are float32.
+    compute_dtype: Type of the products, 'float32' or 'bfloat16'; parameters and
+      output are float32.
   """
 
   output_dim: int
@@ -74,7 +75,7 @@ class ScoreMLP(nn.Module):
   width: int = 512
   depth: int = 3
   embedding_dim: int = 64
-  dtype: Any = jnp.float32
+  compute_dtype: str = 'float32'
 
   @nn.compact
   def __call__(
@@ -84,40 +85,40 @@ class ScoreMLP(nn.Module):
 
     Args:
       inputs: [B, D], of unit variance.
-      c_noise: Noise level as the network sees it, [B].
-      cond: Conditions; whichever fields are there are used. The vector is of
-        unit variance, and 0 where it is not given.
+      c_noise: Noise level in the network's scale, ln(sigma) / 4, [B].
+      cond: Conditions; every field that is not None is used. The vector has
+        unit variance, and is 0 where it is not given.
 
     Returns:
       [B, output_dim] float32.
 
     Raises:
-      ValueError: If parts are left out of the condition of a network that was
-        not made for it.
+      ValueError: If parts of the condition are missing, but the network has no
+        `num_parts`.
     """
     cond = Condition() if cond is None else cond
-    dtype = self.dtype
+    dtype = jnp.dtype(self.compute_dtype)
     noise = embeddings.fourier_features(
       c_noise, num_features=self.embedding_dim
     )
     embedding = nn.Dense(self.embedding_dim, dtype=dtype)(noise)
     if cond.sigma_aug is not None:
-      told = embeddings.fourier_features(
+      augmentation = embeddings.fourier_features(
         jnp.log(cond.sigma_aug) / 4, num_features=self.embedding_dim
       )
       embedding += nn.Dense(self.embedding_dim, use_bias=False, dtype=dtype)(
-        told
+        augmentation
       )
     if cond.level is not None:
       table = nn.Embed(self.num_levels, self.embedding_dim, dtype=dtype)
       embedding += table(cond.level)
     hidden = nn.Dense(self.width, dtype=dtype)(inputs)
     if cond.vector is not None:
-      # The condition stands beside the input, at full width, as a source patch
+      # The condition is added to the input at full width, because a source patch
       # is as long as the patch to be denoised; and it modulates every block.
-      told = self._encode(cond, len(inputs))
-      hidden += told
-      embedding += nn.Dense(self.embedding_dim, dtype=dtype)(nn.silu(told))
+      encoded = self._encode(cond, len(inputs))
+      hidden += encoded
+      embedding += nn.Dense(self.embedding_dim, dtype=dtype)(nn.silu(encoded))
     embedding = nn.silu(embedding)
     for _ in range(self.depth):
       hidden = ResidualBlock(self.width, dtype)(hidden, embedding)
@@ -128,16 +129,17 @@ class ScoreMLP(nn.Module):
     return output.astype(jnp.float32)
 
   def _encode(self, cond: Condition, batch: int) -> Array:
-    """The condition's vector [B, K] as the network's own, [B, width]."""
-    dense = functools.partial(nn.Dense, self.width, dtype=self.dtype)
-    told = dense()(cond.vector)
+    """Encodes the condition's vector [B, K] to [B, width]."""
+    dtype = jnp.dtype(self.compute_dtype)
+    dense = functools.partial(nn.Dense, self.width, dtype=dtype)
+    encoded = dense()(cond.vector)
     if self.num_parts:
-      # What a missing part says: one vector for each, learned.
+      # A learned vector stands for each missing part.
       missing = _missing_parts(cond, batch, self.num_parts)
-      told += dense(use_bias=False)(missing)
+      encoded += dense(use_bias=False)(missing)
     elif cond.given is not None:
       raise ValueError(
         '`cond.given` must be None: the model was trained without condition'
         ' dropout, so it cannot do without its condition.'
       )
-    return told + dense()(nn.silu(dense()(nn.RMSNorm(dtype=self.dtype)(told))))
+    return encoded + dense()(nn.silu(dense()(nn.RMSNorm(dtype=dtype)(encoded))))

@@ -14,9 +14,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.figure
 import numpy as np
 
+from internal_diffusion import figures
 from internal_diffusion.applications.model_sampling import make_model_sample_fn
 from internal_diffusion.configs import (
   delta_given_pair,
@@ -273,12 +273,14 @@ def _flat(
   }
 
 
+@figures.own_style
 def _delta_picture(
   by_delta: dict[str, dict[str, np.ndarray]],
   queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> matplotlib.figure.Figure:
-  figure = matplotlib.figure.Figure(figsize=(11, 7.4), layout='constrained')
-  figure.suptitle('p(delta | source, target) on a checkerboard')
+) -> figures.Figure:
+  figure = figures.new_figure(
+    11, 7.4, title='p(delta | source, target) on a checkerboard'
+  )
   axes = figure.subplots(
     len(by_delta), 5, width_ratios=(0.6, 0.6, 1, 1, 1), squeeze=False
   )
@@ -314,11 +316,13 @@ def _delta_picture(
   return figure
 
 
+@figures.own_style
 def _target_picture(
   by_target: dict[str, dict[str, np.ndarray]],
-) -> matplotlib.figure.Figure:
-  figure = matplotlib.figure.Figure(figsize=(11, 7.4), layout='constrained')
-  figure.suptitle('p(target | source, delta) on a checkerboard')
+) -> figures.Figure:
+  figure = figures.new_figure(
+    11, 7.4, title='p(target | source, delta) on a checkerboard'
+  )
   for ax, (name, found) in zip(
     np.ravel(figure.subplots(len(by_target), 1)), by_target.items(), strict=True
   ):

@@ -5,9 +5,9 @@ With noise, it cannot know which of the neighbours was meant, and its samples
 spread over them as the kernel of bandwidth sigma_aug does.
 """
 
-import matplotlib.figure
 import numpy as np
 
+from internal_diffusion import figures
 from internal_diffusion.experiments import points
 from internal_diffusion.experiments.result import (
   Measure,
@@ -80,15 +80,17 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   )
 
 
+@figures.own_style
 def _picture(
   ring: np.ndarray,
   queries: np.ndarray,
   drawn: dict[str, np.ndarray],
   exact: dict[str, np.ndarray],
-) -> matplotlib.figure.Figure:
-  figure = matplotlib.figure.Figure(figsize=(11, 7.5), layout='constrained')
-  figure.suptitle(
-    f'A circle mapped to itself; condition noise 0 and {_SIGMA_AUG:g}'
+) -> figures.Figure:
+  figure = figures.new_figure(
+    11,
+    7.5,
+    title=f'A circle mapped to itself; condition noise 0 and {_SIGMA_AUG:g}',
   )
   shown = 1
   for row, name in zip(

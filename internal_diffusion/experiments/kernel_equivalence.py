@@ -10,11 +10,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib.figure
 import numpy as np
 import skimage.data
 import skimage.transform
 
+from internal_diffusion import figures
 from internal_diffusion.configs import target_given_source
 from internal_diffusion.data import triplets
 from internal_diffusion.denoisers import learned
@@ -199,15 +199,17 @@ def _relative_errors(
   return found
 
 
+@figures.own_style
 def _picture(
   ring: np.ndarray,
   queries: np.ndarray,
   drawn: dict[float, np.ndarray],
   curves: dict[float, np.ndarray],
   errors: dict[str, list[float]],
-) -> matplotlib.figure.Figure:
-  figure = matplotlib.figure.Figure(figsize=(13, 7), layout='constrained')
-  figure.suptitle('Network with noise on its condition against the closed form')
+) -> figures.Figure:
+  figure = figures.new_figure(
+    13, 7, title='Network with noise on its condition against the closed form'
+  )
   grid = figure.subplots(2, 3)
   index = (np.arange(len(ring)) + len(ring) // 2) % len(ring)
   for ax, (sigma_aug, found) in zip(grid[0], drawn.items(), strict=True):

@@ -9,9 +9,9 @@ hides the small differences, it keeps drawing from all that are near.
 
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
 
+from internal_diffusion import figures
 from internal_diffusion.experiments import points
 from internal_diffusion.experiments.result import Measure, Result
 
@@ -122,15 +122,15 @@ def _measures(
   }
 
 
+@figures.own_style
 def _picture(
   x0: np.ndarray,
   cases: dict[str, tuple[np.ndarray, float]],
   drawn: dict[str, np.ndarray],
   curves: dict[str, np.ndarray],
   expected: dict[str, float],
-) -> matplotlib.figure.Figure:
-  figure = matplotlib.figure.Figure(figsize=(13, 7), layout='constrained')
-  figure.suptitle('Memorization in one dimension')
+) -> figures.Figure:
+  figure = figures.new_figure(13, 7, title='Memorization in one dimension')
   grid = figure.subplots(2, 3)
   shown = 5
   for ax, (name, (c, sigma_aug)) in zip(grid[0], cases.items(), strict=True):

@@ -11,11 +11,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import matplotlib.figure
 import numpy as np
 import scipy.ndimage
 import scipy.stats
 
+from internal_diffusion import figures
 from internal_diffusion.applications.model_sampling import make_model_sample_fn
 from internal_diffusion.configs import delta_given_pair
 from internal_diffusion.data import distributions, patches, synthetic, triplets
@@ -143,13 +143,15 @@ def _core(mask: np.ndarray) -> np.ndarray:
   return scipy.ndimage.minimum_filter(mask, 2 * reach + 1, mode='nearest')
 
 
+@figures.own_style
 def _picture(
   first: np.ndarray, second: np.ndarray, flow: np.ndarray, truth: np.ndarray
-) -> matplotlib.figure.Figure:
-  figure = matplotlib.figure.Figure(figsize=(13, 7), layout='constrained')
-  figure.suptitle(
-    'Motion inferred from one frame: a textured triangle moves by'
-    f' dy {_MOTION[0]:g}, dx {_MOTION[1]:g} pixels'
+) -> figures.Figure:
+  figure = figures.new_figure(
+    13,
+    7,
+    title='Motion inferred from one frame: a textured triangle moves by'
+    f' dy {_MOTION[0]:g}, dx {_MOTION[1]:g} pixels',
   )
   grid = figure.subplots(3, 4)
   for ax, frame, title in zip(

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import matplotlib.figure
-import matplotlib.ticker
 import numpy as np
 
+from internal_diffusion import figures
 from internal_diffusion.applications.model_sampling import make_model_sample_fn
 from internal_diffusion.configs import target_given_source
 from internal_diffusion.data import distributions, triplets
@@ -170,14 +169,15 @@ def study(
   )
 
 
+@figures.own_style
 def _picture(
   samples: np.ndarray,
   modes: Modes,
   frequency: np.ndarray,
   image: np.ndarray,
-) -> matplotlib.figure.Figure:
+) -> figures.Figure:
   side = round(samples.shape[1] ** 0.5)
-  figure = matplotlib.figure.Figure(figsize=(12, 7.2), layout='constrained')
+  figure = figures.new_figure(12, 7.2)
   grid = figure.add_gridspec(2, 4, width_ratios=(1, 0.5, 1, 1))
   axes = [figure.add_subplot(grid[0, column]) for column in range(4)]
   shown = (
@@ -192,7 +192,7 @@ def _picture(
     ax.set_axis_off()
   ax = figure.add_subplot(grid[1, :])
   index = 1 + np.arange(len(modes.probability))
-  ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+  ax.locator_params(axis='x', integer=True)
   ax.bar(index - 0.2, modes.probability, 0.4, color='0.6', label='exact')
   ax.bar(index + 0.2, frequency, 0.4, color='C0', label='drawn')
   ax.set(

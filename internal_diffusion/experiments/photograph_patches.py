@@ -2,10 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import matplotlib.figure
 import numpy as np
 import skimage.data
 
+from internal_diffusion import figures
 from internal_diffusion.applications.model_sampling import make_model_sample_fn
 from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
@@ -88,13 +88,13 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   )
 
 
+@figures.own_style
 def _picture(
   generated: list[np.ndarray], real: list[np.ndarray]
-) -> matplotlib.figure.Figure:
-  figure = matplotlib.figure.Figure(
-    figsize=(12, 0.9 * len(real) + 0.6), layout='constrained'
+) -> figures.Figure:
+  figure = figures.new_figure(
+    12, 0.9 * len(real) + 0.6, title='Patches of one photograph, level by level'
   )
-  figure.suptitle('Patches of one photograph, level by level')
   for level, (row, *pair) in enumerate(
     zip(
       figure.subplots(len(real), 2, squeeze=False),

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 
-import matplotlib.figure
 import numpy as np
+
+from internal_diffusion import figures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Result:
 
   measures: Mapping[str, Measure]
   samples: Mapping[str, np.ndarray]
-  pictures: Mapping[str, tuple[matplotlib.figure.Figure, str]]
+  pictures: Mapping[str, tuple[figures.Figure, str]]
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:

@@ -1,92 +1,54 @@
-"""A compiled sampling function, built once and called often."""
+"""A compiled sampling function, called with a model as its argument."""
 
-from collections.abc import Callable
+import dataclasses
+import functools
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
 from internal_diffusion import arrays
+from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.sampling.samplers import Sampler, sample_heun
-from internal_diffusion.types import Condition, ParametricDenoiseFn, Params
+from internal_diffusion.types import Condition, Denoiser
 
 Array = jax.Array
-SampleFn = Callable[..., np.ndarray]
 
 
-def make_sample_fn(
-  denoise_fn: ParametricDenoiseFn,
-  sigmas: Array,
-  *,
-  sample_shape: tuple[int, ...],
-  sampler: Sampler = sample_heun,
-  decode_fn: Callable[[Params, Array], Array] | None = None,
-  chunk_size: int = 1024,
-  return_trajectory: bool = False,
-) -> SampleFn:
-  """Builds `sample_fn(params, key, cond, *, num_samples, progress)`.
+@dataclasses.dataclass(frozen=True)
+class SampleFn:
+  """Draws samples from any model; made by `make_sample_fn`.
 
-  Everything between two host copies is one compiled function of a fixed shape,
-  so no later call compiles again, whatever the number of samples. Each sample
-  has a key of its own: sample i of a key is the same whatever `num_samples`
-  and, to float32 rounding, whatever `chunk_size`.
+  Between two host copies everything is one compiled function of a fixed shape,
+  so no later call compiles again: neither for another number of samples nor for
+  another model of the same structure. Each sample has a key of its own: sample i
+  of a key does not depend on `num_samples` nor, up to float32 rounding, on
+  `chunk_size`.
 
-  Args:
-    denoise_fn: `(params, x, sigma, cond) -> denoised`.
-    sigmas: Decreasing grid [T+1], the last 0.
+  Attributes:
+    sigmas: Path of noise levels, the last 0.
     sample_shape: Shape of one sample.
-    sampler: One of `samplers`, its options bound by functools.partial.
-    decode_fn: `(params, x0 [B, *sample_shape]) -> [B, ...]`, applied to the
-      results on the device, or None.
-    chunk_size: How many samples are on the device at once; more wait on the
-      host.
-    return_trajectory: Whether to return the states at all levels of the grid.
-
-  Returns:
-    A function that returns a numpy array [N, ...], or [N, T+1, ...] with the
-    trajectory.
-
-  Raises:
-    ValueError: If the grid or the chunk size is not one.
+    sampler: A function of `samplers`.
+    sampler_options: Names and values of the sampler's own options.
+    chunk_size: Number of samples on the device at once.
+    decodes: Whether to return `model.decode(x0)`.
+    return_trajectory: Whether to return the states at all noise levels.
   """
-  grid = np.asarray(sigmas)
-  if (
-    grid.ndim != 1
-    or len(grid) < 2
-    or grid[-1] != 0
-    or (np.diff(grid) >= 0).any()
-  ):
-    raise ValueError(
-      '`sigmas` must be a strictly decreasing vector that ends in 0, got'
-      f' {grid}.'
-    )
-  arrays.check_positive_int('chunk_size', chunk_size)
 
-  @jax.jit
-  def sample_chunk(
-    params: Params, keys: Array, cond: Condition | None
-  ) -> Array:
-    noise = arrays.normal(arrays.fold_in(keys, 0), (chunk_size, *sample_shape))
-    states = sampler(
-      arrays.fold_in(keys, 1),
-      lambda x, sigma: denoise_fn(params, x, sigma, cond),
-      sigmas[0] * noise,
-      sigmas,
-      return_trajectory=return_trajectory,
-    )
-    if decode_fn is not None and return_trajectory:
-      return jax.vmap(decode_fn, (None, 0), 1)(params, states)
-    if decode_fn is not None:
-      return decode_fn(params, states)
-    return states.swapaxes(0, 1) if return_trajectory else states
+  sigmas: tuple[float, ...]
+  sample_shape: tuple[int, ...]
+  sampler: Sampler
+  sampler_options: tuple[tuple[str, Any], ...] = ()
+  chunk_size: int = 1024
+  decodes: bool = False
+  return_trajectory: bool = False
 
-  @jax.jit
-  def chunk_keys(key: Array, start: Array) -> Array:
-    index = start + jax.numpy.arange(chunk_size)
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
-
-  def sample_fn(
-    params: Params,
+  @with_own_settings
+  def __call__(
+    self,
+    model: Denoiser,
     key: Array,
     cond: Condition | None = None,
     *,
@@ -96,34 +58,114 @@ def make_sample_fn(
     """Draws samples.
 
     Args:
-      params: Parameters of the denoiser.
+      model: The denoiser, a pytree.
       key: One key.
-      cond: Conditions, their leading axis the number of samples, or None.
-      num_samples: How many; may be left out where a condition says it.
+      cond: Conditions with a leading axis of the number of samples, or None.
+      num_samples: Number of samples N; optional where a condition implies it.
       progress: Whether to show a progress bar.
 
     Returns:
-      The samples as a numpy array, see `make_sample_fn`.
+      Samples [N, ...], or states [N, T+1, ...] with the trajectory.
 
     Raises:
       ValueError: If the number is missing or differs from the conditions'.
     """
-    num_samples = _num_samples(cond, num_samples)
+    num_samples, size = _num_samples(cond, num_samples), self.chunk_size
     results = []
     with tqdm(
-      total=num_samples, desc='sampling', unit='patch', disable=not progress
+      total=num_samples, desc='sampling', unit='sample', disable=not progress
     ) as bar:
-      for start in range(0, num_samples, chunk_size):
-        count = min(chunk_size, num_samples - start)
+      for start in range(0, num_samples, size):
+        count = min(size, num_samples - start)
         # The last chunk is filled up with copies of its last condition.
-        index = np.minimum(start + np.arange(chunk_size), num_samples - 1)
+        index = np.minimum(start + np.arange(size), num_samples - 1)
         chunk_cond = jax.tree.map(lambda c, index=index: c[index], cond)
-        chunk = sample_chunk(params, chunk_keys(key, start), chunk_cond)
+        chunk = _sample_chunk(model, key, start, chunk_cond, self)
         results.append(np.asarray(chunk)[:count])
         bar.update(count)
     return np.concatenate(results)
 
-  return sample_fn
+
+def make_sample_fn(
+  sigmas: Array | np.ndarray,
+  *,
+  sample_shape: tuple[int, ...],
+  sampler: Sampler = sample_heun,
+  chunk_size: int = 1024,
+  decodes: bool = False,
+  return_trajectory: bool = False,
+  **sampler_options: Any,
+) -> SampleFn:
+  """Builds `sample_fn(model, key, cond, *, num_samples, progress)`.
+
+  Args:
+    sigmas: Path of noise levels [T+1], the last 0; it may rise in places.
+    sample_shape: Shape of one sample.
+    sampler: A function of `samplers`.
+    chunk_size: Number of samples on the device at once; the others wait on the
+      host.
+    decodes: Whether to return `model.decode(x0)`, for models of other
+      coordinates.
+    return_trajectory: Whether to return the states at all noise levels.
+    **sampler_options: Options of the sampler, such as `s_churn`.
+
+  Raises:
+    ValueError: If the path or the chunk size is not usable.
+
+  Example:
+    >>> from internal_diffusion.diffusion.schedules import karras_sigmas
+    >>> from internal_diffusion.denoisers.gaussian import GaussianDenoiser
+    >>> model = GaussianDenoiser.create([0.0, 0.0], [[1.0, 0.0], [0.0, 4.0]])
+    >>> sample_fn = make_sample_fn(karras_sigmas(18), sample_shape=(2,))
+    >>> sample_fn(model, jax.random.key(0), num_samples=3).shape
+    (3, 2)
+  """
+  grid = np.asarray(sigmas)
+  is_path = grid.ndim == 1 and len(grid) > 1 and grid[-1] == 0
+  if not (is_path and grid[0] > 0 and (grid >= 0).all()):
+    raise ValueError(
+      '`sigmas` must be a vector of noise levels that begins above 0 and ends in'
+      f' 0, got {grid}.'
+    )
+  if (np.diff(grid) == 0).any():
+    raise ValueError(f'`sigmas` must not repeat a noise level, got {grid}.')
+  arrays.check_positive_int('chunk_size', chunk_size)
+  return SampleFn(
+    tuple(map(float, grid)),
+    tuple(sample_shape),
+    sampler,
+    tuple(sorted(sampler_options.items())),
+    chunk_size,
+    decodes,
+    return_trajectory,
+  )
+
+
+@functools.partial(jax.jit, static_argnames='options')
+def _sample_chunk(
+  model: Any,
+  key: Array,
+  start: Array,
+  cond: Condition | None,
+  options: SampleFn,
+) -> Array:
+  index = start + jnp.arange(options.chunk_size)
+  keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+  sigmas = jnp.asarray(options.sigmas, jnp.float32)
+  shape = (options.chunk_size, *options.sample_shape)
+  states = options.sampler(
+    arrays.fold_in(keys, 1),
+    lambda x, sigma: model(x, sigma, cond),
+    sigmas[0] * arrays.normal(arrays.fold_in(keys, 0), shape),
+    sigmas,
+    return_trajectory=options.return_trajectory,
+    **dict(options.sampler_options),
+  )
+  if options.decodes and options.return_trajectory:
+    states = jax.vmap(model.decode)(states)
+  elif options.decodes:
+    states = model.decode(states)
+  return states.swapaxes(0, 1) if options.return_trajectory else states
 
 
 def _num_samples(cond: Condition | None, num_samples: int | None) -> int:
@@ -132,8 +174,8 @@ def _num_samples(cond: Condition | None, num_samples: int | None) -> int:
     sizes.add(num_samples)
   if len(sizes) != 1:
     raise ValueError(
-      'Say `num_samples`, or give conditions with one leading axis of that'
-      f' length; got the sizes {sorted(sizes)}.'
+      'Give `num_samples`, or conditions with one leading axis of that length;'
+      f' got the sizes {sorted(sizes)}.'
     )
   (size,) = sizes
   arrays.check_positive_int('num_samples', size)

@@ -1,12 +1,9 @@
-"""When a run ends: after so many steps or minutes, whichever comes first."""
+"""The end of a run: after a number of steps or minutes, whichever is first."""
 
 import dataclasses
-import math
 
-from internal_diffusion import arrays
-
-# Assumed length of a run bounded by time alone until its rate is known. The
-# learning rate is warming up then, so any long run will do.
+# Length of a run bounded by time alone until its rate is known. The learning
+# rate is warming up then, so any long run will do.
 _UNKNOWN_LENGTH = 10**6
 
 
@@ -16,27 +13,34 @@ class Budget:
 
   Attributes:
     num_steps: Bound on the steps of the whole run.
-    max_seconds: Bound on the time of all its calls, compilation left out,
-      over all its parts where it was resumed.
+    max_seconds: Bound on the time of all its steps, compilation excluded, over
+      all parts of a resumed run.
   """
 
   num_steps: int
   max_seconds: float
 
-  def __post_init__(self) -> None:
-    arrays.check_in_range('num_steps', self.num_steps, 0, math.inf)
-    arrays.check_in_range('max_minutes', self.max_seconds, 0, math.inf)
-    if not self.num_steps and not self.max_seconds:
-      raise ValueError(
-        'Both `num_steps` and `max_minutes` are 0, so the run would never end;'
-        ' set one of them.'
-      )
-
   def total_steps(self, step: int, seconds: float) -> int:
-    """Length of the whole run as it looks after `step` steps and `seconds`."""
+    """Expected length of the whole run after `step` steps and `seconds`."""
     bounds = [self.num_steps] if self.num_steps else []
     if self.max_seconds and seconds >= self.max_seconds:
       bounds.append(step)
     elif self.max_seconds and step and seconds:
       bounds.append(max(step + 1, int(step * self.max_seconds / seconds)))
     return min(bounds, default=_UNKNOWN_LENGTH)
+
+  def seconds_left(self, step: int, seconds: float) -> float | None:
+    """Expected time left, or None where it is not known yet."""
+    left = [max(self.max_seconds - seconds, 0)] if self.max_seconds else []
+    if self.num_steps and step and seconds:
+      left.append((self.num_steps - step) * seconds / step)
+    return min(left, default=None)
+
+  def fraction(self, step: int, seconds: float) -> float:
+    """Fraction of the run that is over, in [0, 1]."""
+    parts = []
+    if self.num_steps:
+      parts.append(step / self.num_steps)
+    if self.max_seconds:
+      parts.append(seconds / self.max_seconds)
+    return min(max(parts), 1.0)

@@ -1,9 +1,9 @@
-"""Checkpoints of a training run. The only file that imports orbax.
+"""Checkpoints of a training run, and arrays. The only file that imports orbax.
 
 Orbax writes each checkpoint into a temporary folder and renames it when it is
-whole, so a killed run leaves no half of one. Against damage that comes later,
+complete, so a killed run leaves no partial checkpoint. Against later damage,
 every checkpoint carries a checksum of its values; one that does not load or
-does not match is passed over, with a warning, for the one before it.
+does not match is skipped, with a warning, for the one before it.
 """
 
 import contextlib
@@ -11,10 +11,11 @@ import dataclasses
 import gc
 import logging
 import os
+import pathlib
 import sys
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import jax
@@ -26,7 +27,7 @@ State = TypeVar('State')
 
 @dataclasses.dataclass(frozen=True)
 class Restored(Generic[State]):
-  """A checkpoint: the state, its step, and how long the run took to it."""
+  """A checkpoint: the state, its step, and the run's seconds up to it."""
 
   state: State
   step: int
@@ -34,7 +35,7 @@ class Restored(Generic[State]):
 
 
 class _DamagedError(Exception):
-  """A checkpoint that cannot be used, and why."""
+  """A checkpoint that cannot be used."""
 
 
 def _checksum(state: object) -> int:
@@ -58,7 +59,7 @@ def _abstract(state: State) -> State:
 
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
-  """Keeps orbax's pages about what it could not read out of our line."""
+  """Silences orbax's pages of messages about files that it cannot read."""
   logger, hook = logging.getLogger('absl'), sys.unraisablehook
   level = logger.level
   logger.setLevel(logging.CRITICAL)
@@ -74,10 +75,8 @@ class CheckpointStore:
   """The checkpoints of one run, by step; a context manager.
 
   Args:
-    directory: Where they are; made if it does not exist.
-    keep: How many of the newest to keep.
-    writable: Whether the run is ours; a reader leaves alone what another
-      process may be writing.
+    directory: Folder of the checkpoints; made if it does not exist.
+    keep: Number of checkpoints to keep, the newest.
   """
 
   def __init__(
@@ -85,7 +84,6 @@ class CheckpointStore:
     directory: str | os.PathLike,
     *,
     keep: int = 3,
-    writable: bool = True,
   ):
     training = ocp.training
     with _quiet_orbax():
@@ -95,7 +93,7 @@ class CheckpointStore:
           1
         ),
         preservation_policy=training.preservation_policies.LatestN(keep),
-        cleanup_tmp_directories=writable,
+        cleanup_tmp_directories=True,
       )
 
   def __enter__(self) -> 'CheckpointStore':
@@ -110,12 +108,12 @@ class CheckpointStore:
     return sorted(entry.step for entry in self._checkpointer.checkpoints)
 
   def save(self, step: int, state: object, *, seconds: float = 0.0) -> None:
-    """Saves a state whole or not at all; a checkpoint of the step is kept.
+    """Saves a state, unless the step has a checkpoint.
 
     Args:
-      step: Steps taken.
+      step: Number of steps taken.
       state: The state.
-      seconds: How long the run has taken so far.
+      seconds: Time that the run has taken.
     """
     if step in self.steps:
       return
@@ -130,10 +128,10 @@ class CheckpointStore:
       template: A state of the same structure, shapes and types.
 
     Returns:
-      The checkpoint, or None where there is none at all.
+      The checkpoint, or None where there is none.
 
     Raises:
-      ValueError: If there are checkpoints but none of them is good.
+      ValueError: If there are checkpoints, but all are damaged.
     """
     problems = []
     for step in reversed(self.steps):
@@ -144,7 +142,7 @@ class CheckpointStore:
         continue
       if problems:
         warnings.warn(
-          f'Damaged checkpoint passed over: {", ".join(problems)}. Falling back'
+          f'Damaged checkpoint skipped: {", ".join(problems)}. Falling back'
           f' to the last good one, step {step}.',
           stacklevel=2,
         )
@@ -157,7 +155,7 @@ class CheckpointStore:
     return None
 
   def delete_after(self, step: int) -> None:
-    """Deletes checkpoints newer than a step, which will be written anew."""
+    """Deletes the checkpoints after a step."""
     for later in [s for s in self.steps if s > step]:
       with _quiet_orbax():
         self._checkpointer.delete(later)
@@ -171,8 +169,7 @@ class CheckpointStore:
         metadata = self._checkpointer.metadata(step).custom_metadata or {}
         found = state, metadata
       if found is None:
-        # Its abandoned coroutines complain when they are collected: now is the
-        # time, while nobody listens.
+        # Collects its abandoned coroutines while their complaints are silenced.
         gc.collect()
     if found is None:
       raise _DamagedError('it cannot be read')
@@ -180,3 +177,25 @@ class CheckpointStore:
     if metadata.get('crc32') != _checksum(state):
       raise _DamagedError('its values do not match their checksum')
     return Restored(state, step, metadata.get('seconds', 0.0))
+
+
+def write_arrays(
+  path: pathlib.Path, arrays: Mapping[str, np.ndarray]
+) -> None:
+  """Writes named arrays into a new folder."""
+  with _quiet_orbax():
+    ocp.save_pytree(path, dict(arrays))
+
+
+def read_arrays(
+  path: pathlib.Path, shapes: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, jax.Array]:
+  """Reads named arrays onto the first device.
+
+  Raises:
+    Exception: One of many kinds, if a file is missing or damaged.
+  """
+  if not shapes:
+    return {}
+  with _quiet_orbax():
+    return ocp.load_pytree(path, _abstract(dict(shapes)))

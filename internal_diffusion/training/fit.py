@@ -1,105 +1,242 @@
-"""Training in memory, without a folder: for experiments and short runs."""
+"""The one driver of every training, in memory or in a folder.
 
-from collections.abc import Callable
-from typing import Any
+Compiled calls of many steps follow each other until the run's budget is spent.
+In a folder, a run saves checkpoints and logs, stops cleanly on a signal, and
+continues where an earlier run of the same options stopped.
+"""
 
-import ml_collections
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 from tqdm import tqdm
 
-from internal_diffusion.denoisers.learned import LearnedParams
-from internal_diffusion.training import calls, setup
+from internal_diffusion.compilation import measure_compilation
+from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.training import parallel
 from internal_diffusion.training.budget import Budget
-from internal_diffusion.training.examples import Examples
-from internal_diffusion.training.model import LearnedModel
-from internal_diffusion.training.state import learned_params
+from internal_diffusion.training.options import TrainOptions
+from internal_diffusion.training.run_folder import RunFolder, open_run
+from internal_diffusion.training.state import Trainable, create_train_state
+from internal_diffusion.training.step import Loss, Metrics, make_optimizer
+from internal_diffusion.types import Params
 
-# `refresh_fn(share, params) -> data | None`, between compiled calls.
-RefreshFn = Callable[[float, LearnedParams], Any]
-# `watch_fn(step, model)`, called between compiled calls.
-WatchFn = Callable[[int, LearnedModel], None]
+Model = TypeVar('Model', bound=Trainable)
+_BAR = '{desc}: {percentage:3.0f}%|{bar}|'
 
 
+class NonFiniteLossError(FloatingPointError):
+  """The loss or its gradient became NaN or infinite."""
+
+
+class Rounds(NamedTuple, Generic[Model]):
+  """Data that a run makes anew from its own averaged model.
+
+  Attributes:
+    num: Number of rounds of equal length; the first uses the given data.
+    make_data: `(model) -> data` of a later round, of the same shapes.
+  """
+
+  num: int
+  make_data: Callable[[Model], Any]
+
+
+class Fitted(NamedTuple, Generic[Model]):
+  """The result of a run.
+
+  Attributes:
+    model: The model with its averaged parameters.
+    step: Number of steps, those of earlier parts of the run included.
+    loss: Mean loss of the last call; NaN where this part took no step.
+    interrupted: Whether a signal stopped the run before its end.
+    seconds: Times of this part of the run: 'setup', 'compile', 'run' (the
+      steps) and 'other' (logs, checkpoints and new data).
+    examples_per_second: Number of examples over the time of the steps.
+  """
+
+  model: Model
+  step: int
+  loss: float
+  interrupted: bool
+  seconds: dict[str, float]
+  examples_per_second: float
+
+
+@with_own_settings
 def fit(
-  examples: Examples,
-  config: ml_collections.ConfigDict,
+  model: Model,
+  data: Any,
+  loss: Loss,
+  options: TrainOptions,
   *,
-  watch_fn: WatchFn | None = None,
+  run_dir: str | os.PathLike | None = None,
+  settings: Mapping[str, Any] | None = None,
+  rounds: Rounds[Model] | None = None,
+  watch: Callable[[int, Model], None] | None = None,
   progress: bool = False,
-) -> LearnedModel:
-  """Trains on examples and returns the model.
+) -> Fitted[Model]:
+  """Trains `model.params` and returns the model with averaged parameters.
 
   Args:
-    examples: What to draw from.
-    config: As in configs/default.py.
-    watch_fn: Called with the step and the model after each
-      `config.steps_per_call` steps; its time does not count.
+    model: The initial model.
+    data: Arrays that the loss draws from, a pytree.
+    loss: The loss; equal losses and shapes compile once in a process.
+    options: Length, batch and optimiser.
+    run_dir: Folder of the run, or None for a run in memory.
+    settings: Everything that the run depends on, for the folder: a run of other
+      settings is refused. None is `options`.
+    rounds: Data made anew from the model; None keeps the given data.
+    watch: Called with the step and the averaged model after each call of
+      `options.steps_per_call` steps; its time does not count.
     progress: Whether to show a progress bar.
 
   Raises:
-    ValueError: If a field is not usable.
-    FloatingPointError: If the loss is no longer a number.
+    ValueError: If there are not as many devices as `options.num_devices`, or the
+      folder belongs to another run.
+    OSError: If the folder cannot be written.
+    NonFiniteLossError: If the loss is no longer finite.
   """
-  run = setup.make_run(examples, config)
-
-  def model(params: LearnedParams) -> LearnedModel:
-    return LearnedModel(config, examples.layout, run.denoise_fn, params)
-
-  def watch_params(step: int, params: LearnedParams) -> None:
-    if watch_fn is not None:
-      watch_fn(step, model(params))
-
-  params = fit_task(run, config, watch_fn=watch_params, progress=progress)
-  return model(params)
-
-
-def fit_task(
-  task: calls.Task,
-  config: ml_collections.ConfigDict,
-  *,
-  watch_fn: Callable[[int, LearnedParams], None] | None = None,
-  refresh_fn: RefreshFn | None = None,
-  progress: bool = False,
-) -> LearnedParams:
-  """Trains a task and returns its averaged parameters.
-
-  Args:
-    task: What is trained.
-    config: As in `fit`.
-    watch_fn: As in `fit`.
-    refresh_fn: Called with the share of the run that is over and the
-      parameters after each `config.steps_per_call` steps; what it returns
-      unless None, of the shapes of the task's data, is drawn from next. Its
-      time does not count.
-    progress: As in `fit`.
-  """
-  watch = calls.Stopwatch()
-  budget = Budget(config.num_steps, 60.0 * config.max_minutes)
-  devices = calls.chosen_devices(config)
-  state = task.initial_state()
-  data = task.data
-  made = calls.train_calls(
-    task,
-    state,
-    config,
-    devices=devices,
-    budget=budget,
-    watch=watch,
-    data_fn=lambda: data,
-  )
-  with tqdm(desc='training', unit='step', disable=not progress) as bar:
-    for call in made:
-      state = call.state
-      bad_step = calls.first_bad_step(call)
-      if bad_step is not None:
-        raise FloatingPointError(
-          f'The loss or its gradient is not finite at step {bad_step}.'
-        )
+  start = time.monotonic()
+  num_devices = parallel.num_devices(options.num_devices)
+  budget = Budget(options.num_steps, 60.0 * options.max_minutes)
+  with contextlib.ExitStack() as stack:
+    meter = stack.enter_context(measure_compilation())
+    folder = None
+    if run_dir is not None:
+      folder = stack.enter_context(open_run(run_dir, options, settings))
+    state = create_train_state(
+      # Another stream than the initial parameters, which the seed draws too.
+      jax.random.fold_in(jax.random.key(options.seed), 1),
+      model,
+      make_optimizer(options.optimizer),
+      makes_data=rounds is not None,
+    )
+    earlier = 0.0
+    if folder is not None:
+      state, earlier = folder.restore(state)
+    first_step, seconds = int(state.step), earlier
+    step, mean_loss, current_round = first_step, math.nan, 0
+    setup = time.monotonic() - start - meter.seconds
+    bar = stack.enter_context(_progress_bar(disable=not progress))
+    while step < (length := budget.total_steps(step, seconds)):
+      if rounds is not None:
+        index = int(budget.fraction(step, seconds) * rounds.num)
+        if index != current_round:
+          # A resumed run first makes the data that it was stopped with.
+          if step != first_step or not step:
+            state = state.replace(data_params=_copied(state.average))
+          data = rounds.make_data(
+            state.model.replace(params=_copied(state.data_params))
+          )
+          current_round = index
+      _show(bar, budget, step, seconds, mean_loss)
+      call_start, compiled = time.monotonic(), meter.seconds
+      state, metrics = parallel.run_steps(
+        state,
+        data,
+        num_steps=length,
+        loss=loss,
+        options=options.optimizer,
+        ema_decay=options.ema_decay,
+        batch_size=options.batch_size,
+        num_devices=num_devices,
+        num_substeps=_num_substeps(options, step),
+      )
+      metrics = jax.tree.map(np.asarray, metrics)  # Waits for the call.
+      seconds += time.monotonic() - call_start - (meter.seconds - compiled)
       step = int(state.step)
-      bar.total = max(call.length, step)
-      bar.update(step - bar.n)
-      if watch_fn is not None:
-        watch_fn(step, learned_params(state))
-      if refresh_fn is not None and step < call.length:
-        found = refresh_fn(step / call.length, learned_params(state))
-        data = data if found is None else found
-  return learned_params(state)
+      mean_loss = float(np.mean(metrics.loss))
+      _check_finite(metrics, step, folder)
+      if watch is not None:
+        watch(step, state.averaged_model)
+      if folder is not None:
+        folder.log(
+          step,
+          loss=mean_loss,
+          grad_norm=float(np.mean(metrics.grad_norm)),
+          learning_rate=float(metrics.learning_rate[-1]),
+          examples_per_second=(step - first_step)
+          * options.batch_size
+          / (seconds - earlier),
+        )
+        folder.save_if_due(step, state, seconds=seconds)
+        if folder.should_stop():
+          break
+    _show(bar, budget, step, seconds, mean_loss)
+    interrupted = False
+    if folder is not None:
+      folder.save(step, state, seconds=seconds)
+      interrupted = folder.should_stop()
+    run_seconds = seconds - earlier
+    return Fitted(
+      model=state.averaged_model,
+      step=step,
+      loss=mean_loss,
+      interrupted=interrupted,
+      seconds={
+        'setup': setup,
+        'compile': meter.seconds,
+        'run': run_seconds,
+        'other': time.monotonic()
+        - start
+        - setup
+        - meter.seconds
+        - run_seconds,
+      },
+      examples_per_second=(step - first_step)
+      * options.batch_size
+      / max(run_seconds, 1e-9),
+    )
+
+
+def _num_substeps(options: TrainOptions, step: int) -> int:
+  """Steps of the next call; only the end of a run asks for fewer."""
+  left = options.num_steps - step if options.num_steps else math.inf
+  return int(min(options.steps_per_call, left))
+
+
+def _copied(params: Params) -> Params:
+  """Parameters in buffers that no step will donate."""
+  return jax.tree.map(jnp.copy, params)
+
+
+def _check_finite(
+  metrics: Metrics, step: int, folder: RunFolder | None
+) -> None:
+  finite = np.isfinite(metrics.loss) & np.isfinite(metrics.grad_norm)
+  if finite.all():
+    return
+  bad_step = step - len(finite) + int(np.argmin(finite)) + 1
+  message = (
+    f'The loss or its gradient is not finite at step {bad_step}; the run stops.'
+    ' A lower `optimizer.learning_rate` or `optimizer.clip_norm` may help'
+  )
+  if folder is not None:
+    last = f'step {folder.steps[-1]}' if folder.steps else 'none yet'
+    message += f'; the same folder takes them. Last good checkpoint: {last}'
+  raise NonFiniteLossError(f'{message}.')
+
+
+def _progress_bar(*, disable: bool) -> tqdm:
+  return tqdm(desc='training', total=1.0, bar_format=_BAR, disable=disable)
+
+
+def _show(
+  bar: tqdm, budget: Budget, step: int, seconds: float, loss: float
+) -> None:
+  """Shows the fraction of the run that is over, and the time left."""
+  parts = [f'step {step}']
+  left = budget.seconds_left(step, seconds)
+  if left is not None:
+    parts.insert(0, f'{tqdm.format_interval(left)} left')
+  if math.isfinite(loss):
+    parts.append(f'loss {loss:.4f}')
+  bar.bar_format = f'{_BAR} {", ".join(parts)}'
+  bar.n = budget.fraction(step, seconds)
+  bar.refresh()

@@ -1,93 +1,126 @@
-"""The same step on many devices, many steps a call. The only file with pmap.
+"""Many steps in one call, on many devices. The only file with pmap.
 
 The state has no device axis: it goes in and out whole (`None` axes), is
 replicated by pmap, and stays equal on all devices because gradients and metrics
-are averaged over them. Each device gets its share of the batch's indices.
+are summed over them. Each device computes its part of the batch.
 """
 
-from collections.abc import Callable, Sequence
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from internal_diffusion import arrays
+from internal_diffusion.training import step as step_lib
+from internal_diffusion.training.options import OptimizerOptions
 from internal_diffusion.training.state import TrainState
-from internal_diffusion.training.step import Metrics, TrainStep
 
 Array = jax.Array
-DEVICE_AXIS = 'devices'
-
-# `train_fn(state, data, num_steps) -> (state, metrics [S])`.
-TrainFn = Callable[[TrainState, Any, float], tuple[TrainState, Metrics]]
+_AXIS = 'devices'
 
 
-def batch_indices(batch_size: int, num_devices: int) -> Array:
-  """Places in the batch, [num_devices, batch_size / num_devices] int32.
+def num_devices(wanted: int) -> int:
+  """Number of devices to train on; 0 is all there are.
 
   Raises:
-    ValueError: If the devices do not divide the batch.
+    ValueError: If there are fewer than `wanted`.
   """
-  if batch_size % num_devices:
-    raise ValueError(
-      f'`batch_size` {batch_size} must be a multiple of the number of devices,'
-      f' {num_devices}.'
+  available = jax.local_device_count()
+  arrays.check_in_range('num_devices', wanted, 0, available)
+  return wanted or available
+
+
+def divide_batch(
+  batch_size: int, num_devices: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Divides a batch among devices.
+
+  Args:
+    batch_size: B.
+    num_devices: N, which need not divide B: some devices then compute an example
+      of weight 0.
+
+  Returns:
+    Places in the batch, [N, ceil(B/N)] int32, and the weights of their losses,
+    of the same shape and of sum 1.
+  """
+  per_device = -(-batch_size // num_devices)
+  index = np.arange(num_devices * per_device, dtype=np.int32)
+  weight = (index < batch_size).astype(np.float32) / batch_size
+  shape = (num_devices, per_device)
+  return index.reshape(shape) % batch_size, weight.reshape(shape)
+
+
+@functools.partial(
+  jax.pmap,
+  axis_name=_AXIS,
+  in_axes=(None, 0, 0, None, None),
+  out_axes=(None, None),
+  donate_argnums=(0,),
+  static_broadcasted_argnums=(5, 6, 7, 8),
+)
+def _run_steps(
+  state: TrainState,
+  index: Array,
+  weight: Array,
+  data: Any,
+  num_steps: Array,
+  loss: step_lib.Loss,
+  options: OptimizerOptions,
+  ema_decay: float,
+  num_substeps: int,
+) -> tuple[TrainState, step_lib.Metrics]:
+  def body(
+    state: TrainState, _: None
+  ) -> tuple[TrainState, step_lib.Metrics]:
+    return step_lib.train_step(
+      state,
+      index,
+      weight,
+      data,
+      num_steps,
+      loss=loss,
+      options=options,
+      ema_decay=ema_decay,
+      axis_name=_AXIS,
     )
-  return jnp.arange(batch_size, dtype=jnp.int32).reshape(num_devices, -1)
+
+  return jax.lax.scan(body, state, length=num_substeps)
 
 
-def compile_train_fn(
-  train_step: TrainStep,
+def run_steps(
   state: TrainState,
   data: Any,
   *,
-  num_substeps: int,
+  num_steps: float,
+  loss: step_lib.Loss,
+  options: OptimizerOptions,
+  ema_decay: float,
   batch_size: int,
-  devices: Sequence[jax.Device],
-) -> TrainFn:
-  """Compiles `num_substeps` steps on all devices into one function.
+  num_devices: int,
+  num_substeps: int,
+) -> tuple[TrainState, step_lib.Metrics]:
+  """Takes several steps; equal options and shapes compile once in a process.
 
   Args:
-    train_step: A step that averages over `DEVICE_AXIS`.
-    state: A state, for its shapes.
-    data: What the steps draw from, for its shapes.
-    num_substeps: S, steps in one call.
-    batch_size: Examples in a step, over all devices.
-    devices: The devices.
+    state: The state before the steps; its buffers are donated.
+    data: Arrays that the loss draws from.
+    num_steps: Length of the whole run, as it is expected.
+    loss: The loss.
+    options: The optimiser and its learning rate.
+    ema_decay: Decay of the moving average.
+    batch_size: Number of examples in a step, over all devices.
+    num_devices: Number of devices.
+    num_substeps: S, the number of steps.
 
   Returns:
-    `train_fn(state, data, num_steps) -> (state, metrics [S])`, where
-    `num_steps` is the length of the whole run. The given state is donated.
-
-  Raises:
-    ValueError: If the devices do not divide the batch.
+    The state after the steps, and the metrics of each step, [S].
   """
-  indices = batch_indices(batch_size, len(devices))
-
-  def run_substeps(
-    state: TrainState, index: Array, data: Any, num_steps: Array
-  ) -> tuple[TrainState, Metrics]:
-    def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
-      return train_step(state, index, data, num_steps)
-
-    return jax.lax.scan(body, state, length=num_substeps)
-
-  pmapped = jax.pmap(
-    run_substeps,
-    axis_name=DEVICE_AXIS,
-    in_axes=(None, 0, None, None),
-    out_axes=(None, None),
-    donate_argnums=(0,),
-    devices=devices,
+  index, weight = divide_batch(batch_size, num_devices)
+  # float32, so that an expected length needs no other type.
+  length = jnp.asarray(num_steps, jnp.float32)
+  return _run_steps(
+    state, index, weight, data, length, loss, options, ema_decay, num_substeps
   )
-  # float32, so that a length estimated on the way needs no other type.
-  compiled = pmapped.lower(
-    state, indices, data, jnp.zeros((), jnp.float32)
-  ).compile()
-
-  def train_fn(
-    state: TrainState, data: Any, num_steps: float
-  ) -> tuple[TrainState, Metrics]:
-    length = jnp.asarray(num_steps, jnp.float32)
-    return compiled(state, indices, data, length)
-
-  return train_fn

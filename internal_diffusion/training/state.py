@@ -1,61 +1,82 @@
-"""What a training run consists of at one step."""
+"""The state of a training run at one step."""
+
+from typing import Any, Protocol, Self
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
-from internal_diffusion.data.principal_basis import PrincipalBasis
-from internal_diffusion.denoisers.learned import LearnedParams
 from internal_diffusion.types import Params
 
 Array = jax.Array
 
 
+class Trainable(Protocol):
+  """A model that can be trained: a frozen pytree with a field `params`.
+
+  Only `params` is trained; all other leaves are frozen constants.
+  """
+
+  params: Params
+
+  def replace(self, **changes: Any) -> Self:
+    """The same model with other fields."""
+
+
 @flax.struct.dataclass
 class TrainState:
-  """A pytree; all of it is in every checkpoint.
+  """A pytree; every checkpoint holds all of it.
 
   Attributes:
-    step: Steps taken, scalar int32.
-    key_data: Raw data of the run's key. The key itself never changes: step s
-      draws from fold_in(key, s), so a resumed run draws what an unbroken one
-      does.
-    params: Network parameters.
-    ema_params: Their exponential moving average, used for sampling.
+    step: Number of steps taken, scalar int32.
+    key_data: Data of the run's key. The key never changes: step s draws from
+      fold_in(key, s), so a resumed run draws what an unbroken one does.
+    model: The model being trained, with its frozen constants.
+    average: Exponential moving average of the model's parameters.
     opt_state: State of the optimiser.
-    basis: The principal basis of x0, fitted before the first step.
-    cond_basis: That of the condition's vector, or None.
+    data_params: The average that the current data were made with, where a run
+      makes its data anew from its own model; None elsewhere.
   """
 
   step: Array
   key_data: Array
-  params: Params
-  ema_params: Params
+  model: Any
+  average: Params
   opt_state: optax.OptState
-  basis: PrincipalBasis
-  cond_basis: PrincipalBasis | None = None
+  data_params: Params = None
+
+  @property
+  def averaged_model(self) -> Any:
+    """The model with its averaged parameters, which is used after training."""
+    return self.model.replace(params=self.average)
 
 
 def create_train_state(
   key: Array,
-  params: LearnedParams,
+  model: Trainable,
   optimizer: optax.GradientTransformation,
+  *,
+  makes_data: bool = False,
 ) -> TrainState:
-  """The state before the first step."""
+  """The state before the first step.
+
+  Args:
+    key: Key of the run.
+    model: The initial model.
+    optimizer: Transformation of the gradients.
+    makes_data: Whether the run makes its data from its own model.
+  """
+
+  def copied() -> Params:
+    # A step donates its state, so no buffer may be in it twice.
+    return jax.tree.map(jnp.copy, model.params)
+
   return TrainState(
     step=jnp.zeros((), jnp.int32),
-    # Copies: the step donates its state, so nothing else may hold its buffers
-    # and none of them may be there twice.
     key_data=jnp.copy(jax.random.key_data(key)),
-    params=params.network,
-    ema_params=jax.tree.map(jnp.copy, params.network),
-    opt_state=optimizer.init(params.network),
-    basis=params.basis,
-    cond_basis=params.cond_basis,
+    model=jax.tree.map(jnp.copy, model),
+    average=copied(),
+    opt_state=optimizer.init(model.params),
+    data_params=copied() if makes_data else None,
   )
-
-
-def learned_params(state: TrainState) -> LearnedParams:
-  """The averaged parameters and the bases, as a learned denoiser takes them."""
-  return LearnedParams(state.ema_params, state.basis, state.cond_basis)

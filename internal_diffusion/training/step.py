@@ -1,41 +1,66 @@
 """One training step of one device, as a pure function.
 
-Every example of a batch has a key of its own, made from the run's key, the step
-and the example's place in the whole batch. What is drawn therefore does not
-depend on how the batch is cut over devices.
+A loss receives the key of the step and the places of its examples in the whole
+batch. What it draws for an example depends on these alone, not on how the batch
+is divided among devices.
 """
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Hashable
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from internal_diffusion import arrays
-from internal_diffusion.denoisers.learned import LearnedParams
+from internal_diffusion.training.options import Optimizer, OptimizerOptions
 from internal_diffusion.training.state import TrainState
 from internal_diffusion.types import Params
 
 Array = jax.Array
 
-# `batch_loss_fn(params, data, key, index) -> [B]`: draws the examples `index`
-# [B] of the batch that belongs to `key` and returns their losses.
-BatchLossFn = Callable[[LearnedParams, Any, Array, Array], Array]
 
-# `train_step(state, index, data, num_steps) -> (state, metrics)`.
-TrainStep = Callable[
-  [TrainState, Array, Any, Array], tuple[TrainState, 'Metrics']
-]
+class Loss(Hashable, Protocol):
+  """A loss, a value: equal losses compile once."""
+
+  def __call__(
+    self, key: Array, state: TrainState, data: Any, progress: Array, index: Array
+  ) -> Array:
+    """Losses of some examples of a batch.
+
+    Args:
+      key: Key of the step, the same for all examples.
+      state: The state; gradients are those of `state.model.params`.
+      data: Arrays that the examples are drawn from.
+      progress: Fraction of the run that is over, scalar in [0, 1].
+      index: Places of the examples in the batch, [b] int32.
+
+    Returns:
+      One loss for each example, [b].
+    """
 
 
 class Metrics(NamedTuple):
-  """Scalars of one step, the mean over all devices."""
+  """Scalars of one step, means over the batch."""
 
   loss: Array
   grad_norm: Array
   learning_rate: Array
+
+
+def make_optimizer(options: OptimizerOptions) -> optax.GradientTransformation:
+  """The optimiser of the options, at learning rate 1."""
+  match options.name:
+    case Optimizer.ADAM:
+      optimizer = optax.adam(1.0, b2=0.99)
+    case Optimizer.ADAMW:
+      optimizer = optax.adamw(1.0, b2=0.99, weight_decay=options.weight_decay)
+    case Optimizer.MUON:
+      optimizer = optax.contrib.muon(1.0, weight_decay=options.weight_decay)
+    case Optimizer.SGD:
+      optimizer = optax.sgd(1.0, momentum=0.9)
+  if not options.clip_norm:
+    return optimizer
+  return optax.chain(optax.clip_by_global_norm(options.clip_norm), optimizer)
 
 
 def learning_rate(
@@ -43,8 +68,8 @@ def learning_rate(
 ) -> Array:
   """Linear warm-up, then a half cosine from `peak` to 0 at `num_steps`.
 
-  A function of the run's length too, because a run limited by minutes learns
-  its length only as it goes. optax's schedules take the length as a constant.
+  `num_steps` may change during a run, because a run bounded by minutes learns
+  its length only as it goes. The schedules of optax take it as a constant.
   """
   warmup = jnp.minimum((step + 1) / max(warmup_steps, 1), 1.0)
   decay_steps = jnp.maximum(num_steps - warmup_steps, 1)
@@ -52,66 +77,63 @@ def learning_rate(
   return peak * warmup * 0.5 * (1 + jnp.cos(jnp.pi * progress))
 
 
-def make_train_step(
-  batch_loss_fn: BatchLossFn,
-  optimizer: optax.GradientTransformation,
+def train_step(
+  state: TrainState,
+  index: Array,
+  weight: Array,
+  data: Any,
+  num_steps: Array,
   *,
-  peak_learning_rate: float,
-  warmup_steps: int,
+  loss: Loss,
+  options: OptimizerOptions,
   ema_decay: float,
   axis_name: str | None = None,
-) -> TrainStep:
-  """Builds the step.
+) -> tuple[TrainState, Metrics]:
+  """One step.
 
   Args:
-    batch_loss_fn: Draws examples and returns their losses.
-    optimizer: Any optax transformation of learning rate 1.
-    peak_learning_rate: Multiplies the optimiser's updates after the warm-up.
-    warmup_steps: Length of the linear warm-up, in steps.
-    ema_decay: Decay of the moving average, in [0, 1); while the run is young it
-      is (1 + step) / (10 + step), so that the start is forgotten.
-    axis_name: Name of the device axis to average over, or None.
+    state: The state before the step.
+    index: Places of this device's examples in the batch, [b] int32.
+    weight: Weights of their losses, [b]; over all devices they sum to 1.
+    data: Arrays that the loss draws from.
+    num_steps: Length of the whole run, scalar.
+    loss: The loss.
+    options: The optimiser and its learning rate.
+    ema_decay: Decay of the moving average; early in a run it is (1 + step) / (10
+      + step), so that the initial parameters are forgotten.
+    axis_name: Name of the device axis to sum over, or None.
 
-  Raises:
-    ValueError: If an option is out of range.
+  Returns:
+    The state after the step, and its metrics.
   """
-  arrays.check_in_range(
-    'peak_learning_rate', peak_learning_rate, 0, float('inf'), open_low=True
+  key = jax.random.fold_in(
+    jax.random.wrap_key_data(state.key_data), state.step
   )
-  arrays.check_in_range('warmup_steps', warmup_steps, 0, float('inf'))
-  arrays.check_in_range('ema_decay', ema_decay, 0, 1, open_high=True)
+  progress = jnp.clip(state.step / num_steps, 0.0, 1.0)
 
-  def train_step(
-    state: TrainState, index: Array, data: Any, num_steps: Array
-  ) -> tuple[TrainState, Metrics]:
-    run_key = jax.random.wrap_key_data(state.key_data)
-    key = jax.random.fold_in(run_key, state.step)
+  def mean_loss(params: Params) -> Array:
+    current = state.replace(model=state.model.replace(params=params))
+    return jnp.sum(weight * loss(key, current, data, progress, index))
 
-    def mean_loss(params: Params) -> Array:
-      learned = LearnedParams(params, state.basis, state.cond_basis)
-      return jnp.mean(batch_loss_fn(learned, data, key, index))
-
-    loss, grads = jax.value_and_grad(mean_loss)(state.params)
-    if axis_name is not None:
-      loss, grads = jax.lax.pmean((loss, grads), axis_name)
-    rate = learning_rate(
-      state.step,
-      num_steps,
-      peak=peak_learning_rate,
-      warmup_steps=warmup_steps,
-    )
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    updates = jax.tree.map(lambda u: rate * u, updates)
-    params = optax.apply_updates(state.params, updates)
-    decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
-    ema_params = optax.incremental_update(params, state.ema_params, 1 - decay)
-    new_state = dataclasses.replace(
-      state,
-      step=state.step + 1,
-      params=params,
-      ema_params=ema_params,
-      opt_state=opt_state,
-    )
-    return new_state, Metrics(loss, optax.global_norm(grads), rate)
-
-  return train_step
+  mean, grads = jax.value_and_grad(mean_loss)(state.model.params)
+  if axis_name is not None:
+    mean, grads = jax.lax.psum((mean, grads), axis_name)
+  rate = learning_rate(
+    state.step,
+    num_steps,
+    peak=options.learning_rate,
+    warmup_steps=options.warmup_steps,
+  )
+  updates, opt_state = make_optimizer(options).update(
+    grads, state.opt_state, state.model.params
+  )
+  updates = jax.tree.map(lambda u: rate * u, updates)
+  params = optax.apply_updates(state.model.params, updates)
+  decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
+  new_state = state.replace(
+    step=state.step + 1,
+    model=state.model.replace(params=params),
+    average=optax.incremental_update(params, state.average, 1 - decay),
+    opt_state=opt_state,
+  )
+  return new_state, Metrics(mean, optax.global_norm(grads), rate)

@@ -208,7 +208,7 @@ def test_grey_images_and_small_patches(image, config, tmp_path, patch_size):
   states, sigmas = patch_generation.denoising_states(
     jax.random.key(0), model, num=2, num_steps=3
   )
-  figures.write_denoising_strip(tmp_path / 'strip.png', states, sigmas)
+  figures.denoising_strip(states, sigmas)
 
 
 def test_more_steps_may_be_asked_for(image, config, tmp_path):

@@ -1,0 +1,117 @@
+"""Examples of a distribution of patches, drawn from an image's pyramid."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion.applications.patches.options import (
+  Distributions,
+  PatchOptions,
+)
+from internal_diffusion.data import cascade, image_io, pair_table, patches
+from internal_diffusion.data import pyramid as pyramid_lib
+from internal_diffusion.training.examples import (
+  CascadeDraw,
+  Examples,
+  TripletData,
+  TripletDraw,
+)
+
+Array = jax.Array
+
+
+def level_sizes(
+  height: int, width: int, options: PatchOptions
+) -> list[tuple[int, int]]:
+  """(height, width) of each pyramid level; a small image has one level."""
+  return pyramid_lib.pyramid_sizes(
+    height,
+    width,
+    scale_factor=options.pyramid.scale_factor,
+    min_side=min(options.pyramid.min_side, height, width),
+  )
+
+
+def make_table(
+  sizes: Sequence[tuple[int, int]], options: PatchOptions
+) -> pair_table.PairTable:
+  """The pairs of patches of pyramid levels of given sizes."""
+  return pair_table.make_pair_table(
+    list(sizes),
+    patch_size=options.patch_size,
+    displacement_range=options.triplet.displacement_range,
+    level_steps=options.triplet.level_steps,
+    power=options.pyramid.level_power,
+  )
+
+
+def image_examples(image: np.ndarray, options: PatchOptions) -> Examples:
+  """Examples of the distribution of `options`, from one image.
+
+  Args:
+    image: [H, W, C] float32 in [-1, 1].
+    options: The distribution, the pyramid and the patches.
+
+  Raises:
+    ValueError: If the image is constant or too small, or an option does not fit
+      it.
+  """
+  image = image_io.check_image(image)
+  if image.max() - image.min() < 1e-6:
+    raise ValueError(
+      'The image is constant, so there is nothing to learn from it; give one'
+      ' with some contrast.'
+    )
+  height, width = image.shape[:2]
+  patches.check_patch_size(
+    options.patch_size, smallest_side=min(height, width), where='image'
+  )
+  sizes = level_sizes(height, width, options)
+  return level_examples(
+    pyramid_lib.build_levels(jnp.asarray(image), sizes), options
+  )
+
+
+def level_examples(
+  levels: Sequence[np.ndarray | Array], options: PatchOptions
+) -> Examples:
+  """Examples from given pyramid levels; `options.pyramid` is not used.
+
+  Args:
+    levels: Images [h, w, C] float32 in [-1, 1], finest first.
+    options: The distribution and the patches.
+
+  Raises:
+    ValueError: If an option does not fit the levels.
+  """
+  distribution = options.distribution.distribution
+  is_cascade = options.distribution == Distributions.CASCADE
+  layout = distribution.layout(
+    options.patch_size**2 * levels[0].shape[-1],
+    num_levels=len(levels) - 1 if is_cascade else len(levels),
+  )
+  if is_cascade:
+    cascade_data = cascade.build_cascade(
+      levels,
+      patch_size=options.patch_size,
+      power=options.pyramid.level_power,
+    )
+    return Examples(cascade_data, CascadeDraw(options.patch_size), layout)
+  sizes = [(level.shape[0], level.shape[1]) for level in levels]
+  data = TripletData(
+    pyramid_lib.stack_pyramid([jnp.asarray(level) for level in levels]),
+    make_table(sizes, options),
+  )
+  draw = TripletDraw(
+    distribution,
+    options.patch_size,
+    options.triplet.displacement_range,
+    options.triplet.subpixel,
+    options.triplet.dihedral,
+  )
+  # The draw checks its own options; nothing is computed here.
+  jax.eval_shape(lambda: draw(jax.random.key(0), data, 1))
+  queries = tuple(distribution.mask(*q) for q in distribution.queries)
+  return Examples(data, draw, layout, queries)

@@ -1,0 +1,155 @@
+"""Learning a model of an image's patches."""
+
+import os
+
+import flax.struct
+import jax
+import numpy as np
+
+from internal_diffusion import options as options_lib
+from internal_diffusion.applications.patches.examples import (
+  image_examples,
+  level_sizes,
+)
+from internal_diffusion.applications.patches.options import PatchOptions
+from internal_diffusion.denoisers.learned import LearnedDenoiser
+from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.training import model_files
+from internal_diffusion.training.denoising import denoising_loss, make_denoiser
+from internal_diffusion.training.examples import Examples
+from internal_diffusion.training.fit import Fitted, fit
+from internal_diffusion.training.options import DenoiserOptions
+from internal_diffusion.training.run_folder import array_digest
+from internal_diffusion.types import Condition, static
+
+Array = jax.Array
+
+
+@flax.struct.dataclass
+class PatchModel:
+  """A model of the patches of one image: a denoiser of vectors.
+
+  Attributes:
+    denoiser: The learned denoiser.
+    options: Options of its training and sampling.
+    image_shape: (H, W, C) of the image.
+    level_sizes: (height, width) of each pyramid level, finest first.
+  """
+
+  denoiser: LearnedDenoiser
+  options: PatchOptions = static()
+  image_shape: tuple[int, int, int] = static()
+  level_sizes: tuple[tuple[int, int], ...] = static()
+
+  def __call__(
+    self, x: Array, sigma: Array, cond: Condition | None = None
+  ) -> Array:
+    """Denoises vectors x [B, D]; see `Denoiser`."""
+    return self.denoiser(x, sigma, cond)
+
+
+def fit_denoiser(
+  examples: Examples,
+  options: DenoiserOptions,
+  **fit_options: object,
+) -> Fitted[LearnedDenoiser]:
+  """Trains a denoiser of any examples.
+
+  Args:
+    examples: Where examples are drawn from.
+    options: Network, noise, condition and training.
+    **fit_options: `run_dir`, `settings`, `watch` and `progress` of
+      `training.fit.fit`.
+
+  Raises:
+    NonFiniteLossError: If the loss is no longer finite.
+  """
+  return fit(
+    make_denoiser(examples, options),
+    examples.data,
+    denoising_loss(examples, options),
+    options,
+    **fit_options,  # type: ignore[arg-type]
+  )
+
+
+@with_own_settings
+def train_patches(
+  image: np.ndarray,
+  options: PatchOptions,
+  workdir: str | os.PathLike,
+  *,
+  progress: bool = False,
+) -> Fitted[PatchModel]:
+  """Trains in a folder, and says how the run went.
+
+  The run continues where an earlier one of the same image and options stopped.
+  The model is saved into the folder, also where a signal stops the run.
+
+  Args:
+    image: [H, W, C] float32 in [-1, 1].
+    options: Options of the model.
+    workdir: Folder of the run and of the model.
+    progress: Whether to show a progress bar.
+
+  Raises:
+    ValueError: If the image or an option is not usable, or the folder belongs
+      to another run.
+    OSError: If the folder cannot be written.
+    NonFiniteLossError: If the loss is no longer finite.
+  """
+  fitted = fit_denoiser(
+    image_examples(image, options),
+    options,
+    run_dir=workdir,
+    settings={
+      **options_lib.to_dict(options),
+      'image_shape': list(image.shape),
+      'image_digest': array_digest(image),
+    },
+    progress=progress,
+  )
+  model = _patch_model(image, options, fitted.model)
+  model_files.save(workdir, model, options=options)
+  return fitted._replace(model=model)
+
+
+@with_own_settings
+def learn_patches(
+  image: np.ndarray,
+  options: PatchOptions | None = None,
+  *,
+  workdir: str | os.PathLike | None = None,
+  progress: bool = False,
+) -> PatchModel:
+  """Learns a model of the patches of an image.
+
+  Args:
+    image: [H, W, C] float32 in [-1, 1].
+    options: Options of the model; None is p(patch) with its defaults, about
+      three minutes on two CPU cores.
+    workdir: Folder to save the model and the run's checkpoints in; an
+      unfinished run in it continues. None trains in memory.
+    progress: Whether to show a progress bar.
+
+  Raises:
+    ValueError: If the image or an option is not usable, or the folder belongs
+      to another run.
+    OSError: If the folder cannot be written.
+    NonFiniteLossError: If the loss is no longer finite.
+  """
+  options = PatchOptions() if options is None else options
+  if workdir is not None:
+    return train_patches(image, options, workdir, progress=progress).model
+  fitted = fit_denoiser(
+    image_examples(image, options), options, progress=progress
+  )
+  return _patch_model(image, options, fitted.model)
+
+
+def _patch_model(
+  image: np.ndarray, options: PatchOptions, denoiser: LearnedDenoiser
+) -> PatchModel:
+  height, width, channels = image.shape
+  sizes = tuple(level_sizes(height, width, options))
+  return PatchModel(denoiser, options, (height, width, channels), sizes)

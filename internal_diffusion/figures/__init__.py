@@ -1,0 +1,63 @@
+"""Figures: functions that return matplotlib figures, and how to write them.
+
+A figure has the library's own style, whatever a person's matplotlib settings:
+
+  figures.write_figure('out/loss.png', figures.loss_curve(metrics))
+
+A command writes its numbers first, then its figures by `write_or_warn`, so that
+a figure that cannot be drawn never loses a result.
+"""
+
+# First: it decides how matplotlib is imported.
+from internal_diffusion.figures.style import (
+  Figure,
+  new_figure,
+  own_style,
+  write_figure,
+  write_or_warn,
+)
+
+# isort: split
+from internal_diffusion.figures.density import Density, densities
+from internal_diffusion.figures.flow import (
+  ellipses,
+  flow_colours,
+  flow_figure,
+  warp_check,
+)
+from internal_diffusion.figures.images import (
+  back_and_forth,
+  heat_maps,
+  level_frames,
+  show_image,
+  source_map,
+)
+from internal_diffusion.figures.patches import (
+  denoising_strip,
+  patch_comparison,
+  variance_ratios,
+)
+from internal_diffusion.figures.training import loss_curve
+
+__all__ = [
+  'Density',
+  'Figure',
+  'back_and_forth',
+  'denoising_strip',
+  'densities',
+  'ellipses',
+  'flow_colours',
+  'flow_figure',
+  'heat_maps',
+  'level_frames',
+  'loss_curve',
+  'new_figure',
+  'own_style',
+  'patch_comparison',
+  'show_image',
+  'source_map',
+  'variance_ratios',
+  'warp_check',
+  'write_figure',
+  'write_or_warn',
+]

@@ -1,0 +1,243 @@
+"""One save and one load for every model.
+
+A model is a frozen pytree of dataclasses, NamedTuples, dicts and tuples. Its
+structure goes into model.json, its arrays beside it:
+
+  FOLDER/model/model.json    kind, version, options, structure, checksum
+  FOLDER/model/arrays/       the arrays, by orbax
+
+A folder's model appears whole or not at all. The structure names the library's
+own classes, and nothing else is imported or run when a model is loaded.
+"""
+
+import dataclasses
+import enum
+import importlib
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import zlib
+from collections.abc import Mapping
+from typing import Any, TypeVar, overload
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from internal_diffusion import options as options_lib
+from internal_diffusion.training import checkpoint
+
+VERSION = 1  # Of the format; raised when older folders can no longer be read.
+MODEL_DIR = 'model'
+_DESCRIPTION, _ARRAYS = 'model.json', 'arrays'
+_PACKAGE = __name__.partition('.')[0]
+_Model = TypeVar('_Model')
+
+
+def save(
+  folder: str | os.PathLike, model: Any, *, options: Any = None
+) -> pathlib.Path:
+  """Saves a model into a folder, whole or not at all.
+
+  A model that the folder holds is replaced.
+
+  Args:
+    folder: The folder; made if it does not exist.
+    model: Any model of the library.
+    options: Dataclass of the options it was trained with, kept for reading.
+
+  Returns:
+    The folder of the model, FOLDER/model.
+
+  Raises:
+    ValueError: If the model holds a function or another value without a form.
+    OSError: If the folder cannot be written.
+  """
+  target = pathlib.Path(folder).expanduser().absolute() / MODEL_DIR
+  arrays: dict[str, np.ndarray] = {}
+  description = {
+    'kind': type(model).__name__,
+    'version': VERSION,
+    'options': None if options is None else options_lib.to_dict(options),
+    'structure': _encode(model, arrays),
+    'crc32': _checksum(arrays),
+  }
+  target.parent.mkdir(parents=True, exist_ok=True)
+  temporary = target.with_name(f'.{secrets.token_hex(8)}.tmp')
+  try:
+    temporary.mkdir()
+    checkpoint.write_arrays(temporary / _ARRAYS, arrays)
+    text = json.dumps(description, indent=1)
+    (temporary / _DESCRIPTION).write_text(text)
+    old = target.with_name(f'.{secrets.token_hex(8)}.tmp')
+    if target.exists():
+      os.replace(target, old)
+    os.replace(temporary, target)
+    shutil.rmtree(old, ignore_errors=True)
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)
+  return target
+
+
+def has_model(folder: str | os.PathLike) -> bool:
+  """Whether a folder holds a saved model."""
+  path = pathlib.Path(folder).expanduser() / MODEL_DIR / _DESCRIPTION
+  return path.is_file()
+
+
+@overload
+def load(folder: str | os.PathLike) -> Any: ...
+@overload
+def load(folder: str | os.PathLike, kind: type[_Model]) -> _Model: ...
+
+
+def load(folder: str | os.PathLike, kind: type | None = None) -> Any:
+  """Loads the model of a folder.
+
+  Args:
+    folder: The folder that `save` was given.
+    kind: Class that the model must have; None is any.
+
+  Returns:
+    The model.
+
+  Raises:
+    ValueError: If the folder holds no model, one of another kind or of another
+      version of the library, or a damaged one.
+  """
+  directory = pathlib.Path(folder).expanduser().absolute() / MODEL_DIR
+  description = _read_description(folder)
+  found = description['kind']
+  if kind is not None and found != kind.__name__:
+    raise ValueError(
+      f'`{folder}` holds a model of another kind, {found}; {kind.__name__} is'
+      ' needed.'
+    )
+  if description['version'] != VERSION:
+    raise ValueError(
+      f'The model in `{folder}` has version {description["version"]} of the'
+      f' format, this library reads {VERSION}; train it again.'
+    )
+  try:
+    shapes = _array_shapes(description['structure'])
+    arrays = checkpoint.read_arrays(directory / _ARRAYS, shapes)
+    if _checksum(arrays) != description['crc32']:
+      raise ValueError('its values do not match their checksum')
+    return _decode(description['structure'], arrays)
+  except Exception as error:  # Orbax raises many kinds for a damaged file.
+    raise ValueError(
+      f'The model in `{folder}` is damaged ({error}); train it again in an'
+      ' empty folder.'
+    ) from error
+
+
+def load_options(folder: str | os.PathLike) -> dict[str, Any] | None:
+  """The options that the model of a folder was trained with, as a dict."""
+  return _read_description(folder)['options']
+
+
+def _read_description(folder: str | os.PathLike) -> dict[str, Any]:
+  if not has_model(folder):
+    raise ValueError(f'`{folder}` holds no trained model.')
+  path = pathlib.Path(folder).expanduser() / MODEL_DIR / _DESCRIPTION
+  try:
+    description = json.loads(path.read_text())
+    for name in ('kind', 'version', 'structure', 'crc32', 'options'):
+      description[name]
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(f'{path} is damaged; train the model again.') from error
+  return description
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
+  crc = 0
+  for name in sorted(arrays):
+    crc = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), crc)
+  return crc
+
+
+def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+  """A value as JSON; its arrays are added to `arrays`."""
+  if isinstance(value, enum.Enum):
+    return {'class': _class_name(value), 'value': value.value}
+  if value is None or isinstance(value, bool | int | str):
+    return value
+  if isinstance(value, float):
+    return {'float': repr(value)}  # JSON has no infinity.
+  if isinstance(value, np.ndarray | np.generic | jax.Array):
+    name = f'{len(arrays):04d}'
+    arrays[name] = np.asarray(value)
+    found = arrays[name]
+    return {'array': name, 'shape': found.shape, 'dtype': str(found.dtype)}
+  if isinstance(value, Mapping):
+    return {'dict': {str(k): _encode(v, arrays) for k, v in value.items()}}
+  if isinstance(value, tuple) and hasattr(value, '_fields'):
+    fields = {n: getattr(value, n) for n in value._fields}
+    return _encode_fields(value, fields, arrays)
+  if isinstance(value, tuple | list):
+    return {'tuple': [_encode(item, arrays) for item in value]}
+  if dataclasses.is_dataclass(value):
+    names = [f.name for f in dataclasses.fields(value) if f.init]
+    if isinstance(value, nn.Module):
+      names = [name for name in names if name not in ('parent', 'name')]
+    fields = {name: getattr(value, name) for name in names}
+    return _encode_fields(value, fields, arrays)
+  raise ValueError(f'A model cannot hold {value!r}.')
+
+
+def _encode_fields(
+  value: Any, fields: Mapping[str, Any], arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+  return {
+    'class': _class_name(value),
+    'fields': {n: _encode(v, arrays) for n, v in fields.items()},
+  }
+
+
+def _class_name(value: Any) -> str:
+  return f'{type(value).__module__}:{type(value).__qualname__}'
+
+
+def _array_shapes(encoded: Any) -> dict[str, jax.ShapeDtypeStruct]:
+  """Shapes and types of all arrays of a structure, by name."""
+  if isinstance(encoded, dict) and isinstance(encoded.get('array'), str):
+    shape = jax.ShapeDtypeStruct(encoded['shape'], encoded['dtype'])
+    return {encoded['array']: shape}
+  parts: Any = ()
+  if isinstance(encoded, dict):
+    parts = encoded.values()
+  elif isinstance(encoded, list):
+    parts = encoded
+  return {k: v for part in parts for k, v in _array_shapes(part).items()}
+
+
+def _decode(encoded: Any, arrays: Mapping[str, Any]) -> Any:
+  if not isinstance(encoded, dict):
+    return encoded
+  if 'float' in encoded:
+    return float(encoded['float'])
+  if isinstance(encoded.get('array'), str):
+    return arrays[encoded['array']]
+  if 'dict' in encoded:
+    return {k: _decode(v, arrays) for k, v in encoded['dict'].items()}
+  if 'tuple' in encoded:
+    return tuple(_decode(item, arrays) for item in encoded['tuple'])
+  kind = _find_class(encoded['class'])
+  if 'value' in encoded:
+    return kind(encoded['value'])
+  return kind(**{k: _decode(v, arrays) for k, v in encoded['fields'].items()})
+
+
+def _find_class(name: str) -> Any:
+  module, _, qualname = name.partition(':')
+  if module.partition('.')[0] != _PACKAGE:
+    raise ValueError(f'{name} is no class of the library')
+  kind = getattr(importlib.import_module(module), qualname, None)
+  is_value = isinstance(kind, type) and (
+    dataclasses.is_dataclass(kind) or issubclass(kind, tuple | enum.Enum)
+  )
+  if not is_value:
+    raise ValueError(f'{name} is no class of this version of the library')
+  return kind
