@@ -113,9 +113,7 @@ class Distribution:
     """
     for name in names:
       if name not in self.given:
-        raise ValueError(
-          f'{name!r} cannot be given; choose from {self.given}.'
-        )
+        raise ValueError(f'{name!r} cannot be given; choose from {self.given}.')
     return tuple(name in names for name in self.given)
 
 

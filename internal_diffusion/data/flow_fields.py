@@ -133,7 +133,9 @@ def _move(image: Array, flow: Array) -> Array:
   return warp.warp(image, warp.invert_flow(flow))[0]
 
 
-def _centred_coordinates(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _centred_coordinates(
+  size: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
   """Coordinates x and y from the image's centre, [H, W] each."""
   height, width = size
   rows, columns = np.indices(size)

@@ -21,8 +21,8 @@ from internal_diffusion.diffusion.guidance import (
 from internal_diffusion.diffusion.losses import (
   denoising_loss,
   edm_weight,
-  loguniform_sigma,
   lognormal_sigma,
+  loguniform_sigma,
   process_sigma,
   snr_weight,
   stratified_uniform,

@@ -94,9 +94,7 @@ def classifier_guidance(
   _check_weight(guidance_weight)
 
   def guided_fn(x: Array, sigma: Array, cond: Condition | None = None) -> Array:
-    gradient = jax.grad(
-      lambda y: jnp.sum(log_likelihood_fn(y, sigma, cond))
-    )(x)
+    gradient = jax.grad(lambda y: jnp.sum(log_likelihood_fn(y, sigma, cond)))(x)
     variance = arrays.match_rank(sigma, x) ** 2
     return denoise_fn(x, sigma, cond) + guidance_weight * variance * gradient
 

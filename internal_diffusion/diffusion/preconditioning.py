@@ -1,4 +1,4 @@
-"""Preconditioning: from a network F to a denoiser D (Karras et al. 2022, eq. 7).
+"""Preconditioning of a network F as a denoiser D (Karras et al. 2022, eq. 7).
 
   D(x; sigma) = c_skip(sigma) x + c_out(sigma) F(c_in(sigma) x, c_noise(sigma))
 
@@ -58,7 +58,7 @@ def edm_coefficients(sigma: Array, sigma_data: Array) -> Coefficients:
 
   Example:
     >>> edm = edm_coefficients(jnp.array([0.5]), jnp.array([[0.5]]))
-    >>> float(edm.c_skip[0, 0])
+    >>> round(float(edm.c_skip[0, 0]), 6)
     0.5
   """
   chex.assert_rank(sigma, 1)

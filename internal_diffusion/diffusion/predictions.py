@@ -23,19 +23,19 @@ def _match(x: Array, alpha: Array, sigma: Array) -> tuple[Array, Array]:
 
 
 def x0_to_eps(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """Noise eps of clean samples; sigma must be above 0."""
+  """Noise eps of clean samples; sigma above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x - alpha * x0) / sigma
 
 
 def eps_to_x0(eps: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """Clean samples from noise eps; alpha must be above 0."""
+  """Clean samples from noise eps; alpha above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x - sigma * eps) / alpha
 
 
 def x0_to_v(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """Prediction v of clean samples; sigma must be above 0."""
+  """Prediction v of clean samples; sigma above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   # alpha (x - alpha x0) / sigma - sigma x0
   return (alpha * x - (alpha**2 + sigma**2) * x0) / sigma
@@ -48,19 +48,19 @@ def v_to_x0(v: Array, x: Array, alpha: Array, sigma: Array) -> Array:
 
 
 def x0_to_score(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """Score of clean estimates (Tweedie's formula); sigma must be above 0."""
+  """Score of clean estimates (Tweedie's formula); sigma above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (alpha * x0 - x) / sigma**2
 
 
 def score_to_x0(score: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """Posterior mean from the score (Tweedie's formula); alpha must be above 0."""
+  """Posterior mean from the score (Tweedie's formula); alpha above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x + sigma**2 * score) / alpha
 
 
 def x0_to_velocity(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """Velocity of clean samples in the linear flow; sigma must be above 0."""
+  """Velocity of clean samples in the linear flow; sigma above 0."""
   return x0_to_eps(x0, x, alpha, sigma) - x0
 
 

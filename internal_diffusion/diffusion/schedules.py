@@ -82,7 +82,7 @@ def exponential_sigmas(
 def cosine_sigmas(
   num_steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0
 ) -> Array:
-  """Grid uniform in arctan(sigma), the angle of a variance preserving process."""
+  """Grid uniform in arctan(sigma), the angle in which alpha is a cosine."""
   _check(num_steps, sigma_min, sigma_max)
   high, low = jnp.arctan(sigma_max), jnp.arctan(sigma_min)
   return _ending_in_zero(jnp.tan(high + _fractions(num_steps) * (low - high)))
