@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 import skimage.data
+from internal_diffusion.training.restore import load_model
 
 from benchmarks import timing
 from internal_diffusion.applications import (
@@ -26,7 +27,6 @@ from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_report import compare_patches
 from internal_diffusion.training import loop
-from internal_diffusion.training.restore import load_model
 
 _NUM_PATCHES = 8192
 _MINUTES = 3.0

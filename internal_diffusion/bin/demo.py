@@ -20,7 +20,7 @@ from absl import flags
 from tqdm import tqdm
 
 from internal_diffusion import arrays, figures, files
-from internal_diffusion.applications import generation, image_model
+from internal_diffusion.applications.images import generate, make_image_prior
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
@@ -145,10 +145,10 @@ def _show(results: Results, options: DemoOptions) -> dict[str, Any]:
 
 def _generate(image: np.ndarray) -> np.ndarray:
   """Three new images, [3, H, W, C]."""
-  model = image_model.prepare(image)
+  prior = make_image_prior(image)
   keys = [jax.random.key(_FLAGS.seed + index) for index in range(3)]
   made = [
-    generation.generate(key, model)[-1]
+    generate(key, prior)[0]
     for key in tqdm(keys, desc='generating', unit='image')
   ]
   return np.stack(made)
