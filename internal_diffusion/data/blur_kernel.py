@@ -10,7 +10,6 @@ import pathlib
 import warnings
 
 import numpy as np
-from scipy import io
 
 # A smaller difference of the sum from 1 is a rounding error.
 _SUM_TOLERANCE = 1e-3
@@ -95,6 +94,8 @@ def _read_npy(path: pathlib.Path) -> np.ndarray:
 
 def _read_mat(path: pathlib.Path) -> np.ndarray:
   """The only matrix of a .mat file."""
+  from scipy import io  # Its import takes half a second.
+
   content = {
     name: value
     for name, value in io.loadmat(path).items()

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import tifffile
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from internal_diffusion.data import wide_png
@@ -240,6 +239,8 @@ def _load_wide_grey_alpha_tiff(data: bytes) -> tuple[np.ndarray, int]:
     UnidentifiedImageError: If it is not a TIFF of grey and alpha with 16 bits,
       which Pillow cannot read.
   """
+  import tifffile  # Its import takes half a second.
+
   try:
     tiff = tifffile.TiffFile(io.BytesIO(data))
   except tifffile.TiffFileError as error:
@@ -330,6 +331,8 @@ def encode_animation(frames: Sequence[np.ndarray], *, seconds: float) -> bytes:
 
 
 def _encode_tiff(samples: np.ndarray) -> bytes:
+  import tifffile
+
   buffer = io.BytesIO()
   channels = samples.shape[-1]
   tifffile.imwrite(
