@@ -37,8 +37,7 @@ from internal_diffusion.applications.upscaled_uncertainty import (
   uncertainty_of,
 )
 from internal_diffusion.configs import upscale as upscale_config
-from internal_diffusion.data import operators
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, operators
 from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.evaluation import calibration, fidelity, sparsification
 

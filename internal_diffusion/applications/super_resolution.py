@@ -27,8 +27,7 @@ from internal_diffusion.applications.upscaler_samples import (
   deviation_of,
   sample_rest,
 )
-from internal_diffusion.data import operators
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, operators
 from internal_diffusion.data.colour_planes import from_planes, to_planes
 
 Array = jax.Array

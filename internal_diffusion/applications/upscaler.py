@@ -23,8 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.data import operators
-from internal_diffusion.data import upscaling_pairs
+from internal_diffusion.data import operators, upscaling_pairs
 from internal_diffusion.data.symmetry import pixel_orders
 from internal_diffusion.data.upscaling_pairs import SourceEncoding
 from internal_diffusion.denoisers.kernel_regression import (
@@ -208,9 +207,7 @@ def _with_missing(upscaler: Upscaler, low: Array, missing: Array) -> Array:
   return project(high, low, degradation)
 
 
-def degradation_of(
-  upscaler: Upscaler, low: Array
-) -> operators.Downscaling:
+def degradation_of(upscaler: Upscaler, low: Array) -> operators.Downscaling:
   """The degradation that makes a low plane of the plane to be found."""
   height, width = low.shape
   return operators.make_downscaling(

@@ -216,9 +216,7 @@ def _pairs_of(
   top, left = phase
   height, width = (factor * side for side in low_size)
   high = smaller[top : top + height, left : left + width]
-  degradation = operators.make_downscaling(
-    low_size, high.shape, kernel=kernel
-  )
+  degradation = operators.make_downscaling(low_size, high.shape, kernel=kernel)
   low, enlarged = _down_and_up(high, degradation)
   missing = high - enlarged
   source = sources_of(low, source_size=source_size)
