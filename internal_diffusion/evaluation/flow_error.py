@@ -85,7 +85,8 @@ def flow_errors(
   num_bad = np.sum(~np.all(np.isfinite(estimates), axis=-1))
   if num_bad:
     raise ValueError(
-      f'`flow` must be finite at valid pixels, got {num_bad} other vectors.'
+      f'`flow` must be finite at valid pixels, got {num_bad} vectors that'
+      ' are not.'
     )
   errors = endpoint_error(estimates, truths)
   lengths = np.linalg.norm(truths, axis=-1)

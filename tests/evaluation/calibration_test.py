@@ -185,9 +185,9 @@ def test_crps_needs_two_samples():
 def test_levels_out_of_range_are_refused(level):
   with pytest.raises(ValueError, match=r'`confidence` must be in \(0, 1\)'):
     calibration.interval_coverage(np.ones((2, 1)), [1.0], level)
-  with pytest.raises(ValueError, match='`level`'):
+  with pytest.raises(ValueError, match='`confidence`'):
     calibration.gaussian_coverage([1.0], [[1.0]], level)
-  with pytest.raises(ValueError, match='`level`'):
+  with pytest.raises(ValueError, match='`confidence`'):
     calibration.reliability(lambda level: level, confidences=[0.5, level])
 
 
