@@ -59,7 +59,7 @@ class CascadeDenoiser:
     assert cond is not None
     assert cond.image is not None  # The coarsest level is the closed form's.
     return jax.lax.map(
-      lambda both: self._one_image(*both, sigma), (x, cond.image)
+      lambda both: self._one_image(both[0], both[1], sigma), (x, cond.image)
     )
 
   def _one_image(self, x: Array, coarse: Array, sigma: Array) -> Array:
