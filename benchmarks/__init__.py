@@ -1,1 +1,1 @@
-"""Benchmarks: run as modules from the top of the repository."""
+"""Benchmarks, run as modules from the top of the repository."""

@@ -1,11 +1,11 @@
-"""What must be exact: orders of convergence, processes, devices, resuming.
+"""Exact results: orders of convergence, processes, devices, resumed runs.
 
 python -m benchmarks.exactness
 """
 
 import os
 
-# Four host devices stand for four GPUs; must be said before JAX starts.
+# Four host devices replace four GPUs; JAX reads this when it starts.
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
 
 import tempfile
@@ -37,8 +37,8 @@ def order_of_convergence(sampler: samplers.Sampler) -> float:
     x = jnp.asarray(_MEAN[None] + np.array([[1.0, 2.0], [-3.0, 0.5]]))
     counts, errors = [16, 32, 64, 128, 256], []
     for count in counts:
-      # The step to 0 is the denoiser's own and of first order; the level before
-      # it shrinks fast enough for its error not to count.
+      # The step to 0 is of first order. The sigma before it shrinks fast
+      # enough to make its error negligible.
       grid = np.append(np.linspace(2.0, 0, count, endpoint=False), count**-3.0)
       sigmas = jnp.asarray(np.append(grid, 0.0))
       found = sampler(jax.random.key(0), denoise_fn, x, sigmas)
@@ -49,7 +49,7 @@ def order_of_convergence(sampler: samplers.Sampler) -> float:
 def process_errors(
   make_process: Callable[[], processes.NoiseProcess],
 ) -> dict[str, float]:
-  """Errors of mean and covariance of samples, over their standard errors."""
+  """Errors of the samples' mean and covariance over their standard errors."""
   num, process = 50_000, make_process()
   time = jnp.float32(process.max_time)
   start = process.sigma(time) * jax.random.normal(jax.random.key(0), (num, 2))
@@ -72,7 +72,7 @@ def process_errors(
 
 
 def small_run() -> tuple[np.ndarray, ml_collections.ConfigDict]:
-  """A photograph and a configuration for 20 steps."""
+  """Photograph and configuration of a run of 20 steps."""
   config = patch.get_config()
   config.network.width, config.num_devices, config.num_steps = 64, 1, 20
   config.batch_size = config.num_references = 256
@@ -89,7 +89,7 @@ def largest_difference(a: object, b: object) -> float:
 
 
 def device_difference() -> float:
-  """Four devices against one, after 20 steps on the same merged batch."""
+  """Difference of four devices and one after 20 steps on the same batch."""
   image, config = small_run()
   run = setup.make_run(examples.from_image(image, config), config)
   results = []
@@ -109,13 +109,13 @@ def device_difference() -> float:
 
 
 def resume_difference() -> float:
-  """A run of 20 steps against one stopped at 10 and resumed."""
+  """Difference of a run of 20 steps and one stopped at 10 and resumed."""
   image, config = small_run()
   with tempfile.TemporaryDirectory() as whole:
     unbroken = loop.train(image, config, whole, progress=False)
   with tempfile.TemporaryDirectory() as broken:
-    # The learning rate looks at the run's length, so the length stays and the
-    # checkpoints beyond step 10 are taken away, as if never written.
+    # The learning rate depends on the run's length. So the length stays, and
+    # the checkpoints after step 10 are removed.
     loop.train(image, config, broken, progress=False)
     for step in (15, 20):
       os.rename(
@@ -127,7 +127,7 @@ def resume_difference() -> float:
 
 
 def main() -> None:
-  """Measures all."""
+  """Runs all measurements and saves them."""
   timing.save(
     'exactness',
     'python -m benchmarks.exactness',

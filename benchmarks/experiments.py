@@ -1,10 +1,10 @@
-"""Every experiment of the talk with several seeds.
+"""All experiments with several seeds.
 
-python -m benchmarks.experiments
+  python -m benchmarks.experiments
 
-Runs `idiff-reproduce` as a user would, once a seed, and gathers its reports.
-Some tens of minutes a seed on two cores. --experiment=NAME repeats one of them
-and leaves the others' results as they are.
+Runs `idiff-reproduce` once for each seed and collects its reports: some tens of
+minutes for each seed on two cores. `--experiment=NAME` repeats one experiment
+and keeps the results of the others.
 """
 
 import argparse
@@ -23,7 +23,7 @@ _NAMES = tuple(EXPERIMENTS)
 
 
 def run_experiment(name: str) -> dict[str, object]:
-  """Figures of one experiment over the seeds: values, mean, spread, goal."""
+  """Values, mean, standard deviation and goal of each figure over the seeds."""
   reports = []
   for seed in _SEEDS:
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,7 @@ def run_experiment(name: str) -> dict[str, object]:
         ],
         check=True,
       )
-      path = pathlib.Path(folder) / name / 'report.json'
+      path = pathlib.Path(folder) / 'report.json'
       reports.append(json.loads(path.read_text()))
   figures = {}
   for label in reports[0]['figures']:
@@ -51,12 +51,12 @@ def run_experiment(name: str) -> dict[str, object]:
       'goal': of_seeds[0]['goal'],
       'met': [figure['met'] for figure in of_seeds],
     }
-  seconds = [report['seconds']['run'] for report in reports]
+  seconds = [sum(report['seconds'].values()) for report in reports]
   return {'figures': figures, 'seconds': seconds}
 
 
 def main() -> None:
-  """Runs all or one, and saves after each."""
+  """Runs the experiments and saves the results after each."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--experiment', choices=_NAMES, action='append')
   names = parser.parse_args().experiment or _NAMES

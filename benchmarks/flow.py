@@ -1,12 +1,12 @@
-"""Optical flow beside OpenCV's, where the truth is known.
+"""Optical flow with known truth, beside OpenCV's methods.
 
   pip install -e '.[bench]'
   python -m benchmarks.flow --pairs=FOLDER
 
-Middlebury's pairs, if a folder of them is named (see flow_baselines);
-photographs of scikit-image moved along known fields, one of them with a disc
-painted on that shows nothing at all; and its motorcycle, a rectified stereo
-pair, at a quarter of its size. All with one setting.
+The pairs, all with the same options: Middlebury's (`--pairs`, see
+flow_baselines), photographs of scikit-image moved by known fields, one of them
+with a disc of constant grey, and scikit-image's motorcycle, a rectified stereo
+pair at a quarter of its size.
 """
 
 import argparse
@@ -28,23 +28,23 @@ from internal_diffusion.data import flow_fields, flow_io, image_io
 from internal_diffusion.evaluation import flow_error, flow_report
 
 _SIDE = 256  # Shorter side of the moved photographs, in pixels.
-_MARGIN = 8  # As long as the longest vector.
+_MARGIN = 8  # At least the longest vector, in pixels.
 _STEREO_SCALE = 4
-_DISC_RADIUS = 45  # In pixels; what is flat for all patches is a little less.
-_SIGHT = 8  # How far pixels and their blur see, in pixels.
+_DISC_RADIUS = 45  # In pixels.
+_SIGHT = 8  # Reach of a patch with its smoothing, in pixels.
 
 
 class Pair(NamedTuple):
   """Two frames and the flow between them.
 
   Attributes:
-    name: Of the pair.
-    first: [H, W, C] in [-1, 1].
-    second: [H, W, C].
-    flow: [H, W, 2].
-    valid: Where it is known, [H, W].
-    is_stereo: Whether nothing moves along y.
-    flat: Where there is nothing to see, [H, W], if that is known.
+    name: Name of the pair.
+    first: First frame, [H, W, C] in [-1, 1].
+    second: Second frame, [H, W, C].
+    flow: True flow (u, v) in pixels, [H, W, 2].
+    valid: Mask of known flow, [H, W].
+    is_stereo: Whether the flow is horizontal.
+    flat: Mask of pixels whose patches are constant, [H, W], if known.
   """
 
   name: str
@@ -57,7 +57,7 @@ class Pair(NamedTuple):
 
 
 def photograph(name: str) -> np.ndarray:
-  """A photograph of scikit-image with a shorter side of 256 pixels."""
+  """Photograph of scikit-image with a shorter side of 256 pixels."""
   image = getattr(skimage.data, name)() / 255.0
   scale = _SIDE / min(image.shape[:2])
   size = [round(scale * side) for side in image.shape[:2]]
@@ -66,12 +66,12 @@ def photograph(name: str) -> np.ndarray:
 
 
 def to_8_bits(image: np.ndarray) -> np.ndarray:
-  """As a camera would give it."""
+  """Image rounded to 8 bits, as a camera gives it."""
   return (np.rint(127.5 * (image.clip(-1, 1) + 1)) / 127.5 - 1).astype('f4')
 
 
 def moved(kind: str, name: str) -> Pair:
-  """A photograph and itself moved."""
+  """Photograph and its copy moved by a known field."""
   image = photograph(name)
   size = image.shape[:2]
   if kind == 'translation':
@@ -90,13 +90,13 @@ def moved(kind: str, name: str) -> Pair:
 
 
 def from_middle(size: tuple[int, ...]) -> np.ndarray:
-  """Distance of pixels from the middle of a frame, [H, W]."""
+  """Distance of the pixels from the centre of a frame, [H, W]."""
   rows, columns = np.indices(size[:2])
   return np.hypot(rows - (size[0] - 1) / 2, columns - (size[1] - 1) / 2)
 
 
 def moved_with_disc() -> Pair:
-  """The same with a disc of one grey in the middle, turned around it."""
+  """Rotated photograph with a disc of constant grey at its centre."""
   image = photograph('coffee')
   image = np.where(from_middle(image.shape)[..., None] < _DISC_RADIUS, 0, image)
   flow = flow_fields.rotation(image.shape[:2], degrees=2.0)
@@ -108,7 +108,7 @@ def moved_with_disc() -> Pair:
 
 
 def motorcycle() -> Pair:
-  """The stereo pair; what is at x in the left is at x - d in the right."""
+  """Stereo pair: a point at x in the left frame is at x - d in the right."""
   left, right, disparity = skimage.data.stereo_motorcycle()
   shape = [side // _STEREO_SCALE for side in disparity.shape]
   frames = [
@@ -129,7 +129,7 @@ def motorcycle() -> Pair:
 
 
 def all_pairs(folder: pathlib.Path | None) -> Iterator[Pair]:
-  """Every pair of the benchmark."""
+  """All pairs of the benchmark."""
   folders = (
     sorted(p.parent for p in folder.glob('*/flow10.flo')) if folder else []
   )
@@ -154,7 +154,7 @@ def all_pairs(folder: pathlib.Path | None) -> Iterator[Pair]:
 def judge(
   pair: Pair, minutes: float, seed: int, denoiser: str
 ) -> dict[str, object]:
-  """Our flow and OpenCV's on one pair."""
+  """Figures of our flow and OpenCV's on one pair."""
   config = config_lib.get_config(minutes=minutes)
   config.train.seed = seed
   start = time.perf_counter()
@@ -207,7 +207,7 @@ def judge(
       name: flow_error.flow_errors(flow, pair.flow, mask=pair.valid).aepe
       for name, flow in rivals.items()
     },
-    # Where all are off by the same, the truth may be.
+    # An error that all methods have may be one of the truth.
     'median_errors': {
       name: np.median((flow - pair.flow)[pair.valid], axis=0).tolist()
       for name, flow in {'ours': found.mean, **rivals}.items()
@@ -227,11 +227,12 @@ def grey_of(image: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-  """Runs all and saves after every pair."""
+  """Runs all pairs and saves the results after each."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--pairs', type=pathlib.Path)
   parser.add_argument(
-    '--only', help='part of the names, by commas; the others stay; all if none'
+    '--only',
+    help='parts of pair names, separated by commas; others keep results',
   )
   parser.add_argument('--minutes', type=float, default=1.0)
   parser.add_argument('--denoiser', default='learned')

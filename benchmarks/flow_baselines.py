@@ -1,11 +1,11 @@
-"""Optical flow without learning, to compare with: OpenCV on Middlebury's pairs.
+"""Baselines of optical flow without learning: OpenCV on Middlebury's pairs.
 
   pip install -e '.[bench]'
   python -m benchmarks.flow_baselines --pairs=FOLDER
 
 FOLDER holds a folder for each pair, with frame10.png, frame11.png and the truth
-flow10.flo (vision.middlebury.edu/flow, grey or colour). Both methods see 8-bit
-grey frames, as they are made for.
+flow10.flo (vision.middlebury.edu/flow, grey or colour). Both methods receive
+8-bit grey frames, for which they were made.
 
 References:
   Farneback 2003, Two-frame motion estimation based on polynomial expansion.
@@ -23,7 +23,7 @@ from benchmarks import timing
 from internal_diffusion.data import flow_io, image_io
 from internal_diffusion.evaluation import flow_error
 
-# `method(first, second)`: grey frames [H, W] uint8 to a flow [H, W, 2].
+# `method(first, second)`: flow [H, W, 2] of grey frames [H, W] in uint8.
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -57,13 +57,13 @@ METHODS: dict[str, Method] = {
 
 
 def grey_frame(path: pathlib.Path) -> np.ndarray:
-  """A frame as uint8 [H, W]."""
+  """Grey frame in uint8, [H, W]."""
   image = image_io.read_image(path, channels=1)[..., 0]
   return np.rint(127.5 * (image + 1)).astype(np.uint8)
 
 
 def judge(folder: pathlib.Path, method: Method) -> dict[str, object]:
-  """Errors of a method on a pair, all, textured and untextured, and seconds."""
+  """Seconds and errors of a method on a pair: all, textured, untextured."""
   first, second = (grey_frame(folder / f'frame1{i}.png') for i in (0, 1))
   truth, valid = flow_io.read_flow(folder / 'flow10.flo')
   texture = flow_error.textured(image_io.read_image(folder / 'frame10.png'))
@@ -82,7 +82,7 @@ def judge(folder: pathlib.Path, method: Method) -> dict[str, object]:
 
 
 def main() -> None:
-  """Runs all and saves."""
+  """Runs all pairs and saves the results."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--pairs', type=pathlib.Path, required=True)
   options = parser.parse_args()

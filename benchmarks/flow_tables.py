@@ -1,24 +1,25 @@
-"""What benchmarks/flow.py found."""
+"""Tables of the results of benchmarks/flow.py."""
 
 from typing import Any
 
 from benchmarks import timing
 from benchmarks.tables import read, section, table
 
-_NOTE = """Mean endpoint errors in pixels, of all pixels of known truth and of
-textured ones. Coverage is the share of errors in their predicted ellipses of
-90%. Log-likelihood, in nats: of the errors under the predicted covariances, and
-under the one Gaussian that fits them best; both of u alone for stereo. AUSE is
-the area between the sparsification curves over the mean error, by the predicted
-spread and by what the flows there and back disagree by: 0 is perfect. Spread:
-what pixels alone say, median of untextured over that of textured ones; of the
-rotated disc, of where nothing at all is to be seen. Seconds of training, and of
-the flow both ways with compilation. OpenCV: DIS at its medium preset down to
-full size, Farneback. The shares of the signs of error
-(applications/flow_spread.py) were chosen on Middlebury's four pairs, the
-motorcycle and three moved photographs, so coverage and AUSE of these are not of
-unseen pairs. Venus's truth lacks the 0.14 pixels of vertical motion that all
-methods find (TRIED.md), which is most of what its ellipses miss."""
+_NOTE = """AEPE: mean endpoint error in pixels over all pixels of known
+truth, and over textured ones. Coverage: fraction of the errors inside the
+predicted 90% ellipses. Log-likelihood: that of the errors in nats under the
+predicted covariances, in brackets under the best single Gaussian; of u alone
+for stereo. AUSE: area between the sparsification curves over the mean error, by
+the predicted uncertainty, in brackets by the forward-backward disagreement; 0
+is perfect. Spread: median standard deviation of the pixel posteriors on
+untextured over that on textured pixels; for the rotated disc, on its constant
+part. Seconds of training, and of the flow in both directions with compilation.
+OpenCV: DIS at its medium preset down to full size, and Farneback. The weights
+of the error's features (applications/flow_spread.py) were chosen on
+Middlebury's four pairs, the motorcycle and three moved photographs, so coverage
+and AUSE of these pairs are not those of unseen data. Venus's truth lacks the
+0.14 pixels of vertical motion that all methods find (TRIED.md), which causes
+most misses of its ellipses."""
 
 _HEAD = [
   'pair',
@@ -36,7 +37,7 @@ _HEAD = [
 
 
 def row(name: str, run: dict[str, Any]) -> list[str]:
-  """One pair."""
+  """Row of one pair of frames."""
   f, times = run['figures'], run['seconds']
   likelihood = (
     f'{f["log_likelihood"]:.2f} ({f["log_likelihood_one_gaussian"]:.2f})'
@@ -58,7 +59,7 @@ def row(name: str, run: dict[str, Any]) -> list[str]:
 
 
 def flow() -> str:
-  """Every result of flow.py that there is."""
+  """Tables of all results that exist."""
   parts = []
   for name, title in (
     ('flow', 'Optical flow'),

@@ -2,17 +2,16 @@
 
   python -m benchmarks.generation --baseline='python closed_form.py'
 
-Makes images of scikit-image's photographs (and of --images, a folder) at a
-short side of 160 pixels, in a process of its own for each, so that the first
-image is a cold start with everything compiled. The baseline, if any, is a
-command that is called with IMAGE OUT_PREFIX --backend NAME --samples N, prints
-a line with `sample 12.3s` for each image and writes them as OUT_PREFIX_*.png.
-Quality is that of `idiff-evaluate`, of both systems alike.
+Generates images from scikit-image's photographs (and from a folder,
+`--images`) at a short side of 160 pixels. Each photograph has a process of its
+own, so the first image includes the start and all compilation. The baseline is
+a command with the arguments IMAGE OUT_PREFIX --backend NAME --samples N. It
+prints a line with `sample 12.3s` for each image and writes OUT_PREFIX_*.png.
+Quality is that of `idiff-evaluate`, for both systems.
 
-For --learned photographs a cascade is trained too, as configs/cascade.py says.
-Of a tileable image, the steps across the wrapped seam are compared with those
-between all other neighbouring lines. Growth is measured with one photograph at
-several sizes.
+The photographs of `--learned` also train a cascade (configs/cascade.py). Seams:
+steps across the wrapped border of a tileable image are compared with those
+between all other neighbouring lines. Growth: one photograph at several sizes.
 """
 
 import argparse
@@ -51,7 +50,7 @@ _GROWTH = (100, 160, 256, 512, 1024)
 
 
 def photographs(folder: str | None) -> dict[str, np.ndarray]:
-  """Photographs by name, [H, W, 3] in [-1, 1], as large as they are."""
+  """Photographs by name at their full size, [H, W, 3] in [-1, 1]."""
   found = {}
   for name in _PHOTOGRAPHS:
     pixels = np.atleast_3d(getattr(skimage.data, name)())
@@ -64,7 +63,7 @@ def photographs(folder: str | None) -> dict[str, np.ndarray]:
 
 
 def at_short_side(image: np.ndarray, side: int) -> np.ndarray:
-  """The image resized so that its shorter side is that."""
+  """Image resized to a given shorter side."""
   scale = side / min(image.shape[:2])
   height, width = (round(length * scale) for length in image.shape[:2])
   resized = pyramid.resample(jnp.asarray(image), (height, width))
@@ -74,7 +73,7 @@ def at_short_side(image: np.ndarray, side: int) -> np.ndarray:
 def make_images(
   image_path: str, prefix: str, num_samples: int, denoiser: str
 ) -> None:
-  """In a process of its own: makes images, prints times and peak memory."""
+  """Worker process: generates images, prints times and peak memory."""
   start = time.perf_counter()
   image = image_io.read_image(image_path, channels=3)
   if denoiser == 'learned':
@@ -96,7 +95,7 @@ def make_images(
 def run_ours(
   path: pathlib.Path, prefix: str, num: int, denoiser: str = 'closed_form'
 ) -> dict[str, object]:
-  """Times of a cold process, its start left in `first_image`."""
+  """Times of a new process; `first_image` includes its start."""
   start = time.perf_counter()
   command = (sys.executable, '-m', 'benchmarks.generation', '--worker')
   arguments = (str(path), prefix, str(num), denoiser)
@@ -118,7 +117,7 @@ def run_ours(
 def run_baseline(
   command: str, path: pathlib.Path, prefix: str, *, backend: str, num: int
 ) -> dict[str, object]:
-  """Times that the baseline prints."""
+  """Times printed by the baseline."""
   options = ('--backend', backend, '--samples', str(num))
   output = subprocess.run(
     [*shlex.split(command), str(path), prefix, *options],
@@ -146,7 +145,7 @@ def compare(
   exact: Sequence[str],
   learned: Sequence[str],
 ) -> dict[str, object]:
-  """Every photograph by every system."""
+  """Results of every system on every photograph."""
   runs: dict[str, dict[str, object]] = {}
   for name, full in images.items():
     image = at_short_side(full, _SHORT_SIDE)
@@ -176,11 +175,11 @@ def compare(
 
 
 def seam_p_values(image: np.ndarray) -> dict[str, float]:
-  """Whether the seams of a tileable image show, for both axes.
+  """P-values of the seams of a tileable image, for both axes.
 
-  The mean steps between neighbouring lines are one for each pair of them; the
-  wrapped pair's is one more. Its rank among them gives an exact two-sided
-  p-value if all pairs are alike.
+  Each pair of neighbouring lines has a mean absolute step. The rank of the
+  wrapped pair's step among all of them gives an exact two-sided p-value of the
+  hypothesis that all pairs have the same distribution.
   """
   made = generation.generate(
     jax.random.key(0), image_model.prepare(image), tileable=True
@@ -195,7 +194,7 @@ def seam_p_values(image: np.ndarray) -> dict[str, float]:
 
 
 def growth(image: np.ndarray) -> list[dict[str, object]]:
-  """Time and memory at several sizes, and the exponent of time in pixels."""
+  """Time and memory at several sizes."""
   found = []
   for side in _GROWTH:
     with tempfile.TemporaryDirectory() as folder:
@@ -209,12 +208,12 @@ def growth(image: np.ndarray) -> list[dict[str, object]]:
 
 
 def main() -> None:
-  """Runs all and saves."""
+  """Runs all measurements and saves the results."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument(
     '--worker', nargs=4, metavar=('IMAGE', 'PREFIX', 'NUM', 'DENOISER')
   )
-  parser.add_argument('--images', help='a folder of more photographs')
+  parser.add_argument('--images', help='folder of more photographs')
   parser.add_argument('--baseline', help='command of the baseline')
   parser.add_argument('--samples', type=int, default=8)
   parser.add_argument(

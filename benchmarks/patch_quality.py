@@ -1,10 +1,10 @@
-"""How alike to real patches generated ones are, after training three minutes.
+"""Quality of generated patches after three minutes of training.
 
   python -m benchmarks.patch_quality
 
-Trains p(patch) on two photographs of scikit-image at 250 pixels, all pyramid
-levels, for three minutes each, several seeds on the first, and compares 8192
-generated patches with 8192 real ones of the same levels, as idiff-evaluate
+Trains p(patch) on all pyramid levels of two photographs of scikit-image at 250
+pixels, for three minutes each, the first with several seeds. Compares 8192
+generated patches with 8192 real ones of the same levels, as `idiff-evaluate`
 does.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 import skimage.data
+from internal_diffusion.training.restore import load_model
 
 from benchmarks import timing
 from internal_diffusion.applications import (
@@ -26,7 +27,6 @@ from internal_diffusion.configs import patch
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_report import compare_patches
 from internal_diffusion.training import loop
-from internal_diffusion.training.restore import load_model
 
 _NUM_PATCHES = 8192
 _MINUTES = 3.0
@@ -34,7 +34,7 @@ _RUNS = (('coffee', 0), ('coffee', 1), ('coffee', 2), ('chelsea', 0))
 
 
 def measure(name: str, seed: int) -> dict[str, Any]:
-  """Trains, samples and evaluates once."""
+  """Figures of one run: training, sampling, evaluation."""
   config = patch.get_config()
   config.seed, config.num_steps, config.max_minutes = seed, 0, _MINUTES
   photograph = 2 * (getattr(skimage.data, name)() / np.float32(255)) - 1
@@ -77,7 +77,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-  """Measures all runs."""
+  """Runs all measurements and saves the results."""
   runs = [measure(name, seed) for name, seed in _RUNS]
   coffee = [run for run in runs if run['photograph'] == 'coffee']
   summary = {

@@ -10,73 +10,74 @@ from benchmarks import flow_tables, super_resolution_tables
 from benchmarks.tables import read, section, table
 
 _PAGE = pathlib.Path(__file__).parent / 'RESULTS.md'
-_TRIED = pathlib.Path(__file__).parent / 'TRIED.md'
-
 
 _QUALITY_NOTE = """8192 generated 7x7 patches of all levels against as many real
-ones, half of them to train the classifiers; in brackets real against real,
-where chance is 0.5. The classifier is the better of two perceptrons of
-scikit-learn (256, 256), on standardised pixels and on whitened principal
-components. The boosted trees also see the energy of fine detail: a harder test
-than the goal was set for, kept
-because it shows what is left to do."""
+ones; half of them train the classifiers. Brackets compare real patches with
+real ones, where chance is 0.5. The classifier is the better of two perceptrons
+of scikit-learn (256, 256), on standardised pixels and on whitened principal
+components. The boosted trees also receive the energy of fine detail, which is a
+harder test than the goal requires."""
 
 
-def share(figures: dict[str, Any]) -> str:
-  """Median and range of a share over its pairs."""
+def over_bound(figures: dict[str, Any]) -> str:
+  """Median and range of a speed over its bound, in pairs of measurements."""
   pairs = figures['share_in_each_pair']
   middle = figures['share_of_product_bound']
   return f'{middle:.2f} ({min(pairs):.2f} to {max(pairs):.2f})'
 
 
 def throughput() -> str:
-  """Speed against bounds."""
+  """Table of speeds and their bounds."""
   r = read('throughput')
   gathering, training, sampling = r['gathering'], r['training'], r['sampling']
   per_core = gathering['million_pixels_per_second'] / r['machine']['cpu_cores']
   rows = [
     [
-      'patch gathering, million pixels a second a core',
+      'patch gathering, million pixels per second and core',
       f'{per_core:.0f}',
       '20',
     ],
     [
-      'training step, share of its matrix products alone',
-      share(training),
+      'training step, speed over that of its matrix products alone',
+      over_bound(training),
       '0.75',
     ],
     [
-      'logging between calls, share of the steps',
+      'logging between calls, fraction of the time of the steps',
       f'{r["host"]["logging_share"]:.2%}',
       'below 1%',
     ],
     [
-      'saving checkpoints every 1000 steps, share of the steps',
+      'saving a checkpoint every 1000 steps, fraction of the same',
       f'{r["host"]["saving_share"]:.2%}',
       '',
     ],
     [
-      'sampling 4096 patches, 18 Heun steps, share of the products',
-      share(sampling),
+      'sampling 4096 patches, 18 Heun steps, speed over the same',
+      over_bound(sampling),
       '0.70',
     ],
     [
-      'training, patches a second',
+      'training, patches per second',
       f'{training["patches_per_second"]:,.0f}',
       '',
     ],
     [
-      'sampling, patches a second',
+      'sampling, patches per second',
       f'{sampling["patches_per_second"]:,.0f}',
       '',
     ],
-    ['compiling the step, seconds', f'{training["compile_seconds"]:.1f}', ''],
+    [
+      'compilation of the step, seconds',
+      f'{training["compile_seconds"]:.1f}',
+      '',
+    ],
   ]
   return section('Throughput', r, table(['figure', 'measured', 'goal'], rows))
 
 
 def patch_quality() -> str:
-  """Generated against real patches."""
+  """Table of generated against real patches."""
   r = read('patch_quality')
   rows = [
     [
@@ -99,7 +100,7 @@ def patch_quality() -> str:
 
   rows.append(
     [
-      '**coffee, mean and spread**',
+      '**coffee, mean and standard deviation**',
       '',
       cell('classifier_accuracy'),
       cell('boosted_trees_accuracy'),
@@ -113,7 +114,7 @@ def patch_quality() -> str:
     'training, s',
     'classifier accuracy (real)',
     'boosted trees (real)',
-    'sliced Wasserstein over real',
+    'sliced Wasserstein over that of real patches',
     'copies (real)',
   ]
   body = f'{table(head, rows)}\n\n{_QUALITY_NOTE}'
@@ -121,7 +122,7 @@ def patch_quality() -> str:
 
 
 def exactness() -> str:
-  """Orders, processes, devices, resuming."""
+  """Table of convergence orders, processes, devices and resumed runs."""
   r = read('exactness')
   rows = [
     [f'order of convergence, {name}', f'{value:.3f}', name[-2]]
@@ -137,12 +138,12 @@ def exactness() -> str:
   ]
   rows += [
     [
-      'four devices against one, largest difference of a parameter, 20 steps',
+      'four devices and one: largest difference of a parameter, 20 steps',
       f'{r["four_devices_against_one"]:.1e}',
       'float32 rounding',
     ],
     [
-      'resumed against unbroken, the same',
+      'resumed and uninterrupted run: the same',
       f'{r["resumed_against_unbroken"]:.1e}',
       '0',
     ],
@@ -151,7 +152,7 @@ def exactness() -> str:
 
 
 def experiments() -> str:
-  """The talk's experiments over the seeds."""
+  """Table of the experiments over their seeds."""
   r = read('experiments')
   rows = []
   for name, run in r['runs'].items():
@@ -167,23 +168,28 @@ def experiments() -> str:
           f'{sum(met)} of {len(met)}' if met else '',
         ]
       )
-  head = ['experiment', 'mean and spread', 'goal', 'seeds that meet it']
+  head = [
+    'experiment',
+    'mean and standard deviation',
+    'goal',
+    'seeds that meet it',
+  ]
   return section('Experiments, three seeds', r, table(head, rows))
 
 
-_GENERATION_NOTE = """Short side 160 pixels, patches of 15; each photograph in a
-process of its own. Setup, first image (a cold process: imports, set-up and
-compilation included) and a later image, in seconds. Quality as
-`idiff-evaluate` has it, means over the images: coherence and completeness are
+_GENERATION_NOTE = """Short side 160 pixels, 15x15 patches, one process for each
+photograph. Seconds of the set-up, of the first image (a cold process with
+imports, set-up and compilation) and of a later image. Quality is that of
+`idiff-evaluate`, averaged over the images: coherence and completeness are
 distances to the nearest patch, detail is the energy of the finest band over the
-photograph's, diversity is a standard deviation: fewer images make it smaller.
-The baseline is a PyTorch implementation of the same algorithm
-(Qiu et al. 2026), `ann` with FAISS's nearest neighbours, `exact` with the sum
-over all patches."""
+photograph's, diversity is a standard deviation, which is smaller for fewer
+images. The baseline is a PyTorch implementation of the same algorithm
+(Qiu et al. 2026): `ann` uses FAISS's nearest neighbours, `exact` sums over all
+patches."""
 
 
 def generation() -> str:
-  """New images: time and quality beside a baseline, and growth."""
+  """Tables of new images: time, quality, baseline, growth and seams."""
   r = read('generation')
   rows = []
   for name, systems in r['runs'].items():
@@ -241,8 +247,8 @@ def generation() -> str:
     for name, p in r['seams'].items()
   ]
   body += (
-    '\n\nWhether the wrapped seams of a tileable image differ from all other'
-    ' pairs of neighbouring lines: p-values by rank; below 0.05 they would.'
+    '\n\nSeams of a tileable image against all other pairs of neighbouring'
+    ' lines: p-values of a rank test; below 0.05 a seam would be visible.'
     '\n\n' + table(['photograph', 'vertical', 'horizontal'], seams)
   )
   return section('Whole images', r, body)
@@ -252,8 +258,9 @@ def main() -> None:
   """Writes the page."""
   parts = [
     '# Results',
-    'Made by `python -m benchmarks.report` from `benchmarks/results/`. Times'
-    ' are of one noisy machine; ratios within one run are what to compare.',
+    '`python -m benchmarks.report` writes this page from `benchmarks/results/`.'
+    ' Times are those of one noisy machine: compare ratios within one run.'
+    ' [TRIED.md](TRIED.md) lists the variants that were tried.',
     patch_quality(),
     throughput(),
     exactness(),
@@ -261,7 +268,6 @@ def main() -> None:
     generation(),
     super_resolution_tables.super_resolution(),
     flow_tables.flow(),
-    _TRIED.read_text(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')
 

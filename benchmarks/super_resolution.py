@@ -3,16 +3,16 @@
   python -m benchmarks.super_resolution --pairs=FOLDER --factor=2 --samples=8
   python -m benchmarks.super_resolution --images=FOLDER --factor=3
 
---pairs holds NAME_HR.png and NAME_LR.png, --images the truth alone, which is
-then downscaled by the project's antialiased bicubic and rounded to 8 bits. Each
-image and preset is a process of its own, so its peak memory is its own and all
-compilation is in its times. A second upscaling of the image tells what of them
-is compilation. What is measured of a preset stays until it is measured again.
+`--pairs` holds NAME_HR.png and NAME_LR.png. `--images` holds true images, which
+are downscaled by the library's antialiased bicubic kernel and rounded to 8
+bits. Each image and preset has a process of its own, so peak memory is its own
+and its times include compilation; a second upscaling of the image measures them
+without. Results of other presets are kept.
 
-PSNR and SSIM are those of the literature: luminance of BT.601 at 16 to 235, the
-result rounded to 8 bits, `factor` pixels of the border left out (rounded up
-where --factor is a broken number, which --images allows). All figures of
-uncertainty are of that luminance too.
+PSNR and SSIM follow the literature: luminance of BT.601 at 16 to 235, the
+result rounded to 8 bits, without `factor` pixels of the border (rounded up
+where `--factor` is not an integer, which `--images` allows). All figures of
+uncertainty are on that luminance too.
 """
 
 import argparse
@@ -37,24 +37,24 @@ from internal_diffusion.applications.upscaled_uncertainty import (
   uncertainty_of,
 )
 from internal_diffusion.configs import upscale as upscale_config
-from internal_diffusion.data import degradation as degradations
+from internal_diffusion.data import operators
 from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.evaluation import calibration, fidelity, sparsification
 
 _BLACK, _WHITE = 16, 235  # Luma of BT.601 in an 8-bit image.
 _COVERAGE = 0.9
-_DETAIL_STDDEV = 1.0  # Of the Gaussian filter that takes detail away, pixels.
+_DETAIL_STDDEV = 1.0  # Of the Gaussian filter below detail, in pixels.
 
 
 def rounded(image: np.ndarray) -> np.ndarray:
-  """An image in [-1, 1] as its 8-bit file has it."""
+  """Image in [-1, 1] rounded to 8 bits."""
   levels = np.round((np.asarray(image) + 1) * 127.5).clip(0, 255)
   return (levels / 127.5 - 1).astype(np.float32)
 
 
 def luma(image: np.ndarray, border: int) -> np.ndarray:
-  """What is compared of an image, [H, W, 1] in [-1, 1]."""
+  """Luminance without the border, [H, W, 1] in [-1, 1]."""
   inside = slice(border, -border)
   grey = (to_planes(rounded(image))[0][inside, inside, None] + 1) / 2
   return (_BLACK + (_WHITE - _BLACK) * grey) / 127.5 - 1
@@ -66,13 +66,13 @@ def decibels(values: np.ndarray) -> float:
 
 
 def detail(grey: np.ndarray) -> float:
-  """Energy of what a Gaussian filter takes away from [H, W, 1]."""
+  """Energy of an image [H, W, 1] above a Gaussian filter."""
   smooth = ndimage.gaussian_filter(grey[..., 0], _DETAIL_STDDEV)
   return float(np.mean(np.square(grey[..., 0] - smooth)))
 
 
 def fidelity_of(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-  """Of luminance, both [H, W, 1]."""
+  """Fidelity of luminance [H, W, 1]."""
   return {
     'psnr': fidelity.psnr(image, truth),
     'ssim': fidelity.ssim(image, truth),
@@ -81,16 +81,16 @@ def fidelity_of(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def consistency(
-  image: np.ndarray, low: np.ndarray, degradation: degradations.Degradation
+  image: np.ndarray, low: np.ndarray, degradation: operators.Downscaling
 ) -> float:
-  """PSNR of the downscaled image to the given one, all channels, dB."""
-  return decibels(np.asarray(degradations.downscale(image, degradation)) - low)
+  """PSNR of the downscaled against the given image, all channels, in dB."""
+  return decibels(np.asarray(degradation.apply(image)) - low)
 
 
 def uncertainty_figures(
   samples: np.ndarray, mean: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
-  """Do the samples [K, H, W, 1] know how wrong the mean is?"""
+  """Calibration of samples [K, H, W, 1] against the error of the mean."""
   found, error = uncertainty_of(mean, samples), np.abs(mean - truth)
   predicted = found.std
   widened = mean + WIDENING * (samples - mean)
@@ -110,16 +110,16 @@ def uncertainty_figures(
 def pair_of(
   path: pathlib.Path, low_path: pathlib.Path | None, factor: float
 ) -> tuple[np.ndarray, np.ndarray]:
-  """The truth [s h, s w, C] and the given image [h, w, C]."""
+  """True image [s h, s w, C] and given image [h, w, C]."""
   truth = image_io.read_image(path, channels=None)
   rows, columns = (int(side // factor) for side in truth.shape[:2])
   low_size = rows, columns
-  height, width = degradations.scaled_size(low_size, factor)
+  height, width = operators.scaled_size(low_size, factor)
   truth = truth[:height, :width]
   if low_path is not None:
     return truth, image_io.read_image(low_path, channels=truth.shape[-1])
-  degradation = degradations.make_degradation(low_size, truth.shape[:2])
-  return truth, rounded(degradations.downscale(truth, degradation))
+  degradation = operators.make_downscaling(low_size, truth.shape[:2])
+  return truth, rounded(degradation.apply(truth))
 
 
 def measure(
@@ -131,7 +131,7 @@ def measure(
   num_samples: int,
   seed: int,
 ) -> dict[str, object]:
-  """In a process of its own: all figures of an image."""
+  """Worker process: all figures of an image."""
   truth, low = pair_of(path, low_path, factor)
   config = upscale_config.get_config(preset=preset, factor=factor)
   upscale_config.set_seed(config, seed)
@@ -171,9 +171,9 @@ def figures_of(
   truth: np.ndarray,
   factor: float,
 ) -> dict[str, object]:
-  """Bicubic, the mean and the samples against the truth."""
-  degradation = degradations.make_degradation(low.shape[:2], truth.shape[:2])
-  bicubic = np.asarray(degradations.upscale(jnp.asarray(low), degradation))
+  """Figures of bicubic, the mean and the samples against the truth."""
+  degradation = operators.make_downscaling(low.shape[:2], truth.shape[:2])
+  bicubic = np.asarray(degradation.interpolate(jnp.asarray(low)))
   border = math.ceil(factor)
   expected = luma(truth, border)
   mean = luma(made.mean, border)
@@ -198,12 +198,12 @@ def figures_of(
 
 
 def mean_of(runs: list[dict[str, float]]) -> dict[str, float]:
-  """The mean of each figure."""
+  """Mean of each figure."""
   return {name: statistics.fmean(r[name] for r in runs) for name in runs[0]}
 
 
 def summary(runs: list[dict[str, dict[str, float]]]) -> dict[str, object]:
-  """The mean of each group of figures over images."""
+  """Mean of each group of figures over the images."""
   groups = ('bicubic', 'mean', 'sample', 'uncertainty', 'seconds')
   found: dict[str, object] = {
     group: mean_of([run[group] for run in runs])
@@ -216,7 +216,7 @@ def summary(runs: list[dict[str, dict[str, float]]]) -> dict[str, object]:
 def images_in(
   options: argparse.Namespace,
 ) -> dict[str, tuple[pathlib.Path, pathlib.Path | None]]:
-  """Paths of the truth and of the given image, by name."""
+  """Paths of the true and the given image, by name."""
   found: dict[str, tuple[pathlib.Path, pathlib.Path | None]]
   if options.pairs:
     ending = '_HR.png'
@@ -237,14 +237,14 @@ def images_in(
 
 
 def set_name(folder: pathlib.Path) -> str:
-  """The folder's name; that of the folder above if it only says a factor."""
+  """Name of the folder, or of its parent where it is a factor such as X2."""
   own = folder.resolve()
   is_factor = own.name[:1].lower() == 'x' and own.name[1:].isdigit()
   return own.parent.name if is_factor else own.name
 
 
 def run_worker(*arguments: object) -> dict[str, object]:
-  """`measure` in a process of its own."""
+  """Result of `measure` in a new process."""
   command = (sys.executable, '-m', 'benchmarks.super_resolution', '--worker')
   output = subprocess.run(
     [*command, *map(str, arguments)],
@@ -256,13 +256,13 @@ def run_worker(*arguments: object) -> dict[str, object]:
 
 
 def number(text: str) -> float:
-  """A whole number as such."""
+  """Number of a text; an integer where it is one."""
   value = float(text)
   return int(value) if value.is_integer() else value
 
 
 def worker(arguments: list[str]) -> None:
-  """Prints the figures of an image."""
+  """Prints the figures of an image as JSON."""
   path, low_path, factor, preset, num_samples, seed = arguments
   found = measure(
     pathlib.Path(path),
@@ -281,12 +281,16 @@ def parse_options() -> argparse.Namespace:
   where = parser.add_mutually_exclusive_group()
   where.add_argument('--pairs', help='folder of NAME_HR.png, NAME_LR.png')
   where.add_argument('--images', help='folder of true images')
-  parser.add_argument('--only', help='names of images, by commas; all if none')
+  parser.add_argument(
+    '--only', help='names of images, separated by commas; default all'
+  )
   parser.add_argument('--factor', type=number, default=2)
   parser.add_argument('--presets', default='fast,default')
   parser.add_argument('--samples', type=int, default=0)
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--name', help='of the results; the set is, if none')
+  parser.add_argument(
+    '--name', help='name of the results; default the name of the set'
+  )
   options = parser.parse_args()
   if not (options.worker or options.pairs or options.images):
     parser.error('one of --pairs and --images is needed')
@@ -294,7 +298,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def main() -> None:
-  """Runs all and saves."""
+  """Runs all measurements and saves the results."""
   options = parse_options()
   if options.worker:
     worker(options.worker)

@@ -1,22 +1,21 @@
-"""What benchmarks/super_resolution.py found, beside published figures."""
+"""Tables of the results of benchmarks/super_resolution.py."""
 
 from typing import Any
 
 from benchmarks import timing
 from benchmarks.tables import read, section, table
 
-_SUPER_RESOLUTION_NOTE = """Luminance of BT.601 at 16 to 235, rounded to 8 bits,
-without a border as wide as the factor. Everything is learnt from the one small
-image. Training and upscaling (a second one, compiled; and the first) in
-seconds, memory at its peak over the images, in GiB. A sample: its PSNR and
-SSIM; detail is the energy of what a Gaussian filter of one pixel takes away,
-over the truth's; both become the given image when downscaled, to so many
-decibels. Coverage is the share of the truth in 90% intervals: of the samples,
-widened, and of the bounds that are written, the widening having been chosen on
-Set5 at x2; rank correlation that of the
-predicted deviation and the mean's error, AUSE the area between the
+_SUPER_RESOLUTION_NOTE = """PSNR in decibels and SSIM on the luminance of
+BT.601 at 16 to 235, rounded to 8 bits, without a border as wide as the factor.
+All training data come from the one small image. Seconds of training and of
+upscaling (compiled; in brackets the first time), peak memory in GiB. Detail:
+energy above a Gaussian filter of one pixel, over the truth's. Consistency: PSNR
+of the downscaled result against the given image. Coverage: fraction of the
+truth inside the 90% intervals of the widened samples, and inside the written
+bounds; the widening was chosen on Set5 at x2. Rank correlation: that of the
+predicted standard deviation and the error of the mean. AUSE: area between the
 sparsification curves over the mean error (0 is perfect)."""
-# As published, PSNR on Set5 by factor; not measured here.
+# Published PSNR on Set5 by factor, not measured here.
 _PUBLISHED = {
   'ZSSR (Shocher et al. 2018)': {2: 37.37, 3: 33.42, 4: 31.13},
   'SelfExSR (Huang et al. 2015)': {2: 36.50, 3: 32.62, 4: 30.33},
@@ -25,7 +24,7 @@ _PUBLISHED = {
 
 
 def fidelity_rows(runs: list[dict[str, Any]]) -> list[list[str]]:
-  """Bicubic and the mean of each set, factor and preset, and published ones."""
+  """Rows of the mean's fidelity, with bicubic and published results."""
   rows = []
   for run in runs:
     title = f'{run["set"]}, x{run["factor"]}'
@@ -60,7 +59,7 @@ def fidelity_rows(runs: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def sample_rows(runs: list[dict[str, Any]]) -> list[list[str]]:
-  """What the samples say, of each set, factor and preset that has them."""
+  """Rows of the fidelity and uncertainty of samples, where there are any."""
   rows = []
   for run in runs:
     for preset, found in run['presets'].items():
@@ -86,7 +85,7 @@ def sample_rows(runs: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def super_resolution() -> str:
-  """Upscaled images: fidelity beside published rivals, and uncertainty."""
+  """Tables of fidelity, beside published results, and of uncertainty."""
   paths = sorted(timing.RESULTS.glob('super_resolution_*.json'))
   if not paths:
     return ''
@@ -98,7 +97,7 @@ def super_resolution() -> str:
   samples = table(
     [
       'samples of',
-      'PSNR (over the mean)',
+      'PSNR (minus that of the mean)',
       'SSIM',
       'detail of mean, sample',
       'consistency of mean, sample',
@@ -109,7 +108,7 @@ def super_resolution() -> str:
     sample_rows(runs),
   )
   body = f'{fidelity}\n\n{samples}\n\n{_SUPER_RESOLUTION_NOTE}'
-  # Every file has its own, with its factor, presets and samples.
+  # Each file has its own command; this one stands for all.
   command = (
     'python -m benchmarks.super_resolution --pairs=FOLDER --factor=2'
     ' --presets=fast,default --samples=8'

@@ -1,10 +1,10 @@
-"""Speed of gathering, training and sampling against their bounds.
+"""Speed of gathering, training and sampling, beside their bounds.
 
   python -m benchmarks.throughput
 
-The bound of training and of sampling is the time that the same matrix products
-take alone, each shape timed by itself in the same run. Ratios are what counts;
-absolute times depend on the machine.
+The bound of training and of sampling is the time of their matrix products
+alone, each shape timed by itself in the same run. The ratios are comparable
+between machines; the times are not.
 """
 
 import collections
@@ -39,13 +39,13 @@ _PAIRS = 7
 
 @functools.cache
 def repeated_product(m: int, k: int, n: int) -> Callable[[], jax.Array]:
-  """A compiled call of `_REPEATS` products [m, k] @ [k, n] in float32."""
+  """Compiled call of `_REPEATS` products [m, k] @ [k, n] in float32."""
   a, b = jnp.ones((m, k)), jnp.ones((k, n))
 
   @jax.jit
   def repeat(a: jax.Array, b: jax.Array) -> jax.Array:
     def body(carry: jax.Array, _: None) -> tuple[jax.Array, None]:
-      # Every product depends on the one before, so none can be left out.
+      # Each product depends on the previous one, so none can be skipped.
       return ((a + carry) @ b)[0, 0] * 1e-30, None
 
     return jax.lax.scan(body, jnp.zeros(()), length=_REPEATS)[0]
@@ -54,7 +54,7 @@ def repeated_product(m: int, k: int, n: int) -> Callable[[], jax.Array]:
 
 
 def kernel_shapes(params: object) -> list[tuple[int, int]]:
-  """Shapes (in, out) of all matrices that multiply a batch; tables left out."""
+  """Shapes (in, out) of all matrices that multiply a batch."""
   flat = jax.tree_util.tree_leaves_with_path(params)
   return [
     leaf.shape for path, leaf in flat if 'kernel' in jax.tree_util.keystr(path)
@@ -64,7 +64,7 @@ def kernel_shapes(params: object) -> list[tuple[int, int]]:
 def training_products(
   kernels: Sequence[tuple[int, int]], batch: int, dim: int, input_dim: int
 ) -> list[tuple[int, int, int]]:
-  """All products of a training step, on as many references as the batch has."""
+  """Shapes of all products of a training step with a batch of references."""
   products = []
   for rows, columns in kernels:
     products.append((batch, rows, columns))  # Forward.
@@ -92,9 +92,9 @@ def products_seconds(products: Sequence[tuple[int, int, int]]) -> float:
 def in_pairs(
   call: Callable[[], object], products: Sequence[tuple[int, int, int]]
 ) -> tuple[float, float, list[float]]:
-  """Medians of a call's and its products' times, and their ratios.
+  """Median times of a call and of its products, and their ratios.
 
-  Taken in turn, pair by pair, because the machine's speed drifts.
+  Both are measured in turn, because the machine's speed drifts.
   """
   pairs = [
     (timing.seconds_of(call, repeats=1), products_seconds(products))
@@ -106,7 +106,7 @@ def in_pairs(
 
 
 def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
-  """Pixels gathered a second, positions given."""
+  """Pixels gathered per second at given positions."""
   num = 2**16
   data = run.data
   uniform = jax.random.uniform(jax.random.key(0), (num, 3))
@@ -127,7 +127,7 @@ def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
 def measure_training(
   run: setup.Run, config: ml_collections.ConfigDict, dim: int
 ) -> dict[str, float]:
-  """Time of a step, of its products alone and of the host's part."""
+  """Times of a step, of its products alone and of the host."""
   batch = config.batch_size
   state = run.initial_state()
   start = time.perf_counter()
@@ -164,7 +164,7 @@ def measure_training(
 def measure_host(
   image: np.ndarray, config: ml_collections.ConfigDict
 ) -> dict[str, float]:
-  """What the host does between calls in a real run, over the calls' time."""
+  """Times of logging and saving in a real run, over that of the calls."""
   config = config.copy_and_resolve_references()
   config.num_steps = 1000
   with tempfile.TemporaryDirectory() as workdir:
@@ -205,7 +205,7 @@ def measure_sampling(run: setup.Run, dim: int) -> dict[str, float]:
 
 
 def main() -> None:
-  """Measures all three."""
+  """Runs all measurements and saves the results."""
   config = default.get_config()
   image = 2 * (skimage.data.coffee() / np.float32(255)) - 1
   image = image_io.bound_side(image, max_side=config.max_side)

@@ -1,4 +1,4 @@
-"""Timing on a noisy machine, and where results are kept."""
+"""Timing on a noisy machine, and the JSON files of results."""
 
 import json
 import os
@@ -14,7 +14,7 @@ RESULTS = pathlib.Path(__file__).parent / 'results'
 
 
 def seconds_of(function: Callable[[], object], *, repeats: int = 7) -> float:
-  """Median time of a call that returns arrays, its first call left out."""
+  """Median time of a call that returns arrays, without its first call."""
   jax.block_until_ready(function())
   times = []
   for _ in range(repeats):
@@ -25,7 +25,7 @@ def seconds_of(function: Callable[[], object], *, repeats: int = 7) -> float:
 
 
 def machine() -> dict[str, object]:
-  """What the numbers were measured on."""
+  """Machine and versions that the numbers belong to."""
   device = jax.devices()[0]
   return {
     'platform': device.platform,

@@ -3,9 +3,9 @@ r"""p(target | source, one level finer): a cascade that makes whole images.
   idiff-train --config=cascade --config.image=photo.png --workdir=runs/cascade
   idiff-generate --image=photo.png --workdir=runs/cascade --out=out/
 
-One network, conditioned on the level, adds the detail of every level to the next
-coarser one; the closed form makes the coarsest. Five minutes of training on two
-CPU cores.
+One network, conditioned on the level, adds the detail of every level to the
+next coarser one; the closed form makes the coarsest. Five minutes of training
+on two CPU cores.
 """
 
 import ml_collections

@@ -1,4 +1,4 @@
-"""The fields of a training configuration: those of `PatchOptions`, and the image.
+"""The fields of a training configuration: `PatchOptions`, and the image.
 
 `idiff-train --help` lists them with their defaults. The other files of this
 folder override some of them; a command line overrides any of them, as in

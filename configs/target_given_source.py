@@ -1,4 +1,4 @@
-r"""p(target | source, delta): the neighbour of a patch, or the next finer level.
+r"""p(target | source, delta): a neighbour of a patch, or the next finer level.
 
   idiff-train --config=target_given_source --config.image=photo.png \
     --workdir=runs/target

@@ -1,6 +1,7 @@
 """How long JAX compiles, and how often: measured, not guessed."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import jax
@@ -25,11 +26,17 @@ class CompileMeter:
   def __init__(self) -> None:
     self.seconds = 0.0
     self.count = 0
+    self._stages: list[tuple[float, float]] = []  # Start and duration of each.
 
-  def __call__(self, event: str, duration: float, **_: object) -> None:
+  def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
     """Receives an event of `jax.monitoring`."""
     if event in _STAGES:
-      self.seconds += duration
+      # A function's stage holds those of the functions that it calls.
+      start = time.monotonic() - duration_secs
+      while self._stages and self._stages[-1][0] >= start:
+        self.seconds -= self._stages.pop()[1]
+      self._stages.append((start, duration_secs))
+      self.seconds += duration_secs
     if event == _STAGES[-1]:
       self.count += 1
 

@@ -1,8 +1,8 @@
 """The library's own JAX settings: float32 whatever a program has set.
 
 `jax_enable_x64`, `jax_debug_nans`, `jax_numpy_rank_promotion` and
-`jax_numpy_dtype_promotion` are global. A use (generate, upscale, flow, fit, ...)
-runs under its own values, so its results do not depend on them.
+`jax_numpy_dtype_promotion` are global. A use (generate, upscale, flow, fit,
+...) runs under its own values, so its results do not depend on them.
 """
 
 import contextlib

@@ -1,14 +1,14 @@
 """Options: one frozen dataclass for each use, checked where it is made.
 
 The docstring of an options class has an `Attributes:` section, which names each
-field, its unit and its range. Flags, `--help` and reports derive from the class,
-so no default and no description is written twice.
+field, its unit and its range. Flags, `--help` and reports derive from the
+class, so no default and no description is written twice.
 
   @dataclasses.dataclass(frozen=True)
   class UpscaleOptions:
     '''How an image is upscaled.
 
-    Attributes:
+Attributes:
       factor: Ratio of the output's side to the input's, from 1.1 to 8.
       num_steps: Number of Heun steps of a sample.
     '''

@@ -1,5 +1,6 @@
-"""`report.json`, of one form for all commands, and small pages of pictures."""
+"""`report.json`, of one form for all commands, and pages of pictures."""
 
+import dataclasses
 import html
 import importlib.metadata
 import json
@@ -7,13 +8,14 @@ import math
 import os
 import pathlib
 import platform
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from internal_diffusion import files
+from internal_diffusion import files as file_lib
 
 REPORT_NAME = 'report.json'
 _VERSIONED = ('internal-diffusion', 'jax', 'flax', 'optax', 'numpy')
@@ -23,57 +25,88 @@ def write_report(
   directory: str | os.PathLike,
   *,
   figures: Mapping[str, Any],
-  settings: Mapping[str, Any],
+  settings: Any,
   seed: int,
   seconds: Mapping[str, float],
+  command: str = '',
+  inputs: Sequence[Mapping[str, str]] = (),
+  files: Sequence[str] = (),
+  complete: bool = True,
 ) -> pathlib.Path:
   """Writes `report.json` atomically.
 
   Args:
-    directory: Where to write; made if it does not exist.
-    figures: What was measured.
-    settings: What was asked for.
+    directory: Folder to write to; made if it does not exist.
+    figures: Measured values by name.
+    settings: Options of the run, a dataclass or a mapping.
     seed: Seed of everything random.
-    seconds: Times; 'setup', 'compile' and 'run' are always there, 0 if left
-      out.
+    seconds: Measured times, such as 'setup', 'compile' and 'run'.
+    command: Name of the command.
+    inputs: Path and SHA-256 of each input file.
+    files: Files that the run wrote, relative to the folder.
+    complete: Whether the run has ended.
 
   Returns:
     The path of the report.
   """
   content = {
+    'command': command,
+    'complete': complete,
     'figures': figures,
     'settings': settings,
     'seed': seed,
+    'inputs': inputs,
+    'files': files,
     'versions': _versions(),
     'device': _device(),
-    'seconds': {'setup': 0.0, 'compile': 0.0, 'run': 0.0, **seconds},
+    'seconds': seconds,
   }
   path = pathlib.Path(directory) / REPORT_NAME
-  files.write_atomically(path, to_json(content).encode())
+  file_lib.write_atomically(path, to_json(content).encode())
   return path
 
 
+def read_report(path: str | os.PathLike) -> dict[str, Any] | None:
+  """The content of a report, or None if it is none of `write_report`."""
+  try:
+    content = json.loads(pathlib.Path(path).read_text())
+    kinds = {
+      'command': str,
+      'settings': dict,
+      'inputs': list,
+      'seed': int,
+      'files': list,
+    }
+    is_report = all(isinstance(content[k], v) for k, v in kinds.items())
+    return content if is_report else None
+  except (ValueError, TypeError, KeyError):
+    return None
+
+
 def to_json(content: Any) -> str:
-  """Content as JSON; what is not finite becomes null, which JSON has."""
+  """Content as JSON; values that are not finite become null, which JSON has."""
   return json.dumps(_plain(content), indent=2, allow_nan=False) + '\n'
 
 
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
 body {{
   font: 16px/1.5 system-ui, sans-serif;
-  max-width: 60rem;
+  max-width: 80rem;
   margin: 2rem auto;
   padding: 0 1rem;
   color: #222;
 }}
-figure {{ margin: 2rem 0; }}
-img {{ max-width: 100%; }}
-figcaption {{ color: #555; }}
-table {{ border-collapse: collapse; }}
+p {{ max-width: 45rem; }}
+section {{ display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: start; }}
+figure {{ margin: 0; max-width: 100%; }}
+img {{ max-width: 100%; min-width: 12rem; image-rendering: pixelated; }}
+figcaption {{ color: #555; max-width: 30rem; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }}
 td, th {{
   text-align: right;
   padding: .2rem .8rem;
@@ -82,11 +115,7 @@ td, th {{
 tr th:first-child {{ text-align: left; font-weight: normal; }}
 </style>
 <h1>{title}</h1>
-{text}
-<table>
-{rows}
-</table>
-{figures}
+{body}
 </html>
 """
 
@@ -95,41 +124,49 @@ def write_page(
   path: str | os.PathLike,
   *,
   title: str,
-  paragraphs: Sequence[str],
-  pictures: Sequence[tuple[str, str]],
-  table: Mapping[str, Mapping[str, Any]],
+  sections: Mapping[str, Sequence[tuple[str, str]]],
+  paragraphs: Sequence[str] = (),
+  table: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-  """Writes a static page: text, a table of figures, pictures with captions.
+  """Writes a static page: text, a table of figures, pictures side by side.
 
   Args:
-    path: Of the page.
-    title: Its title.
-    paragraphs: Its text.
-    pictures: File names beside the page, and their captions.
+    path: Output HTML path.
+    title: Title of the page.
+    sections: Pictures by heading, '' for none; each is a file name relative to
+      the page, and a caption.
+    paragraphs: Text above the pictures.
     table: Rows by name, each with the same columns.
   """
+  escape = html.escape
+  body = [f'<p>{escape(paragraph)}</p>' for paragraph in paragraphs]
+  if table:
+    body.append(_table(table))
+  for heading, pictures in sections.items():
+    if heading:
+      body.append(f'<h2>{escape(heading)}</h2>')
+    body.append('<section>')
+    body += [
+      f'<figure><a href="{link}"><img src="{link}" alt="{caption}"></a>'
+      f'<figcaption>{caption}</figcaption></figure>'
+      for link, caption in (
+        (urllib.parse.quote(name), escape(caption))
+        for name, caption in pictures
+      )
+    ]
+    body.append('</section>')
+  page = _PAGE.format(title=escape(title), body='\n'.join(body))
+  file_lib.write_atomically(path, page.encode())
 
+
+def _table(table: Mapping[str, Mapping[str, Any]]) -> str:
   def row(name: str, cells: Sequence[Any], tag: str) -> str:
     inner = ''.join(f'<{tag}>{html.escape(str(c))}</{tag}>' for c in cells)
     return f'<tr><th>{html.escape(name)}</th>{inner}</tr>'
 
-  columns = list(next(iter(table.values()), {}))
-  rows = [row('', columns, 'th')]
-  rows += [
-    row(name, list(values.values()), 'td') for name, values in table.items()
-  ]
-  figures = [
-    f'<figure><img src="{html.escape(name)}" alt="{html.escape(caption)}">'
-    f'<figcaption>{html.escape(caption)}</figcaption></figure>'
-    for name, caption in pictures
-  ]
-  page = _PAGE.format(
-    title=html.escape(title),
-    text='\n'.join(f'<p>{html.escape(p)}</p>' for p in paragraphs),
-    rows='\n'.join(rows),
-    figures='\n'.join(figures),
-  )
-  files.write_atomically(path, page.encode())
+  rows = [row('', list(next(iter(table.values()))), 'th')]
+  rows += [row(name, list(r.values()), 'td') for name, r in table.items()]
+  return '\n'.join(['<table>', *rows, '</table>'])
 
 
 def _versions() -> dict[str, str]:
@@ -154,6 +191,8 @@ def _device() -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
   """Values that JSON has."""
+  if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    return _plain(dataclasses.asdict(value))
   if isinstance(value, Mapping):
     return {str(name): _plain(item) for name, item in value.items()}
   if isinstance(value, np.ndarray | jax.Array):

@@ -1,32 +1,96 @@
-"""What all commands share: flags, one-line errors, exit codes, plain help.
+"""Parts that all commands share: flags, help, one-line errors, exit codes.
 
-A command's errors are one line on standard error and exit code 2; a run that
-was interrupted and saved itself ends with 0.
+A command's exit code is 0, also where it was interrupted and saved its run; 2
+after an error, which is one line on standard error; 3 where some of several
+inputs failed and the others are done; 130 where it was interrupted and saved
+nothing.
 """
 
-import glob
+import contextlib
+import importlib.metadata
 import logging
 import os
 import pathlib
+import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 from absl import flags
 
-from internal_diffusion import arrays
-from internal_diffusion.training.loop import NonFiniteLossError
+from internal_diffusion import arrays, compilation, jax_settings
+from internal_diffusion.bin import (
+  compile_cache,
+  config_files,
+  inputs,
+  messages,
+  option_flags,
+)
+from internal_diffusion.bin.results import Results, Run
 
+_FAILED, _PARTLY_FAILED = 2, 3
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
-_PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
 _USER_ERRORS = (
   ValueError,
   OSError,
   MemoryError,
-  NonFiniteLossError,
+  FloatingPointError,  # A loss that is not finite.
   jax.errors.JaxRuntimeError,  # A device that is out of memory, for one.
 )
+_CACHE_MESSAGE = 'persistent compilation cache'
+
+
+def define_common(values: flags.FlagValues, *names: str) -> None:
+  """Defines flags that mean the same in every command.
+
+  Args:
+    values: Flags of a command to add to.
+    *names: Of `image`, `frames`, `out`, `workdir`, `seed` and `overwrite`, in
+      the order in which `--help` lists them.
+  """
+  for name in names:
+    match name:
+      case 'image':
+        option_flags.define_paths(
+          values,
+          name,
+          'Images: names, patterns with * and ? in quotes, or folders, with'
+          ' commas between.',
+        )
+      case 'frames':
+        option_flags.define_paths(
+          values,
+          name,
+          'Two frames or more, in their order: names, patterns with * and ? in'
+          ' quotes, or folders, with commas between.',
+        )
+      case 'out':
+        option_flags.define_path(
+          values, name, 'out', 'Folder of the results; made if there is none.'
+        )
+      case 'workdir':
+        option_flags.define_path(
+          values,
+          name,
+          None,
+          'Folder of a trained model. A model in it is used, so that nothing is'
+          ' trained; a new one is saved to it.',
+        )
+      case 'seed':
+        flags.DEFINE_integer(
+          name, 0, 'Seed of everything random.', flag_values=values
+        )
+      case 'overwrite':
+        flags.DEFINE_boolean(
+          name,
+          False,
+          'Replace the results of another run in the output folder.',
+          flag_values=values,
+        )
+      case _:
+        raise ValueError(f'There is no common flag {name!r}.')
 
 
 def run(
@@ -41,36 +105,46 @@ def run(
 
   Args:
     main: The command; reads its flags' values.
-    flag_values: The command's own flags.
+    flag_values: The command's flags.
     name: The command's name, for messages.
-    doc: What `--help` says before the flags.
+    doc: Text that `--help` shows before the flags.
     default_config: Configuration file where --config is left out.
   """
+  sys.stdout, sys.stderr = (
+    messages.forgiving(sys.stdout),
+    messages.forgiving(sys.stderr),
+  )
   arguments = sys.argv[1:]
   if any(argument in ('--help', '-h', '-help') for argument in arguments):
-    print(_help_text(flag_values, doc))
+    print(messages.help_text(flag_values, doc))
+    sys.exit(0)
+  if '--version' in arguments:
+    print(f'{name} {importlib.metadata.version("internal-diffusion")}')
     sys.exit(0)
   logging.getLogger('absl').setLevel(logging.ERROR)
   flags.FLAGS.mark_as_parsed()  # Libraries may look at the global flags.
-  warnings.showwarning = _show_warning(name)
   try:
     if default_config is not None:
-      sys.argv[1:] = _config_first(arguments, default_config)
-    rest = flag_values(sys.argv)[1:]
-    if rest:
-      raise ValueError(f'unexpected argument {rest[0]!r}; flags begin with --')
+      sys.argv[1:] = config_files.config_first(arguments, default_config)
+    unparsed = flag_values(sys.argv)[1:]
+    if unparsed:
+      raise ValueError(
+        f'unexpected argument {unparsed[0]!r}; flags begin with --'
+      )
+    if default_config is not None:
+      config_files.expand_paths(flag_values.config)
+    if 'seed' in flag_values:
+      check_seed(flag_values.seed)
+    _check_platform()
   except (AttributeError, KeyError) as error:
-    # ml_collections names the field in quotes, and may add a guess below.
-    field, *guess = str(error).replace('\\n', '\n').splitlines()
-    field = field.strip('\\\'"')
-    hint = ' '.join(guess).strip('"\'') or 'See --help for all.'
-    _fail(name, ValueError(f'--config has no field {field!r}. {hint}'))
+    _fail(name, flag_values, ValueError(config_files.unknown_field(error)))
   except Exception as error:  # A config file may raise anything.
-    _fail(name, error)
+    _fail(name, flag_values, error)
   try:
-    main()
+    with jax_settings.own_settings(), _compiled_functions_kept(name):
+      main()
   except _USER_ERRORS as error:
-    _fail(name, error)
+    _fail(name, flag_values, error)
   except KeyboardInterrupt:
     print(f'{name}: interrupted', file=sys.stderr, flush=True)
     sys.stdout.flush()
@@ -78,20 +152,88 @@ def run(
     os._exit(_INTERRUPTED)
 
 
-def _config_first(arguments: list[str], default: pathlib.Path) -> list[str]:
-  """Puts --config=FILE, or the default's, before the --config.field flags.
+def for_each_input(
+  flag_values: flags.FlagValues,
+  process: Callable[[Results], Mapping[str, Any]],
+  *,
+  name: str,
+  settings: Any,
+  outputs: Sequence[str],
+  given: Mapping[str, Sequence[pathlib.Path]] | None = None,
+  also_read: Sequence[str | os.PathLike | None] = (),
+) -> None:
+  """Processes each input, into a folder of its own where there are several.
 
-  config_flags reads fields into a configuration that it must have by then.
+  Checks before any work that nobody's files would be replaced. Each folder gets
+  a report.json, and an index.html of the pictures. Where an input fails, the
+  others are done, and the command ends with exit code 3.
+
+  Args:
+    flag_values: The command's flags; `out`, `seed`, `overwrite`, and `image`
+      unless `given`.
+    process: Writes the results of one input to `Results.path` and
+      `Results.picture`, and returns the report's figures.
+    name: The command's name.
+    settings: Options of the run, a dataclass or a mapping.
+    outputs: Patterns of the names of the files that `process` writes.
+    given: Input files by the name of the input, instead of those of --image.
+    also_read: Further files that the run reads, None for none.
+
+  Raises:
+    ValueError: If the output folder is another run's; or the error of `process`
+      where there is one input.
   """
-  chosen, rest = [f'--config={default}'], list(arguments)
-  for index, argument in enumerate(arguments):
-    if argument in ('--config', '-config') and index + 1 < len(arguments):
-      chosen = [f'--config={arguments[index + 1]}']
-      rest = [*arguments[:index], *arguments[index + 2 :]]
-    elif argument.startswith(('--config=', '-config=')):
-      chosen = [argument]
-      rest = [*arguments[:index], *arguments[index + 1 :]]
-  return [*chosen, *rest]
+  if given is None:
+    require(image=flag_values.image)
+    given = _named(inputs.find_pictures(flag_values.image), name)
+  require(out=flag_values.out)
+  several = len(given) > 1
+  read = [path for paths in given.values() for path in paths]
+  whole = Run(
+    flag_values.out,
+    command=name,
+    settings=settings,
+    seed=flag_values.seed,
+    inputs=[*read, *(pathlib.Path(path) for path in also_read if path)],
+    outputs=outputs,
+    names=list(given) if several else (),
+    overwrite=flag_values.overwrite,
+  )
+  done: dict[str, Results] = {}
+  figures: dict[str, Any] = {}
+  failed: list[str] = []
+  for own, paths in given.items():
+    with compilation.measure_compilation() as meter:
+      results = Results(
+        whole, meter, name=own, inputs=paths, is_alone=not several
+      )
+      label = ', '.join(map(str, paths)) or own
+      try:
+        figures[own] = process(results)
+        results.lap('run')
+        results.title = results.title or f'{name}: {label}'
+        results.finish(figures[own])
+      except _USER_ERRORS as error:
+        if not several:
+          raise
+        print(
+          f'{name}: {label} failed: {one_line(error, flag_values)}',
+          file=sys.stderr,
+        )
+        failed.append(label)
+        continue
+    done[own] = results
+    if results.summary:
+      print(f'{name}: {results.summary} in {results.directory}')
+  if several and done:
+    whole.finish_several(done, figures, title=name)
+  if failed:
+    print(
+      f'{name}: {len(failed)} of {len(given)} inputs failed:'
+      f' {", ".join(failed)}',
+      file=sys.stderr,
+    )
+    sys.exit(_PARTLY_FAILED)
 
 
 def require(**values: object) -> None:
@@ -107,12 +249,12 @@ def check_seed(seed: int) -> None:
 
 
 def output_dir(path: str) -> pathlib.Path:
-  """Makes a folder for results and checks that it can be written to.
+  """Makes a folder and checks that it can be written to.
 
   Raises:
     OSError: If it cannot.
   """
-  directory = pathlib.Path(path)
+  directory = pathlib.Path(path).expanduser()
   try:
     directory.mkdir(parents=True, exist_ok=True)
   except OSError as error:
@@ -124,68 +266,81 @@ def output_dir(path: str) -> pathlib.Path:
   return directory
 
 
-def find_files(patterns: Sequence[str]) -> list[pathlib.Path]:
-  """Files of names and patterns, each once, those of a pattern sorted.
-
-  Raises:
-    FileNotFoundError: If there is none for a name or pattern.
-  """
-  found: list[pathlib.Path] = []
-  for pattern in patterns:
-    # A file whose name holds brackets is no pattern.
-    names = [pattern] if pathlib.Path(pattern).exists() else glob.glob(pattern)
-    if not names:
-      raise FileNotFoundError(
-        f'There is no file `{pattern}` (seen from {pathlib.Path.cwd()}).'
-      )
-    found += [pathlib.Path(name) for name in sorted(names)]
-  return list(dict.fromkeys(found))
-
-
-def find_pictures(names: Sequence[str]) -> list[pathlib.Path]:
-  """Files of names and patterns, and all pictures of folders among them.
-
-  Raises:
-    FileNotFoundError: If there is none for a name, a pattern or a folder.
-  """
-  found = []
-  for path in find_files(names):
-    inside = [path]
-    if path.is_dir():
-      inside = sorted(
-        p for p in path.iterdir() if p.suffix.lower() in _PICTURES
-      )
-      if not inside:
-        raise FileNotFoundError(f'There is no picture in the folder `{path}`.')
-    found += inside
-  return found
-
-
-def _fail(name: str, error: BaseException) -> None:
+def one_line(error: BaseException, flag_values: flags.FlagValues) -> str:
+  """An error's message on one line, with `name` of a flag as --name."""
   text = str(error)
   if isinstance(error, jax.errors.JaxRuntimeError):
     text = text.splitlines()[0]
-  message = ' '.join(text.split()) or type(error).__name__
-  print(f'{name}: error: {message}', file=sys.stderr)
-  sys.exit(2)
+  text = ' '.join(text.split()) or type(error).__name__
+
+  def as_flag(match: re.Match) -> str:
+    name = match[1]
+    if name in flag_values:
+      return f'--{name}'
+    if 'config' in flag_values and config_files.has_field(
+      flag_values['config'].value, name
+    ):
+      return f'--config.{name}'
+    return match[0]
+
+  return re.sub(r'`([\w.]+)`', as_flag, text)
 
 
-def _show_warning(name: str) -> Callable[..., None]:
-  def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-    if issubclass(category, UserWarning):
+def _named(
+  paths: Sequence[pathlib.Path], command: str
+) -> dict[str, Sequence[pathlib.Path]]:
+  names = inputs.unique_names(paths)
+  for path, own in zip(paths, names, strict=True):
+    if own != path.stem:
+      print(
+        f'{command}: results of {path} are in the folder {own}, as another'
+        f' input is called {path.stem} too.',
+        file=sys.stderr,
+      )
+  return {own: (path,) for own, path in zip(names, paths, strict=True)}
+
+
+def _check_platform() -> None:
+  """Raises ValueError if JAX_PLATFORMS names no device of this machine."""
+  wanted = os.environ.get('JAX_PLATFORMS', '')
+  try:
+    jax.devices()
+  except Exception as error:  # An assertion, where a plugin is missing.
+    if not wanted:
+      raise
+    jax.config.update('jax_platforms', '')
+    found = jax.devices()[0].platform
+    raise ValueError(
+      f'JAX_PLATFORMS is {wanted!r}, but this machine has no such device; it'
+      f' has {found}. Unset JAX_PLATFORMS or set it to {found}.'
+    ) from error
+
+
+@contextlib.contextmanager
+def _compiled_functions_kept(name: str) -> Iterator[None]:
+  """Keeps compiled functions on disk, and shows warnings as one line each."""
+  folder = compile_cache.enable()
+  unreadable = False
+
+  def show(
+    message: Warning | str, category: type[Warning], *_: Any, **__: Any
+  ) -> None:
+    nonlocal unreadable
+    if _CACHE_MESSAGE in str(message):
+      unreadable |= 'Error reading' in str(message)
+    elif issubclass(category, UserWarning):
       print(f'{name}: {message}', file=sys.stderr)
 
-  return show
+  warnings.showwarning = show
+  try:
+    yield
+  finally:
+    if folder is not None:
+      compile_cache.prune(folder, empty=unreadable)
 
 
-def _help_text(flag_values: flags.FlagValues, doc: str) -> str:
-  lines = [doc.strip(), '', 'Flags:']
-  for name in sorted(flag_values):
-    flag = flag_values[name]
-    if flag.default not in (None, '', []):
-      default = f' (default: {flag.default})'
-    else:
-      default = ''
-    lines.append(f'  --{name}')
-    lines.append(f'      {flag.help}{default}')
-  return '\n'.join(lines)
+def _fail(
+  name: str, flag_values: flags.FlagValues, error: BaseException
+) -> None:
+  print(f'{name}: error: {one_line(error, flag_values)}', file=sys.stderr)
+  sys.exit(_FAILED)

@@ -1,182 +1,191 @@
-"""From one photograph to new patches and images: trains, samples, shows.
+"""Makes new images and patches from one photograph, and shows them.
 
   idiff-demo --out=out/demo
 
-Makes new images of the coffee photograph that comes with scikit-image, which
-takes no training. Then trains p(patch) on it, at all levels of its
-pyramid, draws new patches and compares them with real ones. Open
-OUT/index.html when it is done. An interrupted run goes on where it stopped.
+Makes new images from the coffee photograph of scikit-image, without training.
+Then trains a model of its patches at all levels of its pyramid, draws new
+patches and compares them with real ones. Open OUT/index.html at the end. The
+same command continues an interrupted run.
 """
 
+import dataclasses
 import pathlib
 import shutil
-import time
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 import skimage.data
 from absl import flags
 from tqdm import tqdm
 
-from internal_diffusion import arrays, report
-from internal_diffusion.applications import (
-  generation,
-  image_model,
-  patch_evaluation,
+from internal_diffusion import arrays, figures, files
+from internal_diffusion.applications.images import generate, make_image_prior
+from internal_diffusion.applications.patches import (
+  PatchModel,
+  PatchOptions,
+  evaluation,
+  inference,
 )
-from internal_diffusion.bin import command, evaluate, sample
-from internal_diffusion.configs import patch
+from internal_diffusion.applications.patches.training import train_patches
+from internal_diffusion.bin import command, evaluate, option_flags
+from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_two_sample import MIN_PATCHES
-from internal_diffusion.training import loop
-from internal_diffusion.training.restore import load_model
-from internal_diffusion.training.workdir import OtherConfigurationError
+from internal_diffusion.training import metrics
+from internal_diffusion.training.fit import Fitted
+from internal_diffusion.training.run_folder import OtherSettingsError
+
+_MAX_SIDE = 250
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoOptions:
+  """Options of the demonstration.
+
+  Attributes:
+    minutes: Minutes of training; more is better.
+    num_samples: Number of patches to draw.
+  """
+
+  minutes: float = 2.5
+  num_samples: int = 4096
+
+  def __post_init__(self) -> None:
+    """Checks the options."""
+    arrays.check_in_range('minutes', self.minutes, 0, 10**6, open_low=True)
+    arrays.check_in_range('num_samples', self.num_samples, MIN_PATCHES, 2**20)
+
 
 _NAME = 'idiff-demo'
 _FLAGS = flags.FlagValues()
-_OUT = flags.DEFINE_string(
-  'out', 'out/demo', 'Folder to write to.', flag_values=_FLAGS
-)
-_MINUTES = flags.DEFINE_float(
-  'minutes', 2.5, 'Time to train for; more is better.', flag_values=_FLAGS
-)
-_NUM_SAMPLES = flags.DEFINE_integer(
-  'num_samples', 4096, 'How many patches to draw.', flag_values=_FLAGS
-)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed.', flag_values=_FLAGS)
+command.define_common(_FLAGS, 'out', 'seed', 'overwrite')
+option_flags.define(_FLAGS, DemoOptions)
 
 _PARAGRAPHS = (
-  'New images, made of nothing but the patches of the photograph below. That'
-  ' takes no training: the denoiser is the exact posterior mean over its'
-  ' patches.',
-  'A small diffusion model has seen nothing but the photograph below: its 7x7'
-  ' patches, at every level of its pyramid. Here are also patches it has made'
-  ' up, beside real ones.',
+  'The new images consist of patches of the photograph below. They need no'
+  ' training: the denoiser is the exact posterior mean over the patches.',
+  'A small diffusion model was trained on the 7x7 patches of the photograph, at'
+  ' every level of its pyramid. The generated patches are samples of it.',
   'Each row of the table compares two sets of patches. The last column compares'
-  ' two sets of real ones: that is what perfection looks like.',
-)
-_PICTURES = (
-  ('generated.png', 'Three new images.'),
-  ('comparison.png', 'Generated patches, and real ones.'),
-  ('coffee.png', 'All that the model has seen.'),
-  ('denoising.png', 'Six patches on their way from noise to clean.'),
-  (
-    'variance.png',
-    'Does fine detail have its strength? The variance along each principal'
-    ' component, by decreasing size.',
-  ),
-  ('run/loss.png', 'The training.'),
+  ' two sets of real patches, which is the best possible value.',
 )
 _ROWS = {
   'Accuracy of a classifier (chance is 0.5)': 'c2st_accuracy',
   'Accuracy of boosted trees (chance is 0.5)': 'boosted_trees_accuracy',
   'Sliced Wasserstein distance': 'sliced_wasserstein',
   'Squared MMD': 'mmd_squared',
-  'Spread of the variance ratios (0 is none)': 'variance_log_rms',
+  'Deviation of the variance ratios (0 is none)': 'variance_log_rms',
   'Distance to the nearest training patch': 'nearest_distance_median',
-  'Share of copies': 'copy_share',
+  'Fraction of copies': 'copy_share',
 }
 
 
 def main() -> None:
   """Trains, samples, evaluates, writes the page."""
-  command.check_seed(_SEED.value)
-  arrays.check_in_range('num_samples', _NUM_SAMPLES.value, MIN_PATCHES, 2**20)
-  start = time.monotonic()
-  directory = command.output_dir(_OUT.value)
-  config = patch.get_config()
-  config.image = str(directory / 'coffee.png')
-  config.max_minutes = _MINUTES.value
-  config.num_steps = 0
-  config.seed = _SEED.value
+  options = option_flags.read(_FLAGS, DemoOptions)
+  command.for_each_input(
+    _FLAGS,
+    lambda results: _show(results, options),
+    name=_NAME,
+    settings=options,
+    outputs=('*.png', 'samples.npz'),
+    given={'coffee': ()},
+  )
+
+
+def _show(results: Results, options: DemoOptions) -> dict[str, Any]:
+  path = results.picture(
+    'coffee.png', 'The photograph, the only training data.'
+  )
   photograph = 2 * (skimage.data.coffee() / np.float32(255)) - 1
   image_io.write_image(
-    config.image, image_io.bound_side(photograph, max_side=config.max_side)
+    path, image_io.bound_side(photograph, max_side=_MAX_SIDE)
   )
-  image = image_io.read_image(config.image)
-  generating = _generate(image, directory, seed=config.seed)
-  trained = _train(image, config, directory / 'run')
-  if trained.interrupted:
-    print(f'{_NAME}: stopped and saved; the same command goes on from there.')
-    return
-  sampled = sample.sample_to(
-    directory,
-    load_model(directory / 'run'),
-    num_samples=_NUM_SAMPLES.value,
-    seed=config.seed,
-  )
-  evaluation_start = time.monotonic()
-  figures = evaluate.evaluate_patches(
-    directory,
-    patch_evaluation.read_samples(directory / 'samples.npz'),
-    image,
-    seed=config.seed,
-    max_patches=_NUM_SAMPLES.value,
-  )
-  seconds = {
-    'setup': trained.seconds['setup'],
-    'compile': trained.seconds['compile'] + sampled['compile'],
-    'run': trained.seconds['run'] + sampled['run'],
-    'generating': generating,
-    'evaluation': time.monotonic() - evaluation_start,
-    'total': time.monotonic() - start,
-  }
-  report.write_report(
-    directory,
-    figures={'training_loss': trained.loss, **figures},
-    settings=config.to_dict(),
-    seed=config.seed,
-    seconds=seconds,
-  )
-  _write_page(directory, figures)
-  print(f'{_NAME}: open {directory / "index.html"}')
-
-
-def _generate(
-  image: np.ndarray, directory: pathlib.Path, *, seed: int
-) -> float:
-  """Writes three new images side by side and returns the seconds it took."""
-  start = time.monotonic()
-  photograph = image_model.prepare(image)
-  made = []
-  for index in tqdm(range(3), desc='generating', unit='image'):
-    key = jax.random.key(seed + index)
-    made.append(generation.generate(key, photograph)[-1])
+  image = image_io.read_image(path)
+  results.lap('setup')
   image_io.write_grid(
-    directory / 'generated.png', np.stack(made), num_columns=3
+    results.picture('generated.png', 'Three new images.'),
+    _generate(image),
+    num_columns=3,
   )
-  return time.monotonic() - start
-
-
-def _train(
-  image: np.ndarray, config: ml_collections.ConfigDict, run_dir: pathlib.Path
-) -> loop.TrainResult:
-  """Trains; a run of other settings in the demo's folder makes room."""
-  try:
-    return loop.train(image, config, run_dir)
-  except OtherConfigurationError:
-    print(f'{_NAME}: {run_dir} was of other settings; starting anew.')
-    shutil.rmtree(run_dir)
-    return loop.train(image, config, run_dir)
-
-
-def _write_page(directory: pathlib.Path, figures: dict[str, Any]) -> None:
-  table = {
+  results.lap('generating')
+  fitted = _train(image, options, results.directory / 'run')
+  figures.write_or_warn(
+    results.picture('loss.png', 'Training loss.'),
+    figures.loss_curve,
+    metrics.read_metrics(results.directory / 'run'),
+  )
+  results.lap('training')
+  if fitted.interrupted:
+    results.summary = 'stopped and saved; the same command continues the run'
+    return {'training_loss': fitted.loss}
+  samples = _sample(results, fitted.model, options.num_samples)
+  results.lap('sampling')
+  measured = evaluate.evaluate_patches(
+    results,
+    samples,
+    image,
+    seed=_FLAGS.seed,
+    max_patches=options.num_samples,
+  )
+  results.lap('evaluation')
+  results.title = 'New images and patches from one photograph'
+  results.paragraphs += _PARAGRAPHS
+  results.table = {
     row: {
-      'generated': f'{figures["generated"][name]:.4g}',
-      'real': f'{figures["control"][name]:.4g}',
+      'generated': f'{measured["generated"][name]:.4g}',
+      'real': f'{measured["control"][name]:.4g}',
     }
     for row, name in _ROWS.items()
   }
-  report.write_page(
-    directory / 'index.html',
-    title='New patches from one photograph',
-    paragraphs=_PARAGRAPHS,
-    pictures=_PICTURES,
-    table=table,
+  results.summary = 'index.html'
+  return {'training_loss': fitted.loss, **measured}
+
+
+def _generate(image: np.ndarray) -> np.ndarray:
+  """Three new images, [3, H, W, C]."""
+  prior = make_image_prior(image)
+  keys = [jax.random.key(_FLAGS.seed + index) for index in range(3)]
+  made = [
+    generate(key, prior)[0]
+    for key in tqdm(keys, desc='generating', unit='image')
+  ]
+  return np.stack(made)
+
+
+def _train(
+  image: np.ndarray, options: DemoOptions, run_dir: pathlib.Path
+) -> Fitted[PatchModel]:
+  """Trains; deletes an earlier run with other settings first."""
+  patch_options = PatchOptions(
+    seed=_FLAGS.seed, num_steps=0, max_minutes=options.minutes
   )
+  try:
+    return train_patches(image, patch_options, run_dir, progress=True)
+  except OtherSettingsError:
+    print(f'{_NAME}: {run_dir} has other settings; starting anew.')
+    shutil.rmtree(run_dir)
+    return train_patches(image, patch_options, run_dir, progress=True)
+
+
+def _sample(
+  results: Results, model: PatchModel, num_samples: int
+) -> evaluation.Samples:
+  key = jax.random.key(_FLAGS.seed)
+  found = inference.sample_patches(key, model, num=num_samples, progress=True)
+  samples = evaluation.Samples(
+    found.patches, found.level, np.array(model.level_sizes)
+  )
+  files.write_npz(results.path('samples.npz'), samples._asdict())
+  states, sigmas = inference.denoising_states(key, model, num=6)
+  figures.write_or_warn(
+    results.picture('denoising.png', 'Six patches on their way to clean.'),
+    figures.denoising_strip,
+    states,
+    sigmas,
+  )
+  return samples
 
 
 def run() -> None:

@@ -1,23 +1,25 @@
-"""Says how alike generated patches, or images, are to a photograph.
+r"""Measures how alike generated patches or images are to a photograph.
 
-  idiff-evaluate --reference=photo.png --generated=out/samples.npz --out=out/
-  idiff-evaluate --reference=photo.png --generated='out/sample_*.png' --out=out/
+  idiff-evaluate --reference=photo.png --generated=out/samples.npz --out=judged/
+  idiff-evaluate --reference=photo.png --generated='out/sample_*.png' \
+    --out=judged/
 
-Of samples.npz it compares the patches with real ones of the same pyramid
-levels: classifier two-sample accuracy, sliced Wasserstein distance, MMD,
-variance along principal components, copies, each beside the same figure of real
-patches against real. Writes report.json, comparison.png and variance.png.
+Compares the patches of a samples.npz with real ones of the same pyramid levels:
+classifier two-sample accuracy, sliced Wasserstein distance, MMD, variance along
+principal components, copies. Beside each figure is that of real patches against
+other real patches. Writes report.json, comparison.png and variance.png.
 
-Of images, of any size, it compares all patches with all of the photograph:
-sliced Wasserstein distance, coherence, completeness, detail, copied share, and
-for several of one size their diversity; PSNR and SSIM of those of the
-photograph's size. Values go from -1 to 1. Writes report.json, and on standard
-error a table.
+Compares all patches of images, of any size, with all of the photograph: sliced
+Wasserstein distance, coherence, completeness, detail, fraction of copies, and
+for several images of one size their diversity; PSNR and SSIM for images of the
+photograph's size. Values go from -1 to 1. Prints the figures as JSON, and a
+table on standard error, and writes report.json.
 """
 
+import dataclasses
 import pathlib
 import sys
-import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -25,8 +27,11 @@ import numpy as np
 from absl import flags
 
 from internal_diffusion import arrays, figures, report
-from internal_diffusion.applications import patch_evaluation
-from internal_diffusion.bin import command
+from internal_diffusion.applications.patches import (
+  evaluation as patch_evaluation,
+)
+from internal_diffusion.bin import command, inputs, option_flags
+from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation import (
   distances,
@@ -34,41 +39,42 @@ from internal_diffusion.evaluation import (
   image_report,
   patch_report,
 )
+from internal_diffusion.options import rare
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+  """Options of an evaluation.
+
+  Attributes:
+    max_patches: Number of patches of a samples.npz that are compared, at most.
+    patch_size: Side of the patches of images in pixels, odd.
+    query_stride: Distance in pixels between the patches of an image whose
+      nearest patch is looked for; more is faster.
+  """
+
+  max_patches: int = 4096
+  patch_size: int = 7
+  query_stride: int = rare(3)
+
+  def __post_init__(self) -> None:
+    """Checks the options."""
+    for field in dataclasses.fields(self):
+      arrays.check_positive_int(field.name, getattr(self, field.name))
+
 
 _NAME = 'idiff-evaluate'
 _FLAGS = flags.FlagValues()
-_REFERENCE = flags.DEFINE_string(
-  'reference', '', 'The photograph.', flag_values=_FLAGS
-)
-_GENERATED = flags.DEFINE_list(
+option_flags.define_path(_FLAGS, 'reference', None, 'The photograph.')
+option_flags.define_paths(
+  _FLAGS,
   'generated',
-  [],
-  'A samples.npz of idiff-sample, or images, with commas between; may hold *'
-  ' and ?, then in quotes.',
-  flag_values=_FLAGS,
+  'A samples.npz of idiff-sample, or images: names, or patterns with * and ? in'
+  ' quotes, with commas between.',
 )
-_OUT = flags.DEFINE_string(
-  'out', 'out', 'Folder to write to.', flag_values=_FLAGS
-)
-_SEED = flags.DEFINE_integer(
-  'seed', 0, 'Seed of splits and projections.', flag_values=_FLAGS
-)
-_MAX_PATCHES = flags.DEFINE_integer(
-  'max_patches',
-  4096,
-  'How many patches of a samples.npz are compared.',
-  flag_values=_FLAGS,
-)
-_PATCH_SIZE = flags.DEFINE_integer(
-  'patch_size', 7, 'Side of the patches of images, odd.', flag_values=_FLAGS
-)
-_QUERY_STRIDE = flags.DEFINE_integer(
-  'query_stride',
-  3,
-  'Of how many patches of an image one looks for its nearest; more is faster.',
-  flag_values=_FLAGS,
-)
-# What each figure of images would be for the photograph itself.
+command.define_common(_FLAGS, 'out', 'seed', 'overwrite')
+option_flags.define(_FLAGS, EvaluateOptions)
+# The figures of the photograph itself.
 _PERFECT = {
   'sliced_wasserstein': 0.0,
   'coherence': 0.0,
@@ -86,64 +92,54 @@ _PERFECT = {
 
 def main() -> None:
   """Compares, writes, prints."""
-  command.require(reference=_REFERENCE.value, generated=_GENERATED.value)
-  paths = command.find_files(_GENERATED.value)
-  command.check_seed(_SEED.value)
-  for flag in (_MAX_PATCHES, _PATCH_SIZE, _QUERY_STRIDE):
-    arrays.check_positive_int(flag.name, flag.value)
-  start = time.monotonic()
-  is_samples = any(path.suffix == '.npz' for path in paths)
-  evaluate = _evaluate_samples if is_samples else _evaluate_pictures
-  evaluated, options = evaluate(paths)
-  report.write_report(
-    _OUT.value,
-    figures=evaluated,
-    settings={
-      'reference': _REFERENCE.value,
-      'generated': [str(path) for path in paths],
-      **options,
-    },
-    seed=_SEED.value,
-    seconds={'run': time.monotonic() - start},
+  command.require(reference=_FLAGS.reference, generated=_FLAGS.generated)
+  options = option_flags.read(_FLAGS, EvaluateOptions)
+  paths = inputs.find_files(_FLAGS.generated)
+  command.for_each_input(
+    _FLAGS,
+    lambda results: _evaluate(results, options),
+    name=_NAME,
+    settings=options,
+    outputs=('comparison.png', 'variance.png'),
+    given={'': paths},
+    also_read=[_FLAGS.reference],
   )
-  print(report.to_json(evaluated), end='', flush=True)
-  if not is_samples:
-    # The figures are for programs, the table for the person who waits.
+
+
+def _evaluate(results: Results, options: EvaluateOptions) -> dict[str, Any]:
+  results.summary = ''  # The figures are printed instead.
+  if not any(path.suffix == '.npz' for path in results.inputs):
+    evaluated = _evaluate_pictures(results.inputs, options)
+    # The figures are for programs, the table for a person.
+    print(report.to_json(evaluated), end='')
     print(format_table(evaluated), file=sys.stderr)
-
-
-def _evaluate_samples(paths: list[pathlib.Path]) -> tuple[dict, dict]:
-  """Figures of a samples.npz, and the options that they depend on."""
-  if len(paths) > 1:
+    return evaluated
+  if len(results.inputs) > 1:
     raise ValueError(
-      'One samples.npz at a time, or images;'
-      f' `{",".join(_GENERATED.value)}` are {len(paths)} files.'
+      '`generated` must be one samples.npz, or images, got'
+      f' {len(results.inputs)} files: {", ".join(map(str, results.inputs))}.'
     )
-  samples = patch_evaluation.read_samples(paths[0])
+  samples = patch_evaluation.read_samples(results.inputs[0])
   image = image_io.read_image(
-    _REFERENCE.value, channels=samples.patches.shape[-1]
+    _FLAGS.reference, channels=samples.patches.shape[-1]
   )
   evaluated = evaluate_patches(
-    command.output_dir(_OUT.value),
-    samples,
-    image,
-    seed=_SEED.value,
-    max_patches=_MAX_PATCHES.value,
+    results, samples, image, seed=_FLAGS.seed, max_patches=options.max_patches
   )
-  return evaluated, {'max_patches': _MAX_PATCHES.value}
+  print(report.to_json(evaluated), end='')
+  return evaluated
 
 
-def _evaluate_pictures(paths: list[pathlib.Path]) -> tuple[dict, dict]:
-  """Figures of images, and the options that they depend on."""
-  reference = image_io.read_image(_REFERENCE.value)
-  images = {str(path): image_io.read_image(path) for path in paths}
-  options = {
-    'patch_size': _PATCH_SIZE.value,
-    'query_stride': _QUERY_STRIDE.value,
-  }
-  command.output_dir(_OUT.value)
-  evaluated = evaluate_images(images, reference, seed=_SEED.value, **options)
-  return evaluated, options
+def _evaluate_pictures(
+  paths: Sequence[pathlib.Path], options: EvaluateOptions
+) -> dict[str, Any]:
+  return evaluate_images(
+    {str(path): image_io.read_image(path) for path in paths},
+    image_io.read_image(_FLAGS.reference),
+    seed=_FLAGS.seed,
+    patch_size=options.patch_size,
+    query_stride=options.query_stride,
+  )
 
 
 def evaluate_images(
@@ -176,10 +172,10 @@ def evaluate_images(
 
 
 def format_table(evaluated: dict[str, Any]) -> str:
-  """What `evaluate_images` found as text: one row a figure."""
+  """Table of the figures of `evaluate_images`, one row for each."""
   together = ('mean', 'pixel_diversity', 'neighbour_diversity')
   images = [x for name, x in evaluated.items() if name not in together]
-  rows = [['', 'mean', 'lowest', 'highest', 'of the photograph itself']]
+  rows = [['', 'mean', 'lowest', 'highest', 'the photograph itself']]
   for name, perfect in _PERFECT.items():
     values = [image[name] for image in images if name in image]
     if name in evaluated:
@@ -194,14 +190,25 @@ def format_table(evaluated: dict[str, Any]) -> str:
 
 
 def evaluate_patches(
-  directory: pathlib.Path,
+  results: Results,
   samples: patch_evaluation.Samples,
   image: np.ndarray,
   *,
   seed: int,
   max_patches: int,
 ) -> dict[str, Any]:
-  """Compares a samples.npz with its photograph and draws the figures."""
+  """Compares generated patches with real ones, and draws two figures.
+
+  Args:
+    results: Results to write to.
+    samples: Generated patches.
+    image: Photograph, [H, W, C].
+    seed: Seed of splits and projections.
+    max_patches: Number of patches to compare, at most.
+
+  Returns:
+    The figures of the generated patches, and those of real ones as a control.
+  """
   generated = samples.patches[:max_patches]
   real_key, compare_key = jax.random.split(jax.random.key(seed))
   real = patch_evaluation.real_patches(
@@ -220,14 +227,18 @@ def evaluate_patches(
     progress=True,
   )
   figures.write_or_warn(
-    directory / 'comparison.png',
+    results.picture('comparison.png', 'Generated patches, and real ones.'),
     figures.patch_comparison,
     generated[:256],
     real.first[:256],
     title=f'{generated.shape[1]}x{generated.shape[2]} patches of all levels',
   )
   figures.write_or_warn(
-    directory / 'variance.png',
+    results.picture(
+      'variance.png',
+      'Variance of generated patches along each principal component, relative'
+      ' to real patches.',
+    ),
     figures.variance_ratios,
     distances.principal_variance_ratios(generated, real.first),
     distances.principal_variance_ratios(real.second, real.first),

@@ -11,8 +11,8 @@ report.json. More than two frames are done as a sequence of pairs, each in a
 folder of its own.
 """
 
+import itertools
 import pathlib
-import time
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from internal_diffusion import arrays, files, report
+from internal_diffusion import arrays, files
 from internal_diffusion.applications import flow as flow_lib
 from internal_diffusion.applications import (
   flow_model,
@@ -30,22 +30,15 @@ from internal_diffusion.applications import (
   pixel_flow,
 )
 from internal_diffusion.applications.flow_model import FlowModel
-from internal_diffusion.bin import command
+from internal_diffusion.bin import command, inputs
+from internal_diffusion.bin.results import Results
 from internal_diffusion.configs import flow as config_lib
 from internal_diffusion.data import flow_io, image_io
 from internal_diffusion.evaluation import flow_report
 
 _NAME = 'idiff-flow'
 _FLAGS = flags.FlagValues()
-_FRAMES = flags.DEFINE_list(
-  'frames',
-  [],
-  'Two frames or more, in their order, with commas between.',
-  flag_values=_FLAGS,
-)
-_OUT = flags.DEFINE_string(
-  'out', 'out', 'Folder to write to.', flag_values=_FLAGS
-)
+command.define_common(_FLAGS, 'frames', 'out', 'seed', 'overwrite')
 _DENOISER = flags.DEFINE_string(
   'denoiser',
   'learned',
@@ -82,9 +75,6 @@ _TRUTH = flags.DEFINE_string(
   'The true flow of two frames, .flo or KITTI .png, to compare with.',
   flag_values=_FLAGS,
 )
-_SEED = flags.DEFINE_integer(
-  'seed', 0, 'Seed of everything random.', flag_values=_FLAGS
-)
 
 
 class _Truth(NamedTuple):
@@ -94,8 +84,7 @@ class _Truth(NamedTuple):
 
 def main() -> None:
   """Reads, learns, estimates, writes."""
-  command.require(frames=_FRAMES.value, out=_OUT.value)
-  command.check_seed(_SEED.value)
+  command.require(frames=_FLAGS.frames)
   arrays.check_in_range('num_samples', _NUM_SAMPLES.value, 2, float('inf'))
   if _DENOISER.value not in ('learned', 'closed_form'):
     raise ValueError(
@@ -106,35 +95,43 @@ def main() -> None:
       f'--train_on must be `first` or `both`, got {_TRAIN_ON.value!r}.'
     )
   config = config_lib.get_config(minutes=_MINUTES.value)
-  config.train.seed = _SEED.value
-  paths = [pathlib.Path(name) for name in _FRAMES.value]
+  config.train.seed = _FLAGS.seed
+  paths = inputs.find_pictures(_FLAGS.frames, repeated=True)
   images = _read_frames(paths)
   points = _read_points(_POINTS.value, images[0].shape)
   truth = _read_truth(_TRUTH.value, images)
   for image in images:
     flow_model.make_frame(image, config)  # Says whether it is too small.
-  directory = command.output_dir(_OUT.value)
-  for index in range(len(images) - 1):
-    own = directory
-    if len(images) > 2:
-      own = command.output_dir(str(directory / f'{index:03d}_{index + 1:03d}'))
-    _estimate(images[index : index + 2], own, config, points, truth)
+  frames = dict(zip(paths, images, strict=True))
+  pairs = itertools.pairwise(paths)
+  command.for_each_input(
+    _FLAGS,
+    lambda results: _estimate(
+      results, [frames[path] for path in results.inputs], config, points, truth
+    ),
+    name=_NAME,
+    settings={name: _FLAGS[name].value for name in _OWN_FLAGS},
+    outputs=(*_CAPTIONS, *_DATA_FILES),
+    given={
+      f'{index:03d}_{index + 1:03d}': pair for index, pair in enumerate(pairs)
+    },
+    also_read=[_TRUTH.value],
+  )
 
 
 def _estimate(
+  results: Results,
   images: Sequence[np.ndarray],
-  directory: pathlib.Path,
   config: ml_collections.ConfigDict,
   points: np.ndarray,
   truth: _Truth | None,
-) -> None:
-  start = time.monotonic()
+) -> dict[str, object]:
   first_image, second_image = images
   if np.array_equal(first_image, second_image):
     warnings.warn('The frames are identical: their flow is 0.', stacklevel=2)
   model = _make_model(images, config)
-  trained = time.monotonic()
-  key = jax.random.key(_SEED.value)
+  results.lap('setup')
+  key = jax.random.key(_FLAGS.seed)
   first, second = (flow_model.make_frame(image, config) for image in images)
   found = flow_lib.estimate_flow(
     key,
@@ -145,9 +142,14 @@ def _estimate(
     num_samples=_NUM_SAMPLES.value,
     progress=True,
   )
-  estimated = time.monotonic()
   mode_key, point_key = jax.random.split(jax.random.fold_in(key, 1))
   mode = flow_output.modes(mode_key, model, first, second, found)
+  for name in _DATA_FILES:
+    results.path(name)
+  for name, caption in _CAPTIONS.items():
+    if name != 'points.png' or len(points):
+      results.picture(name, caption)
+  directory = results.directory
   flow_output.write_flow_files(directory, first_image, second_image, found)
   if len(points):
     flow_output.write_points(
@@ -170,6 +172,8 @@ def _estimate(
     'median_std_pixels': float(np.median(spread)),
     'hidden_share': float(found.is_hidden.mean()),
   }
+  length = np.median(np.linalg.norm(found.mean, axis=-1))
+  results.summary = f'median length {length:.2f} pixels'
   if truth is not None:
     figures['unknown_truth_pixels'] = int((~truth.valid).sum())
     figures |= flow_report.judge_flow(
@@ -180,21 +184,20 @@ def _estimate(
       image=first_image,
       is_horizontal=_STEREO.value,
     )
-  report.write_report(
-    directory,
-    figures=figures,
-    settings={name: _FLAGS[name].value for name in _OWN_FLAGS},
-    seed=_SEED.value,
-    seconds={'setup': trained - start, 'run': estimated - trained},
-  )
-  said = f'median length {np.median(np.linalg.norm(found.mean, axis=-1)):.2f}'
-  if 'aepe' in figures:
-    said += f', mean endpoint error {figures["aepe"]:.3f}'
-  print(f'{_NAME}: {said} pixels, in {directory}')
+    results.summary += f', mean endpoint error {figures["aepe"]:.3f},'
+  return figures
 
 
+_DATA_FILES = ('flow.flo', 'flow_kitti.png', 'result.npz')
+_CAPTIONS = {
+  'flow.png': 'Flow: hue is the direction, saturation the length.',
+  'confidence.png': 'Standard deviation of the flow.',
+  'ellipses.png': 'Flow and its covariance.',
+  'warp_check.png': 'The second frame, warped onto the first.',
+  'motion.gif': 'The first frame, moved along the flow.',
+  'points.png': 'Distributions of the displacement at single pixels.',
+}
 _OWN_FLAGS = (
-  'frames',
   'denoiser',
   'train_on',
   'stereo',

@@ -4,136 +4,123 @@
 
 Writes samples.npz (`patches` [N, P, P, C] in [-1, 1], `level` [N], and
 `level_sizes` [L, 2], the height and width of each pyramid level), samples.png,
-denoising.png (a few patches from noise to clean) and report.json.
+denoising.png (a few patches from noise to clean), index.html and report.json.
 """
 
-import io
-import pathlib
-import time
+import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
 from absl import flags
 
-from internal_diffusion import arrays, figures, files, report
-from internal_diffusion.applications import model_sampling, patch_generation
-from internal_diffusion.bin import command
+from internal_diffusion import arrays, figures, files
+from internal_diffusion.applications.patches import (
+  PatchModel,
+  evaluation,
+  inference,
+)
+from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
-from internal_diffusion.training.restore import TrainedModel, load_model
+from internal_diffusion.options import rare, replace
+from internal_diffusion.training import model_files
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleOptions:
+  """How patches are drawn.
+
+  Attributes:
+    num_samples: Number of patches.
+    num_steps: Number of Heun steps; the model's own if it is left out.
+    s_churn: Total churn over all steps; the model's own if it is left out.
+    chunk_size: Number of patches on the device at once.
+  """
+
+  num_samples: int = 1024
+  num_steps: int | None = None
+  s_churn: float | None = rare(None)
+  chunk_size: int = rare(1024)
+
+  def __post_init__(self) -> None:
+    """Checks the fields."""
+    arrays.check_positive_int('num_samples', self.num_samples)
+    arrays.check_positive_int('chunk_size', self.chunk_size)
+
 
 _NAME = 'idiff-sample'
 _FLAGS = flags.FlagValues()
-_WORKDIR = flags.DEFINE_string(
-  'workdir', '', 'Folder of a run of idiff-train.', flag_values=_FLAGS
-)
-_OUT = flags.DEFINE_string('out', '', 'Folder to write to.', flag_values=_FLAGS)
-_NUM_SAMPLES = flags.DEFINE_integer(
-  'num_samples', 1024, 'How many patches.', flag_values=_FLAGS
-)
-_SEED = flags.DEFINE_integer(
-  'seed', 0, 'Seed; the same seed gives the same patches.', flag_values=_FLAGS
-)
-_NUM_STEPS = flags.DEFINE_integer(
-  'num_steps',
-  None,
-  'Heun steps; the configuration says how many by default.',
-  flag_values=_FLAGS,
-)
-_S_CHURN = flags.DEFINE_float(
-  's_churn',
-  None,
-  'Fresh noise over all steps; the configuration says how much by default.',
-  flag_values=_FLAGS,
-)
-_CHUNK_SIZE = flags.DEFINE_integer(
-  'chunk_size', 1024, 'Patches on the device at once.', flag_values=_FLAGS
-)
+command.define_common(_FLAGS, 'workdir', 'out', 'seed', 'overwrite')
+option_flags.define(_FLAGS, SampleOptions)
 
 
 def main() -> None:
   """Loads the model, draws, writes."""
-  command.require(workdir=_WORKDIR.value, out=_OUT.value)
-  command.check_seed(_SEED.value)
-  arrays.check_positive_int('num_samples', _NUM_SAMPLES.value)
-  arrays.check_positive_int('chunk_size', _CHUNK_SIZE.value)
-  model = load_model(_WORKDIR.value)
-  if _S_CHURN.value is not None:
-    model.config.sampling.s_churn = _S_CHURN.value
-  if _NUM_STEPS.value is not None:
-    model.config.sampling.num_steps = _NUM_STEPS.value
-  directory = command.output_dir(_OUT.value)
-  sample_to(
-    directory,
-    model,
-    num_samples=_NUM_SAMPLES.value,
-    seed=_SEED.value,
-    chunk_size=_CHUNK_SIZE.value,
+  command.require(workdir=_FLAGS.workdir)
+  options = option_flags.read(_FLAGS, SampleOptions)
+  model = _with_sampling(model_files.load(_FLAGS.workdir, PatchModel), options)
+  command.for_each_input(
+    _FLAGS,
+    lambda results: sample_to(
+      results,
+      model,
+      num_samples=options.num_samples,
+      seed=_FLAGS.seed,
+      chunk_size=options.chunk_size,
+    ),
+    name=_NAME,
+    settings={**dataclasses.asdict(options), 'workdir': _FLAGS.workdir},
+    outputs=('samples.npz', 'samples.png', 'denoising.png'),
+    given={'samples': ()},
   )
-  print(f'{_NAME}: {_NUM_SAMPLES.value} patches in {directory}')
+
+
+def _with_sampling(model: PatchModel, options: SampleOptions) -> PatchModel:
+  """The model with the sampling options that are given."""
+  given = {'num_steps': options.num_steps, 's_churn': options.s_churn}
+  changes = {k: v for k, v in given.items() if v is not None}
+  return dataclasses.replace(
+    model, options=replace(model.options, sampling=changes)
+  )
 
 
 def sample_to(
-  directory: pathlib.Path,
-  model: TrainedModel,
+  results: Results,
+  model: PatchModel,
   *,
   num_samples: int,
   seed: int,
   chunk_size: int = 1024,
-) -> dict[str, float]:
-  """Draws patches, writes them with pictures and report, returns its times."""
-  start = time.monotonic()
+) -> dict[str, Any]:
+  """Draws patches, writes them with pictures, and returns the figures."""
   key = jax.random.key(seed)
-  sample_fn = model_sampling.make_model_sample_fn(
-    model,
-    chunk_size=chunk_size,
+  found = inference.sample_patches(
+    key, model, num=num_samples, chunk_size=chunk_size, progress=True
   )
-  # One chunk that is thrown away, so that compilation has a time of its own.
-  patch_generation.generate_patches(key, model, sample_fn, num=1)
-  compiled = time.monotonic()
-  generated = patch_generation.generate_patches(
-    key, model, sample_fn, num=num_samples, progress=True
+  seconds = results.lap('run')
+  samples = evaluation.Samples(
+    found.patches, found.level, np.array(model.level_sizes)
   )
-  times = {'compile': compiled - start, 'run': time.monotonic() - compiled}
-  write_samples(directory / 'samples.npz', generated, model)
+  files.write_npz(results.path('samples.npz'), samples._asdict())
   image_io.write_grid(
-    directory / 'samples.png', generated.patches[:1024], zoom=3
+    results.picture('samples.png', 'Generated patches.'),
+    found.patches[:1024],
+    zoom=3,
   )
-  states, sigmas = patch_generation.denoising_states(key, model, num=6)
+  states, sigmas = inference.denoising_states(key, model, num=6)
   figures.write_or_warn(
-    directory / 'denoising.png', figures.denoising_strip, states, sigmas
+    results.picture('denoising.png', 'Six patches, from noise to clean.'),
+    figures.denoising_strip,
+    states,
+    sigmas,
   )
-  report.write_report(
-    directory,
-    figures={
-      'num_samples': num_samples,
-      'patches_per_second': num_samples / times['run'],
-    },
-    settings={
-      'step': model.step,
-      'num_steps': model.config.sampling.num_steps,
-      'chunk_size': chunk_size,
-      'config': model.config.to_dict(),
-    },
-    seed=seed,
-    seconds=times,
-  )
-  return times
-
-
-def write_samples(
-  path: pathlib.Path,
-  generated: patch_generation.GeneratedPatches,
-  model: TrainedModel,
-) -> None:
-  """Writes patches as .npz, whole or not at all."""
-  buffer = io.BytesIO()
-  np.savez(
-    buffer,
-    patches=generated.patches,
-    level=generated.level,
-    level_sizes=np.array(model.level_sizes),
-  )
-  files.write_atomically(path, buffer.getvalue())
+  results.summary = f'{num_samples} patches'
+  return {
+    'num_samples': num_samples,
+    'patches_per_second': num_samples / max(seconds, 1e-9),
+    'num_steps': model.options.sampling.num_steps,
+  }
 
 
 def run() -> None:

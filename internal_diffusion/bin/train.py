@@ -1,12 +1,12 @@
 r"""Trains a diffusion model on one photograph.
 
-  idiff-train --config=configs/patch.py --config.image=photo.png \
-    --workdir=runs/photo
+  idiff-train --config=patch --config.image=photo.png --workdir=runs/photo
 
-Any field of configs/default.py can be set, as in --config.network.width=256 or
---config.max_minutes=3. Ctrl-C and SIGTERM save the run and leave; the same
-command goes on where it stopped. The workdir holds the configuration,
-checkpoints, metrics.jsonl, TensorBoard events, loss.png and report.json.
+Built-in configurations: patch, target_given_source, delta_given_pair, joint,
+cascade. Any field can be set, as in --config.network.width=256 or
+--config.max_minutes=3. Ctrl-C and SIGTERM save the run and end it; the same
+command continues it. The workdir holds the model, checkpoints, metrics.jsonl,
+TensorBoard events, loss.png and report.json.
 """
 
 import pathlib
@@ -14,80 +14,93 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from internal_diffusion import configs, report
+from internal_diffusion import configs, figures, report
+from internal_diffusion import options as options_lib
+from internal_diffusion.applications.patches import PatchOptions
+from internal_diffusion.applications.patches.training import train_patches
 from internal_diffusion.bin import command
 from internal_diffusion.configs import default
 from internal_diffusion.data import image_io
-from internal_diffusion.training import loop
+from internal_diffusion.training import metrics
 
 _NAME = 'idiff-train'
 _FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
   None,
-  'Configuration file, configs/patch.py if left out; --config.field=value sets'
-  ' a field of it.',
+  'Configuration: a built-in name or a file; patch if it is left out.'
+  ' --config.FIELD=VALUE sets a field of it.',
   flag_values=_FLAGS,
 )
-_WORKDIR = flags.DEFINE_string(
-  'workdir',
-  '',
-  'Folder of the run; an unfinished run in it is resumed.',
-  flag_values=_FLAGS,
-)
+command.define_common(_FLAGS, 'workdir')
 
 
 def main() -> None:
   """Reads the image, trains, writes the report."""
   config = _CONFIG.value
-  command.require(workdir=_WORKDIR.value, **{'config.image': config.image})
+  command.require(workdir=_FLAGS.workdir, **{'config.image': config.image})
+  options = default.to_options(config)
   image = image_io.read_image(
     config.image,
     channels=config.channels or None,
     max_side=config.max_side or None,
   )
-  directory = command.output_dir(_WORKDIR.value)
-  result = loop.train(image, config, directory)
+  directory = command.output_dir(_FLAGS.workdir)
+  fitted = train_patches(image, options, directory, progress=True)
   report.write_report(
     directory,
+    command=_NAME,
     figures={
-      'loss': result.loss,
-      'step': result.step,
-      'patches_per_second': result.patches_per_second,
-      'interrupted': result.interrupted,
+      'loss': fitted.loss,
+      'step': fitted.step,
+      'patches_per_second': fitted.examples_per_second,
+      'interrupted': fitted.interrupted,
     },
     settings=config.to_dict(),
     seed=config.seed,
-    seconds=result.seconds,
+    seconds=fitted.seconds,
   )
-  if result.interrupted:
+  figures.write_or_warn(
+    directory / 'loss.png', figures.loss_curve, metrics.read_metrics(directory)
+  )
+  if fitted.interrupted:
     print(
-      f'{_NAME}: stopped at step {result.step} and saved; the same command goes'
-      ' on from there.'
+      f'{_NAME}: stopped at step {fitted.step} and saved; the same command'
+      ' continues the run.'
     )
   else:
-    print(f'{_NAME}: {result.step} steps in {directory}')
+    print(f'{_NAME}: {fitted.step} steps in {directory}')
 
 
-def _fields() -> str:
-  """Every field of a configuration with its default, a line each."""
-  values = default.get_config().to_dict()
+def _fields(options: object, prefix: str = '--config.') -> list[str]:
+  """Every field of the options with its default and description."""
   lines = []
-  for name, value in values.items():
+  values = options_lib.to_dict(options)
+  for name, text in options_lib.descriptions(type(options)).items():
+    value = values[name]
     if isinstance(value, dict):
-      lines += [f'  --config.{name}.{key}={v}' for key, v in value.items()]
+      lines += _fields(getattr(options, name), f'{prefix}{name}.')
     else:
-      lines.append(f'  --config.{name}={value}')
-  return '\n'.join(lines)
+      lines += [f'  {prefix}{name}={value}', f'      {text}']
+  return lines
 
 
 def run() -> None:
   """Entry point."""
+  fields = [
+    *_fields(PatchOptions()),
+    '  --config.image=PATH',
+    '      Path of the photograph; must be given.',
+    '  --config.max_side=250',
+    '      Bound on the longest side of the photograph in pixels; 0 is none.',
+    '  --config.channels=0',
+    '      Channels of the photograph: 3 is RGB, 1 is grey, 0 as in the file.',
+  ]
   command.run(
     main,
     _FLAGS,
     name=_NAME,
-    doc=f'{__doc__}\nFields and their defaults:\n{_fields()}',
+    doc='\n'.join([__doc__ or '', 'Fields and their defaults:', *fields]),
     default_config=pathlib.Path(configs.__file__).parent / 'patch.py',
   )
 

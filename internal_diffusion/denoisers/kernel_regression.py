@@ -77,7 +77,7 @@ class KernelRegression:
     return (denoised - mean) / scale
 
   def _log_prior(self, features: Array) -> Array:
-    """log p(i | c) of the pairs up to a constant, [B, N]."""
+    """Log-probabilities p(i | c) of pairs up to a constant, [B, N]."""
     sigma = jnp.full(len(features), self.sigma_aug)
     return closed_form.log_kernel(features, sigma, self.features)
 

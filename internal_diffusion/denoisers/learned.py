@@ -224,9 +224,7 @@ def normalised_condition(model: LearnedDenoiser, cond: Condition) -> Condition:
   if basis is None and vector is None:
     return cond
   if basis is None:
-    raise ValueError(
-      '`cond.vector` must be None: this model is unconditional.'
-    )
+    raise ValueError('`cond.vector` must be None: this model is unconditional.')
   names = ', '.join(f'{part.name} {part.size}' for part in layout.given)
   if vector is None or vector.ndim != 2 or vector.shape[1] != sum(sizes):
     raise ValueError(

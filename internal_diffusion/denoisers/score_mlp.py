@@ -114,8 +114,9 @@ class ScoreMLP(nn.Module):
       embedding += table(cond.level)
     hidden = nn.Dense(self.width, dtype=dtype)(inputs)
     if cond.vector is not None:
-      # The condition is added to the input at full width, because a source patch
-      # is as long as the patch to be denoised; and it modulates every block.
+      # The condition is added to the input at full width, because a source
+      # patch is as long as the patch to be denoised; and it modulates every
+      # block.
       encoded = self._encode(cond, len(inputs))
       hidden += encoded
       embedding += nn.Dense(self.embedding_dim, dtype=dtype)(nn.silu(encoded))

@@ -10,28 +10,30 @@ delta, beside the models trained for one query each.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import figures
-from internal_diffusion.applications.model_sampling import make_model_sample_fn
-from internal_diffusion.configs import (
-  delta_given_pair,
-  joint,
-  target_given_source,
+from internal_diffusion.applications.patches import (
+  Distributions,
+  PatchOptions,
+  delta_given_pair_options,
+  joint_options,
+  sample_vectors,
+  target_given_source_options,
 )
+from internal_diffusion.applications.patches.examples import level_examples
+from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import distributions, patches, synthetic, triplets
+from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.experiments.result import (
   Measure,
   Result,
   total_variation,
 )
-from internal_diffusion.training.examples import displacement_range, from_levels
-from internal_diffusion.training.fit import fit
-from internal_diffusion.training.model import LearnedModel
+from internal_diffusion.options import replace
 from internal_diffusion.types import PatchTriplet
 
 _NUM_STEPS_DELTA = 4000
@@ -54,29 +56,31 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains the two conditional models and the joint, and queries them.
 
   Args:
-    seed: Of everything random.
-    effort: Share of the full number of steps and samples, for a quick look.
+    seed: Seed of everything random.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   image = synthetic.checkerboard()
-  configs = [c.get_config() for c in (delta_given_pair, target_given_source)]
-  configs.append(joint.get_config())
-  steps = (_NUM_STEPS_DELTA, _NUM_STEPS_TARGET, _NUM_STEPS_JOINT)
-  models = []
-  for config, num_steps in zip(configs, steps, strict=True):
-    _set_up(config, seed, max(1, round(effort * num_steps)))
-    examples = from_levels([image], config)
-    models.append(fit(examples, config, progress=progress))
+  num = max(256, round(effort * _NUM_SAMPLES))
+  ask_fns = []
+  for preset, num_steps in (
+    (delta_given_pair_options(), _NUM_STEPS_DELTA),
+    (target_given_source_options(), _NUM_STEPS_TARGET),
+    (joint_options(), _NUM_STEPS_JOINT),
+  ):
+    options = _adapted(preset, seed, max(1, round(effort * num_steps)))
+    examples = level_examples([image], options)
+    model = fit_denoiser(examples, options, progress=progress).model
+    ask_fns.append(_make_ask_fn(model, options, num))
   everything = triplets.enumerate_triplets(
     examples.data.pyramid,
     examples.data.table,
-    patch_size=config.patch_size,
-    displacement_range=displacement_range(config),
+    patch_size=options.patch_size,
+    displacement_range=options.triplet.displacement_range,
   )
-  num = max(256, round(effort * _NUM_SAMPLES))
   key = jax.random.key(seed)
-  queries = _queries(image, config.patch_size)
-  delta_fn, target_fn, joint_fn = (_make_ask_fn(m, num) for m in models)
+  queries = _queries(image, options.patch_size)
+  delta_fn, target_fn, joint_fn = ask_fns
   by_delta = _compare_deltas(
     key, {'model': delta_fn, 'joint': joint_fn}, everything, queries
   )
@@ -108,18 +112,23 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   )
 
 
-def _set_up(config: Any, seed: int, num_steps: int) -> None:
-  config.seed = seed
-  config.num_steps = num_steps
-  config.triplet.vertical = config.triplet.horizontal = _RANGE
-  config.triplet.level_steps = (0,)
-  config.condition.sigma_aug = config.condition.dropout = 0.0
-  config.batch_size = config.num_references = 384
-  config.optimizer.learning_rate = 5e-3
-  config.sampling.num_steps = 18
-  if config.distribution != 'delta_given_pair':
-    # A patch is far longer than a delta, so it takes more noise to hide it.
-    config.noise.sigma_min, config.noise.sigma_max = 0.03, 40.0
+def _adapted(preset: PatchOptions, seed: int, num_steps: int) -> PatchOptions:
+  """A preset's options for the checkerboard."""
+  options = replace(
+    preset,
+    seed=seed,
+    num_steps=num_steps,
+    triplet={'vertical': _RANGE, 'horizontal': _RANGE, 'level_steps': (0,)},
+    condition={'sigma_aug': 0.0, 'dropout': 0.0},
+    batch_size=384,
+    num_references=384,
+    optimizer={'learning_rate': 5e-3},
+    sampling={'num_steps': 18},
+  )
+  if options.distribution == Distributions.DELTA_GIVEN_PAIR:
+    return options
+  # A patch is far longer than a delta, so more noise is needed to hide it.
+  return replace(options, noise={'sigma_min': 0.03, 'sigma_max': 40.0})
 
 
 def _queries(
@@ -136,7 +145,7 @@ def _queries(
 
 
 def _histogram(displacement: np.ndarray) -> np.ndarray:
-  """Shares of displacements [N, 2] on the grid, [7, 7]; outside is left out."""
+  """Frequencies of displacements [N, 2] on the grid, [7, 7]."""
   low, high = _RANGE
   edges = np.arange(low, high + 2) - 0.5
   counts, _ = np.histogramdd(displacement, bins=(edges, edges))
@@ -154,9 +163,10 @@ def _displacement(delta: jax.Array) -> np.ndarray:
   )
 
 
-def _make_ask_fn(model: LearnedModel, num: int) -> AskFn:
+def _make_ask_fn(
+  model: LearnedDenoiser, options: PatchOptions, num: int
+) -> AskFn:
   """A function that draws `num` answers of a model to one query."""
-  sample_fn = make_model_sample_fn(model)
 
   def ask_fn(key: jax.Array, **given: np.ndarray) -> dict[str, jax.Array]:
     cond = distributions.make_condition(
@@ -164,7 +174,7 @@ def _make_ask_fn(model: LearnedModel, num: int) -> AskFn:
       **{name: jnp.tile(value, (num, 1)) for name, value in given.items()},
     )
     return distributions.split(
-      sample_fn(model.params, key, cond), model.layout.x0
+      sample_vectors(key, model, options, cond), model.layout.x0
     )
 
   return ask_fn

@@ -1,8 +1,8 @@
 """Each point of a circle mapped to itself: copying against a local kernel.
 
-Without noise on the condition the network returns the point that it was given.
-With noise, it cannot know which of the neighbours was meant, and its samples
-spread over them as the kernel of bandwidth sigma_aug does.
+Without noise on the condition the network returns the given point. With noise,
+the condition fits several neighbours, and the samples are distributed over them
+as the kernel of bandwidth sigma_aug.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains with and without noise on the condition and compares.
 
   Args:
-    seed: Of everything random.
-    effort: Share of the full number of steps and samples, for a quick look.
+    seed: Seed of everything random.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   ring = points.ring(_NUM_POINTS)
@@ -35,12 +35,12 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   num = max(256, round(effort * _NUM_SAMPLES))
   drawn, exact, distances = {}, {}, {}
   for name, sigma_aug in (('no noise', 0.0), ('noise', _SIGMA_AUG)):
-    config = points.get_config(
+    options = points.point_options(
       seed,
       sigma_aug=sigma_aug,
       num_steps=max(4, round(effort * _NUM_STEPS)),
     )
-    sample = points.fit_points(ring, ring, config, progress=progress)
+    sample = points.fit_points(ring, ring, options, progress=progress)
     drawn[name] = sample(np.repeat(queries, num, axis=0)).reshape(
       len(queries), num, 2
     )
@@ -54,7 +54,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   copies = own < np.pi / _NUM_POINTS
   return Result(
     measures={
-      'without noise: share of copies of the given point': Measure(
+      'without noise: fraction of copies of the given point': Measure(
         float(copies.mean()), at_least=0.95
       ),
       'with noise: total variation to the closed form, mean of 8': Measure(

@@ -1,8 +1,8 @@
 """Many fine patches for one grey source: an image that is grey at half size.
 
-Its blocks of 2x2 pixels have mean 0, so every source patch on the coarse level
-is the same and says nothing; p(target | source, one level finer) must be the
-distribution of all fine patches at that place within a coarse pixel.
+Its blocks of 2x2 pixels have mean 0, so all source patches on the coarse level
+are equal and carry no information: p(target | source, one level finer) must be
+the distribution of all fine patches at that position within a coarse pixel.
 """
 
 from internal_diffusion.data import synthetic
@@ -16,8 +16,8 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains, draws 20,000 targets and compares them with all true ones.
 
   Args:
-    seed: Of everything random.
-    effort: Share of the full number of steps and samples, for a quick look.
+    seed: Seed of everything random.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   image = synthetic.bands(
@@ -33,7 +33,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   )
   return one_to_many.study(
     [image, synthetic.block_means(image)],
-    one_to_many.get_config(),
+    one_to_many.study_options(),
     seed=seed,
     num_steps=_NUM_STEPS,
     effort=effort,

@@ -1,12 +1,10 @@
 """A network trained with noise on its condition is the classical kernel.
 
-First on a circle mapped to itself, for several noise levels: how far the
-distribution that the network draws from is from the closed form's, as training
-goes on. Then on the patches of a photograph: the network's denoiser of
-p(target | source, delta) against the posterior mean over all triplets.
+First on a circle mapped to itself, for several noise levels: the distance of
+the network's distribution from the closed form's, over the course of training.
+Then on the patches of a photograph: the network's denoiser of p(target |
+source, delta) against the posterior mean over all triplets.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,24 +13,24 @@ import skimage.data
 import skimage.transform
 
 from internal_diffusion import figures
-from internal_diffusion.configs import target_given_source
+from internal_diffusion.applications.patches import (
+  PatchOptions,
+  target_given_source_options,
+)
+from internal_diffusion.applications.patches.examples import level_examples
+from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import triplets
-from internal_diffusion.denoisers import learned
-from internal_diffusion.denoisers.closed_form import make_closed_form_denoise_fn
+from internal_diffusion.denoisers.closed_form import ClosedFormDenoiser
+from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.experiments import points
 from internal_diffusion.experiments.result import (
   Measure,
   Result,
   total_variation,
 )
-from internal_diffusion.training.examples import (
-  Examples,
-  displacement_range,
-  from_levels,
-)
-from internal_diffusion.training.fit import fit
-from internal_diffusion.training.model import LearnedModel
-from internal_diffusion.types import Condition
+from internal_diffusion.options import replace
+from internal_diffusion.training.examples import Examples
+from internal_diffusion.types import Condition, Denoiser
 
 _NUM_POINTS = 48
 _NUM_QUERIES = 8
@@ -50,8 +48,8 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains on the circle and on a photograph and compares.
 
   Args:
-    seed: Of everything random.
-    effort: Share of the full number of steps and samples, for a quick look.
+    seed: Seed of everything random.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   ring = points.ring(_NUM_POINTS)
@@ -61,10 +59,10 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     curves[sigma_aug], drawn[sigma_aug] = _on_circle(
       seed, ring, queries, sigma_aug, effort, progress
     )
-  config = _photograph_config(seed, effort)
-  examples = from_levels([_photograph()], config)
-  model = fit(examples, config, progress=progress)
-  errors = _relative_errors(jax.random.key(seed), examples, model)
+  options = _photograph_options(seed, effort)
+  examples = level_examples([_photograph()], options)
+  model = fit_denoiser(examples, options, progress=progress).model
+  errors = _relative_errors(jax.random.key(seed), examples, options, model)
   measures = {
     f'circle, sigma_aug {s:g}: total variation to the closed form': Measure(
       float(curve[-1, 1]), at_most=0.04
@@ -130,16 +128,16 @@ def _on_circle(
     distance, _ = compare(sample, max(64, round(effort * _NUM_WATCHED)))
     curve.append((step, distance))
 
-  config = points.get_config(
+  options = points.point_options(
     seed,
     sigma_aug=sigma_aug,
     num_steps=max(4, round(effort * _NUM_STEPS_CIRCLE)),
   )
   sample = points.fit_points(
-    ring, ring, config, watch_fn=watch, progress=progress
+    ring, ring, options, watch=watch, progress=progress
   )
   distance, found = compare(sample, max(256, round(effort * _NUM_SAMPLES)))
-  return np.array([*curve, (config.num_steps, distance)]), found
+  return np.array([*curve, (options.num_steps, distance)]), found
 
 
 def _photograph() -> np.ndarray:
@@ -149,37 +147,44 @@ def _photograph() -> np.ndarray:
   return (2 * small - 1).astype(np.float32)[..., None]
 
 
-def _photograph_config(seed: int, effort: float) -> Any:
-  config = target_given_source.get_config()
-  config.seed = seed
-  config.num_steps = max(1, round(effort * _NUM_STEPS_PHOTOGRAPH))
-  config.triplet.level_steps = (0,)
-  config.triplet.horizontal = (4, 4)
-  config.condition.sigma_aug = _SIGMA_AUG
-  config.condition.dropout = 0.0
-  config.noise.sigma_min, config.noise.sigma_max = 0.2, 20.0
-  config.batch_size = config.num_references = 512
-  config.optimizer.learning_rate = 5e-3
-  return config
+def _photograph_options(seed: int, effort: float) -> PatchOptions:
+  return replace(
+    target_given_source_options(),
+    seed=seed,
+    num_steps=max(1, round(effort * _NUM_STEPS_PHOTOGRAPH)),
+    triplet={'level_steps': (0,), 'horizontal': (4, 4)},
+    condition={'sigma_aug': _SIGMA_AUG, 'dropout': 0.0},
+    noise={'sigma_min': 0.2, 'sigma_max': 20.0},
+    batch_size=512,
+    num_references=512,
+    optimizer={'learning_rate': 5e-3},
+  )
+
+
+@jax.jit
+def _denoise(
+  model: Denoiser, x: jax.Array, sigma: jax.Array, cond: Condition
+) -> jax.Array:
+  return model(x, sigma, cond)
 
 
 def _relative_errors(
-  key: jax.Array, examples: Examples, model: LearnedModel
+  key: jax.Array,
+  examples: Examples,
+  options: PatchOptions,
+  model: LearnedDenoiser,
 ) -> dict[str, list[float]]:
-  """Root mean square of network minus closed form, over the closed form's."""
+  """Norm of network minus closed form, over the norm of the closed form."""
   everything = triplets.enumerate_triplets(
     examples.data.pyramid,
     examples.data.table,
-    patch_size=model.config.patch_size,
-    displacement_range=displacement_range(model.config),
+    patch_size=options.patch_size,
+    displacement_range=options.triplet.displacement_range,
   )
   vectors = jnp.concatenate([everything.source, everything.delta], axis=-1)
-  closed_form_fn = jax.jit(
-    make_closed_form_denoise_fn(
-      everything.target, conditions=vectors, sigma_aug=_SIGMA_AUG
-    )
+  closed_form = ClosedFormDenoiser.create(
+    everything.target, conditions=vectors, sigma_aug=_SIGMA_AUG
   )
-  learned_fn = jax.jit(learned.to_pixel_space(model.principal_denoise_fn))
   mean = jnp.mean(everything.target)
   found: dict[str, list[float]] = {'plain': [], 'centred': []}
   index_key, noise_key, cond_key = jax.random.split(key, 3)
@@ -191,8 +196,8 @@ def _relative_errors(
   cond = Condition(level=jnp.zeros(2048, jnp.int32), vector=shown)
   for sigma in _SIGMAS:
     x = everything.target[index] + sigma * noise
-    wanted = closed_form_fn(x, jnp.float32(sigma), cond)
-    denoised = learned_fn(model.params, x, jnp.float32(sigma), cond)
+    wanted = _denoise(closed_form, x, jnp.float32(sigma), cond)
+    denoised = _denoise(model, x, jnp.float32(sigma), cond)
     error = jnp.linalg.norm(denoised - wanted)
     found['plain'].append(float(error / jnp.linalg.norm(wanted)))
     found['centred'].append(float(error / jnp.linalg.norm(wanted - mean)))

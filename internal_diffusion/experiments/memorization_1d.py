@@ -1,17 +1,17 @@
 """Memorization in one dimension, and how noise on the condition prevents it.
 
-Numbers x0 are to be drawn given a number c. Where conditions recur exactly,
-several x0 share a c and the network learns their distribution. Where they recur
-only nearly, every x0 has a c of its own: a bijection, and a network that is
-trained for long learns to read x0 off c, which is copying. With noise on c that
-hides the small differences, it keeps drawing from all that are near.
+The model draws numbers x0 given a number c. Where conditions recur exactly,
+several x0 have the same c, and the network learns their distribution. Where
+they recur only approximately, every x0 has its own c. The map is then a
+bijection, and a network that is trained for long learns to compute x0 from c,
+which is copying. Noise on c hides the small differences, so the network keeps
+drawing from all x0 with similar conditions.
 """
-
-from typing import Any
 
 import numpy as np
 
 from internal_diffusion import figures
+from internal_diffusion.applications.patches import PatchOptions
 from internal_diffusion.experiments import points
 from internal_diffusion.experiments.result import Measure, Result
 
@@ -28,8 +28,8 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains on exact and near recurrence, the latter with and without noise.
 
   Args:
-    seed: Of everything random.
-    effort: Share of the full number of steps and samples, for a quick look.
+    seed: Seed of everything random.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   exact_c, near_c, x0 = make_data(seed)
@@ -41,14 +41,14 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   curves, drawn, expected = {}, {}, {}
   num = max(64, round(effort * _NUM_SAMPLES))
   for name, (c, sigma_aug) in cases.items():
-    config = points.get_config(
+    options = points.point_options(
       seed, sigma_aug=sigma_aug, num_steps=max(4, round(effort * _NUM_STEPS))
     )
-    drawn[name], curves[name] = _train(x0, c, config, num, progress)
-    # What the closed form copies: the weight of a condition's own x0.
+    drawn[name], curves[name] = _train(x0, c, options, num, progress)
+    # The closed form copies with the weight of a condition's own x0.
     weights = points.kernel_weights(c, c, sigma_aug=sigma_aug)
     expected[name] = float(np.diag(weights).mean())
-  copies = {name: share_of_copies(found, x0) for name, found in drawn.items()}
+  copies = {name: copied_fraction(found, x0) for name, found in drawn.items()}
   return Result(
     measures=_measures(copies, expected),
     samples={
@@ -61,24 +61,28 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     pictures={
       'memorization': (
         _picture(x0, cases, drawn, curves, expected),
-        'Densities given one condition, and the share of copies as training'
-        ' goes on, with the share that the closed form copies.',
+        'Densities given one condition, and the fraction of copies as training'
+        ' goes on, with the fraction that the closed form copies.',
       )
     },
   )
 
 
 def _train(
-  x0: np.ndarray, c: np.ndarray, config: Any, num: int, progress: bool
+  x0: np.ndarray,
+  c: np.ndarray,
+  options: PatchOptions,
+  num: int,
+  progress: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Draws for each condition [N, num], and (step, share of copies) [S, 2]."""
+  """Draws per condition [N, num], and (step, fraction of copies) [S, 2]."""
   curve: list[tuple[int, float]] = []
 
   def watch(step: int, sample: points.PointSampleFn) -> None:
     found = sample(np.repeat(c, 64, axis=0)).reshape(len(x0), -1)
-    curve.append((step, share_of_copies(found, x0)))
+    curve.append((step, copied_fraction(found, x0)))
 
-  sample = points.fit_points(x0, c, config, watch_fn=watch, progress=progress)
+  sample = points.fit_points(x0, c, options, watch=watch, progress=progress)
   drawn = sample(np.repeat(c, num, axis=0)).reshape(len(x0), num)
   return drawn, np.array(curve)
 
@@ -94,8 +98,8 @@ def make_data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   return columns[:, :1], columns[:, 1:2], columns[:, 2:]
 
 
-def share_of_copies(drawn: np.ndarray, x0: np.ndarray) -> float:
-  """Share of samples [N, K] that are the very x0 [N, 1] of their condition."""
+def copied_fraction(drawn: np.ndarray, x0: np.ndarray) -> float:
+  """Fraction of samples [N, K] that equal the x0 [N, 1] of their condition."""
   return float((abs(drawn - x0) < _COPY_DISTANCE).mean())
 
 
@@ -104,19 +108,19 @@ def _measures(
 ) -> dict[str, Measure]:
   exact, near, noisy = copies
   return {
-    'near recurrence, no noise: share of copies': Measure(
+    'near recurrence, no noise: fraction of copies': Measure(
       copies[near], at_least=0.95
     ),
-    'near recurrence, noise: share of copies': Measure(
+    'near recurrence, noise: fraction of copies': Measure(
       copies[noisy], at_most=expected[noisy] + 0.05
     ),
-    'near recurrence, noise: share that the closed form copies': Measure(
+    'near recurrence, noise: fraction that the closed form copies': Measure(
       expected[noisy]
     ),
-    'exact recurrence, no noise: share of copies': Measure(
+    'exact recurrence, no noise: fraction of copies': Measure(
       copies[exact], at_most=expected[exact] + 0.05
     ),
-    'exact recurrence, no noise: share that the data copies': Measure(
+    'exact recurrence, no noise: fraction that the data copies': Measure(
       expected[exact]
     ),
   }
@@ -152,6 +156,8 @@ def _picture(
   for ax, (name, curve) in zip(grid[1], curves.items(), strict=True):
     ax.plot(*curve.T, color='C0', label='network')
     ax.axhline(expected[name], color='0.4', linestyle='--', label='closed form')
-    ax.set(title='share of copies', xlabel='training step', ylim=(-0.02, 1.05))
+    ax.set(
+      title='fraction of copies', xlabel='training step', ylim=(-0.02, 1.05)
+    )
   grid[1, 2].legend(loc='upper left', bbox_to_anchor=(1.02, 1))
   return figure

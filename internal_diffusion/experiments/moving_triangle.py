@@ -16,13 +16,17 @@ import scipy.ndimage
 import scipy.stats
 
 from internal_diffusion import figures
-from internal_diffusion.applications.model_sampling import make_model_sample_fn
-from internal_diffusion.configs import delta_given_pair
+from internal_diffusion.applications.patches import (
+  PatchOptions,
+  delta_given_pair_options,
+  sample_vectors,
+)
+from internal_diffusion.applications.patches.examples import level_examples
+from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import distributions, patches, synthetic, triplets
+from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.experiments.result import Measure, Result
-from internal_diffusion.training.examples import displacement_range, from_levels
-from internal_diffusion.training.fit import fit
-from internal_diffusion.training.model import LearnedModel
+from internal_diffusion.options import replace
 
 _NUM_STEPS = 7000
 _NUM_SAMPLES = 10
@@ -34,30 +38,33 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains on the first frame and infers the motion to the second.
 
   Args:
-    seed: Of everything random.
-    effort: Share of the full number of steps and samples, for a quick look.
+    seed: Seed of everything random.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   first, second, inside = synthetic.triangle_frames(seed, displacement=_MOTION)
-  config = delta_given_pair.get_config()
-  config.seed = seed
-  config.num_steps = max(1, round(effort * _NUM_STEPS))
-  config.triplet.vertical = config.triplet.horizontal = _RANGE
-  config.triplet.subpixel = True
-  config.condition.sigma_aug = 0.02
-  config.noise.sigma_min, config.noise.sigma_max = 0.005, 5.0
-  config.batch_size = 512
-  config.optimizer.learning_rate = 5e-3
-  model = fit(from_levels([first], config), config, progress=progress)
+  options = replace(
+    delta_given_pair_options(),
+    seed=seed,
+    num_steps=max(1, round(effort * _NUM_STEPS)),
+    triplet={'vertical': _RANGE, 'horizontal': _RANGE, 'subpixel': True},
+    condition={'sigma_aug': 0.02},
+    noise={'sigma_min': 0.005, 'sigma_max': 5.0},
+    batch_size=512,
+    optimizer={'learning_rate': 5e-3},
+  )
+  examples = level_examples([first], options)
+  model = fit_denoiser(examples, options, progress=progress).model
   flow = sample_flow(
     jax.random.key(seed),
     model,
+    options,
     first,
     second,
     num=max(2, round(effort * _NUM_SAMPLES)),
   )
   # Patch centres, where flow is known; the motion is that of the pixel.
-  margin = config.patch_size // 2
+  margin = options.patch_size // 2
   inside = inside[margin:-margin, margin:-margin]
   truth = inside.round()[..., None] * np.array(_MOTION)
   return Result(
@@ -75,7 +82,8 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
 
 def sample_flow(
   key: jax.Array,
-  model: LearnedModel,
+  model: LearnedDenoiser,
+  options: PatchOptions,
   first: np.ndarray,
   second: np.ndarray,
   *,
@@ -83,7 +91,7 @@ def sample_flow(
 ) -> np.ndarray:
   """Samples of the motion at patch centres, [num, h, w, 2] as (dy, dx)."""
   extract = functools.partial(
-    patches.extract_patches, patch_size=model.config.patch_size
+    patches.extract_patches, patch_size=options.patch_size
   )
   source, target = extract(jnp.asarray(first)), extract(jnp.asarray(second))
   shape = source.shape[:2]
@@ -92,9 +100,9 @@ def sample_flow(
     source=jnp.tile(source.reshape(-1, source.shape[-1]), (num, 1)),
     target=jnp.tile(target.reshape(-1, target.shape[-1]), (num, 1)),
   )
-  drawn = make_model_sample_fn(model, chunk_size=4096)(model.params, key, cond)
+  drawn = sample_vectors(key, model, options, cond, chunk_size=4096)
   displacement = triplets.displacement_of(
-    jnp.asarray(drawn), displacement_range=displacement_range(model.config)
+    jnp.asarray(drawn), displacement_range=options.triplet.displacement_range
   )
   return -np.asarray(displacement).reshape(num, *shape, 2)
 

@@ -1,32 +1,36 @@
 """One source, many targets: samples of p(target | source, delta) and all modes.
 
-Every triplet of the image is enumerated. Those with the source and the delta in
-question have the targets that may be drawn; equal ones make a mode, and its
-share of them is its probability.
+All triplets of the image are enumerated. Those with the source and the delta of
+the query have the possible targets; equal targets form a mode, and its
+probability is its fraction of them.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import figures
-from internal_diffusion.applications.model_sampling import make_model_sample_fn
-from internal_diffusion.configs import target_given_source
+from internal_diffusion.applications.patches import (
+  PatchOptions,
+  sample_vectors,
+  target_given_source_options,
+)
+from internal_diffusion.applications.patches.examples import level_examples
+from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import distributions, triplets
+from internal_diffusion.data.distributions import Layout
 from internal_diffusion.experiments.result import (
   Measure,
   Result,
   total_variation,
 )
-from internal_diffusion.training.examples import displacement_range, from_levels
-from internal_diffusion.training.fit import fit
-from internal_diffusion.training.model import LearnedModel
+from internal_diffusion.options import replace
 from internal_diffusion.types import Condition, PatchTriplet
 
-# A sample is at a mode if it is that near, root mean square, in [-1, 1].
+# Largest root mean squared distance of a sample at a mode, in [-1, 1].
 _NEAR = 0.08
 _NUM_SAMPLES = 20_000
 
@@ -36,38 +40,39 @@ class Modes(NamedTuple):
 
   Attributes:
     targets: The different targets, [M, D], by decreasing probability.
-    probability: [M].
+    probability: Their probabilities, [M].
   """
 
   targets: np.ndarray
   probability: np.ndarray
 
 
-def get_config() -> Any:
-  """Of p(target | source, delta) without noise on the condition.
+def study_options() -> PatchOptions:
+  """Options of p(target | source, delta) without noise on the condition.
 
-  Noise levels are those at which it is in doubt which target it is.
+  The noise levels are those at which the target is in doubt.
   """
-  config = target_given_source.get_config()
-  config.condition.sigma_aug = config.condition.dropout = 0.0
-  config.noise.sigma_min, config.noise.sigma_max = 0.05, 20.0
-  config.batch_size = 512
-  config.optimizer.learning_rate = 5e-3
-  config.sampling.num_steps = 18
-  return config
+  return replace(
+    target_given_source_options(),
+    condition={'sigma_aug': 0.0, 'dropout': 0.0},
+    noise={'sigma_min': 0.05, 'sigma_max': 20.0},
+    batch_size=512,
+    optimizer={'learning_rate': 5e-3},
+    sampling={'num_steps': 18},
+  )
 
 
 def grey_condition(
-  model: LearnedModel, everything: PatchTriplet, *, num: int
+  layout: Layout, everything: PatchTriplet, *, num: int
 ) -> Condition:
-  """The condition of a grey source with the first delta that it has."""
+  """The condition of a grey source, with its first delta."""
   index = int(np.flatnonzero(_is_grey(everything))[0])
   source, delta, level = (
     jnp.repeat(value[index : index + 1], num, axis=0)
     for value in (everything.source, everything.delta, everything.level)
   )
   return distributions.make_condition(
-    model.layout, level=level, source=source, delta=delta
+    layout, level=level, source=source, delta=delta
   )
 
 
@@ -90,7 +95,7 @@ def exact_modes(everything: PatchTriplet) -> Modes:
 def mode_frequencies(
   samples: np.ndarray, modes: Modes
 ) -> tuple[np.ndarray, np.ndarray]:
-  """How often samples [N, D] are nearest to each mode, and how near they are.
+  """Frequencies of the modes nearest to samples [N, D], and their distances.
 
   Returns:
     Frequencies [M], and the root mean square distance of each sample [N].
@@ -107,49 +112,49 @@ def mode_frequencies(
 
 def study(
   levels: Sequence[np.ndarray],
-  config: Any,
+  options: PatchOptions,
   *,
   seed: int,
   num_steps: int,
   effort: float,
   progress: bool,
 ) -> Result:
-  """Trains, draws 20,000 targets of a grey source and compares with all true.
+  """Trains, draws 20,000 targets of a grey source, compares with the true ones.
 
   Args:
     levels: Images [h, w, 1] to learn from, finest first.
-    config: From `get_config`, with the triplets that are wanted.
-    seed: Of everything random.
-    num_steps: Of training, at effort 1.
-    effort: Share of the full number of steps and samples, for a quick look.
+    options: Those of `study_options`, with other triplets.
+    seed: Seed of everything random.
+    num_steps: Number of training steps at effort 1.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show a progress bar.
   """
-  config.seed = seed
-  config.num_steps = max(1, round(effort * num_steps))
-  examples = from_levels(levels, config)
-  model = fit(examples, config, progress=progress)
+  options = replace(
+    options, seed=seed, num_steps=max(1, round(effort * num_steps))
+  )
+  examples = level_examples(levels, options)
+  model = fit_denoiser(examples, options, progress=progress).model
   everything = triplets.enumerate_triplets(
     examples.data.pyramid,
     examples.data.table,
-    patch_size=model.config.patch_size,
-    displacement_range=displacement_range(model.config),
+    patch_size=options.patch_size,
+    displacement_range=options.triplet.displacement_range,
   )
   modes = exact_modes(everything)
   cond = grey_condition(
-    model, everything, num=max(256, round(effort * _NUM_SAMPLES))
+    model.layout, everything, num=max(256, round(effort * _NUM_SAMPLES))
   )
-  sample_fn = make_model_sample_fn(model)
-  samples = sample_fn(model.params, jax.random.key(seed), cond)
+  samples = sample_vectors(jax.random.key(seed), model, options, cond)
   frequency, distance = mode_frequencies(samples, modes)
   return Result(
     measures={
-      'share of samples at a true target': Measure(
+      'fraction of samples at a true target': Measure(
         float((distance < _NEAR).mean()), at_least=0.97
       ),
       'total variation of mode frequencies': Measure(
         total_variation(frequency, modes.probability), at_most=0.12
       ),
-      'share of true targets drawn': Measure(
+      'fraction of true targets drawn': Measure(
         float((frequency > 0).mean()), at_least=1.0
       ),
     },
@@ -162,8 +167,8 @@ def study(
     pictures={
       'targets': (
         _picture(samples, modes, frequency, levels[0]),
-        'One source patch and many targets: what was learned from, what is'
-        ' drawn, and how often each true target is.',
+        'One source patch and many targets: the image, drawn and true targets,'
+        ' and how often each true target is drawn.',
       )
     },
   )

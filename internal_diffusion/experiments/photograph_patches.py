@@ -6,13 +6,13 @@ import numpy as np
 import skimage.data
 
 from internal_diffusion import figures
-from internal_diffusion.applications.model_sampling import make_model_sample_fn
-from internal_diffusion.configs import patch
+from internal_diffusion.applications.patches import PatchOptions, sample_vectors
+from internal_diffusion.applications.patches.examples import image_examples
+from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation import distances
 from internal_diffusion.experiments.result import Measure, Result
-from internal_diffusion.training import examples as examples_lib
-from internal_diffusion.training.fit import fit
+from internal_diffusion.options import replace
 from internal_diffusion.types import Condition
 
 _NUM_STEPS = 2500
@@ -24,31 +24,33 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains on a photograph and draws patches of every pyramid level.
 
   Args:
-    seed: Of everything random.
-    effort: Share of the full number of steps and samples, for a quick look.
+    seed: Seed of everything random.
+    effort: Fraction of the full number of steps and samples, for a quick look.
     progress: Whether to show progress bars.
   """
   photograph = skimage.data.coffee().astype(np.float32) / 127.5 - 1
   image = image_io.bound_side(photograph, max_side=250)
-  config = patch.get_config()
-  config.seed = seed
-  config.num_steps = max(1, round(effort * _NUM_STEPS))
-  config.sampling.num_steps = 18
-  config.pyramid.scale_factor = 0.5
-  examples = examples_lib.from_image(image, config)
-  model = fit(examples, config, progress=progress)
-  sample_fn = make_model_sample_fn(model)
+  options = replace(
+    PatchOptions(),
+    seed=seed,
+    num_steps=max(1, round(effort * _NUM_STEPS)),
+    sampling={'num_steps': 18},
+    pyramid={'scale_factor': 0.5},
+  )
+  examples = image_examples(image, options)
+  model = fit_denoiser(examples, options, progress=progress).model
   num = max(256, round(effort * _NUM_SAMPLES))
   draw_key, sample_key, distance_key = jax.random.split(jax.random.key(seed), 3)
-  # Twice as many real ones: two halves say how far real is from real.
-  drawn = examples_lib.draw_triplets(
-    draw_key, examples.data, 4 * num * examples.layout.num_levels, config
+  # Two halves of real patches give the distance of real from real.
+  drawn = examples.draw.triplets(  # type: ignore[attr-defined]
+    draw_key, examples.data, 4 * num * examples.layout.num_levels
   )
   real, real_level = np.asarray(drawn.source), np.asarray(drawn.level)
   generated, halves, ratios = [], [], []
   for level in range(examples.layout.num_levels):
     cond = Condition(level=jnp.full(num, level, jnp.int32))
-    found = sample_fn(model.params, jax.random.fold_in(sample_key, level), cond)
+    level_key = jax.random.fold_in(sample_key, level)
+    found = sample_vectors(level_key, model, options, cond)
     of_level = real[real_level == level]
     first, second = np.array_split(of_level[: 2 * num], 2)
     generated.append(found)
@@ -59,7 +61,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
       for a, b in ((found, first), (second, first))
     )
     ratios.append(ours / baseline)
-  side, channels = config.patch_size, image.shape[-1]
+  side, channels = options.patch_size, image.shape[-1]
   shape = (-1, side, side, channels)
   return Result(
     measures={

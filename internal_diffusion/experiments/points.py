@@ -1,56 +1,56 @@
-"""Models of points with conditions, small enough to know everything about.
+"""Models of points with conditions, whose exact answers are known.
 
 The closed form for such a set, at sigma = inf, is a softmax over distances of
-conditions: point j is drawn under the condition c with the probability
+conditions: point j has the probability, under the condition c,
 
   w_j(c) ~ exp(-|c - c_j|^2 / (2 sigma_aug^2)),
 
-uniform over the points with the same condition where there is no noise.
+which is uniform over the points of the same condition where there is no noise.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.applications.model_sampling import make_model_sample_fn
-from internal_diffusion.configs import default
-from internal_diffusion.sampling.api import SampleFn
-from internal_diffusion.training.examples import from_points
-from internal_diffusion.training.fit import fit
-from internal_diffusion.training.model import LearnedModel
+from internal_diffusion.applications.patches import PatchOptions, sample_vectors
+from internal_diffusion.applications.patches.training import fit_denoiser
+from internal_diffusion.denoisers.learned import LearnedDenoiser
+from internal_diffusion.options import replace
+from internal_diffusion.training.examples import point_examples
 from internal_diffusion.types import Condition
 
 # `sample(conditions [N, K]) -> points [N, D]`.
 PointSampleFn = Callable[[np.ndarray], np.ndarray]
-# `watch_fn(step, sample)`.
+# `watch(step, sample)`.
 WatchFn = Callable[[int, PointSampleFn], None]
 
 
-def get_config(seed: int, *, sigma_aug: float, num_steps: int) -> Any:
-  """A small network that regresses on the points themselves."""
-  config = default.get_config()
-  config.seed = seed
-  config.num_steps = num_steps
-  config.steps_per_call = max(1, num_steps // 20)
-  config.network.width = 128
-  config.batch_size = 1024
-  config.num_references = 0
-  config.condition.sigma_aug = sigma_aug
-  config.noise.sigma_min = 0.005
-  config.noise.sigma_max = 10.0
-  config.sampling.num_steps = 18
-  return config
+def point_options(
+  seed: int, *, sigma_aug: float, num_steps: int
+) -> PatchOptions:
+  """Options of a small network that regresses on the points themselves."""
+  return replace(
+    PatchOptions(),
+    seed=seed,
+    num_steps=num_steps,
+    steps_per_call=max(1, num_steps // 20),
+    network={'width': 128},
+    batch_size=1024,
+    num_references=0,
+    condition={'sigma_aug': sigma_aug},
+    noise={'sigma_min': 0.005, 'sigma_max': 10.0},
+    sampling={'num_steps': 18},
+  )
 
 
 def fit_points(
   x0: np.ndarray,
   conditions: np.ndarray,
-  config: Any,
+  options: PatchOptions,
   *,
-  watch_fn: WatchFn | None = None,
+  watch: WatchFn | None = None,
   progress: bool = False,
 ) -> PointSampleFn:
   """Trains on points [N, D] with conditions [N, K].
@@ -58,30 +58,22 @@ def fit_points(
   Returns:
     `sample(conditions [M, K]) -> points [M, D]` of the trained model.
   """
-  sample_fns: list[SampleFn] = []
 
-  def sampler(model: LearnedModel) -> PointSampleFn:
-    if not sample_fns:  # Parameters are its argument: one serves all steps.
-      sample_fns.append(make_model_sample_fn(model, chunk_size=2048))
-
+  def sampler(model: LearnedDenoiser) -> PointSampleFn:
     def sample(conditions: np.ndarray) -> np.ndarray:
       cond = Condition(vector=jnp.asarray(conditions, jnp.float32))
-      key = jax.random.key(config.seed)
-      return sample_fns[0](model.params, key, cond)
+      key = jax.random.key(options.seed)
+      return sample_vectors(key, model, options, cond, chunk_size=2048)
 
     return sample
 
-  def watch(step: int, model: LearnedModel) -> None:
-    if watch_fn is not None:
-      watch_fn(step, sampler(model))
+  def watch_model(step: int, model: LearnedDenoiser) -> None:
+    if watch is not None:
+      watch(step, sampler(model))
 
-  model = fit(
-    from_points(x0, conditions=conditions),
-    config,
-    watch_fn=watch,
-    progress=progress,
-  )
-  return sampler(model)
+  examples = point_examples(x0, conditions=conditions)
+  fitted = fit_denoiser(examples, options, watch=watch_model, progress=progress)
+  return sampler(fitted.model)
 
 
 def kernel_weights(
@@ -90,8 +82,8 @@ def kernel_weights(
   """w_j of the module's docstring for queries [M, K], [M, N].
 
   Args:
-    queries: What is asked, [M, K].
-    conditions: Those of the points, [N, K].
+    queries: Conditions of the queries, [M, K].
+    conditions: Conditions of the points, [N, K].
     sigma_aug: Noise level of the conditions; 0 is the limit of no noise.
   """
   distance = ((queries[:, None] - conditions[None]) ** 2).sum(axis=-1)
@@ -104,7 +96,7 @@ def kernel_weights(
 
 
 def nearest_frequencies(samples: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """How often each point [N, D] is nearest to samples [K, D], [N]."""
+  """Frequency of each point [N, D] as the nearest to samples [K, D], [N]."""
   distance = ((samples[:, None] - points[None]) ** 2).sum(axis=-1)
   counts = np.bincount(distance.argmin(axis=1), minlength=len(points))
   return counts / len(samples)

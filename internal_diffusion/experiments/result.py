@@ -1,4 +1,4 @@
-"""What an experiment gives back."""
+"""The result of an experiment: measures with goals, samples, pictures."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from internal_diffusion import figures
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-  """A number that was measured, and what it should be.
+  """A measured number and its goal.
 
   Attributes:
     value: The number.
@@ -41,12 +41,12 @@ class Measure:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """Of one run of an experiment.
+  """The result of one run of an experiment.
 
   Attributes:
     measures: Numbers by name.
-    samples: Raw draws and the exact answers beside them, arrays by name: enough
-      to recompute the numbers and the pictures.
+    samples: Raw draws and exact answers, arrays by name, from which numbers and
+      pictures can be recomputed.
     pictures: Figures by file name without suffix, with their captions.
   """
 
@@ -56,5 +56,5 @@ class Result:
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:
-  """Half the sum of |p - q|, two arrays of probabilities of one shape."""
+  """Half the sum of |p - q|, for arrays of probabilities of one shape."""
   return float(abs(p - q).sum() / 2)

@@ -23,8 +23,8 @@ class SampleFn:
 
   Between two host copies everything is one compiled function of a fixed shape,
   so no later call compiles again: neither for another number of samples nor for
-  another model of the same structure. Each sample has a key of its own: sample i
-  of a key does not depend on `num_samples` nor, up to float32 rounding, on
+  another model of the same structure. Each sample has a key of its own: sample
+  i of a key does not depend on `num_samples` nor, up to float32 rounding, on
   `chunk_size`.
 
   Attributes:
@@ -124,8 +124,8 @@ def make_sample_fn(
   is_path = grid.ndim == 1 and len(grid) > 1 and grid[-1] == 0
   if not (is_path and grid[0] > 0 and (grid >= 0).all()):
     raise ValueError(
-      '`sigmas` must be a vector of noise levels that begins above 0 and ends in'
-      f' 0, got {grid}.'
+      '`sigmas` must be a vector of noise levels that begins above 0 and ends'
+      f' in 0, got {grid}.'
     )
   if (np.diff(grid) == 0).any():
     raise ValueError(f'`sigmas` must not repeat a noise level, got {grid}.')

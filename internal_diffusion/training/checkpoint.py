@@ -179,9 +179,7 @@ class CheckpointStore:
     return Restored(state, step, metadata.get('seconds', 0.0))
 
 
-def write_arrays(
-  path: pathlib.Path, arrays: Mapping[str, np.ndarray]
-) -> None:
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes named arrays into a new folder."""
   with _quiet_orbax():
     ocp.save_pytree(path, dict(arrays))

@@ -245,9 +245,7 @@ def _init_network(
   return network.init(key, jnp.zeros((1, dims.input)), jnp.zeros(1), cond)
 
 
-@functools.partial(
-  jax.jit, static_argnames=('draw', 'options', 'queries')
-)
+@functools.partial(jax.jit, static_argnames=('draw', 'options', 'queries'))
 def _draw_for_basis(
   key: Array,
   data: object,
@@ -310,4 +308,3 @@ def make_denoiser(
     parametrization=options.parametrization,
     sigma_aug=options.condition.sigma_aug,
   )
-

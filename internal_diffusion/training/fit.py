@@ -6,6 +6,7 @@ continues where an earlier run of the same options stopped.
 """
 
 import contextlib
+import dataclasses
 import math
 import os
 import time
@@ -23,11 +24,15 @@ from internal_diffusion.training import parallel
 from internal_diffusion.training.budget import Budget
 from internal_diffusion.training.options import TrainOptions
 from internal_diffusion.training.run_folder import RunFolder, open_run
-from internal_diffusion.training.state import Trainable, create_train_state
+from internal_diffusion.training.state import (
+  Model,
+  create_train_state,
+  with_params,
+)
 from internal_diffusion.training.step import Loss, Metrics, make_optimizer
 from internal_diffusion.types import Params
 
-Model = TypeVar('Model', bound=Trainable)
+_T = TypeVar('_T')
 _BAR = '{desc}: {percentage:3.0f}%|{bar}|'
 
 
@@ -35,7 +40,7 @@ class NonFiniteLossError(FloatingPointError):
   """The loss or its gradient became NaN or infinite."""
 
 
-class Rounds(NamedTuple, Generic[Model]):
+class Rounds(NamedTuple, Generic[_T]):
   """Data that a run makes anew from its own averaged model.
 
   Attributes:
@@ -44,10 +49,10 @@ class Rounds(NamedTuple, Generic[Model]):
   """
 
   num: int
-  make_data: Callable[[Model], Any]
+  make_data: Callable[[_T], Any]
 
 
-class Fitted(NamedTuple, Generic[Model]):
+class Fitted(NamedTuple, Generic[_T]):
   """The result of a run.
 
   Attributes:
@@ -60,7 +65,7 @@ class Fitted(NamedTuple, Generic[Model]):
     examples_per_second: Number of examples over the time of the steps.
   """
 
-  model: Model
+  model: _T
   step: int
   loss: float
   interrupted: bool
@@ -97,8 +102,8 @@ def fit(
     progress: Whether to show a progress bar.
 
   Raises:
-    ValueError: If there are not as many devices as `options.num_devices`, or the
-      folder belongs to another run.
+    ValueError: If there are not as many devices as `options.num_devices`, or
+      the folder belongs to another run.
     OSError: If the folder cannot be written.
     NonFiniteLossError: If the loss is no longer finite.
   """
@@ -121,20 +126,14 @@ def fit(
     if folder is not None:
       state, earlier = folder.restore(state)
     first_step, seconds = int(state.step), earlier
-    step, mean_loss, current_round = first_step, math.nan, 0
+    step, mean_loss, interrupted = first_step, math.nan, False
+    current_round = _round_index(rounds, budget, step, seconds)
+    is_over = step >= budget.total_steps(step, seconds)
+    if rounds is not None and current_round and not is_over:  # Resumed.
+      data = rounds.make_data(with_params(state.model, state.data_params))
     setup = time.monotonic() - start - meter.seconds
     bar = stack.enter_context(_progress_bar(disable=not progress))
     while step < (length := budget.total_steps(step, seconds)):
-      if rounds is not None:
-        index = int(budget.fraction(step, seconds) * rounds.num)
-        if index != current_round:
-          # A resumed run first makes the data that it was stopped with.
-          if step != first_step or not step:
-            state = state.replace(data_params=_copied(state.average))
-          data = rounds.make_data(
-            state.model.replace(params=_copied(state.data_params))
-          )
-          current_round = index
       _show(bar, budget, step, seconds, mean_loss)
       call_start, compiled = time.monotonic(), meter.seconds
       state, metrics = parallel.run_steps(
@@ -155,6 +154,12 @@ def fit(
       _check_finite(metrics, step, folder)
       if watch is not None:
         watch(step, state.averaged_model)
+      latest_round = _round_index(rounds, budget, step, seconds)
+      if rounds is not None and latest_round != current_round:
+        current_round = latest_round
+        average = _copied(state.average)
+        state = dataclasses.replace(state, data_params=average)
+        data = rounds.make_data(with_params(state.model, average))
       if folder is not None:
         folder.log(
           step,
@@ -166,13 +171,11 @@ def fit(
           / (seconds - earlier),
         )
         folder.save_if_due(step, state, seconds=seconds)
-        if folder.should_stop():
+        if interrupted := folder.should_stop():
           break
     _show(bar, budget, step, seconds, mean_loss)
-    interrupted = False
     if folder is not None:
       folder.save(step, state, seconds=seconds)
-      interrupted = folder.should_stop()
     run_seconds = seconds - earlier
     return Fitted(
       model=state.averaged_model,
@@ -183,16 +186,21 @@ def fit(
         'setup': setup,
         'compile': meter.seconds,
         'run': run_seconds,
-        'other': time.monotonic()
-        - start
-        - setup
-        - meter.seconds
-        - run_seconds,
+        'other': time.monotonic() - start - setup - meter.seconds - run_seconds,
       },
       examples_per_second=(step - first_step)
       * options.batch_size
       / max(run_seconds, 1e-9),
     )
+
+
+def _round_index(
+  rounds: Rounds | None, budget: Budget, step: int, seconds: float
+) -> int:
+  """The round that a run is in, from 0; the last one when it is over."""
+  if rounds is None:
+    return 0
+  return min(int(budget.fraction(step, seconds) * rounds.num), rounds.num - 1)
 
 
 def _num_substeps(options: TrainOptions, step: int) -> int:

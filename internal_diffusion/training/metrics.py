@@ -57,4 +57,3 @@ def _parse_lines(path: pathlib.Path) -> Iterator[dict[str, float]]:
       yield json.loads(line)
     except json.JSONDecodeError:
       return  # A killed run was writing this line.
-

@@ -151,7 +151,7 @@ def _read_description(folder: str | os.PathLike) -> dict[str, Any]:
   return description
 
 
-def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
+def _checksum(arrays: Mapping[str, Any]) -> int:
   crc = 0
   for name in sorted(arrays):
     crc = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), crc)

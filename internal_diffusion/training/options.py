@@ -1,4 +1,4 @@
-"""Options of training: length, batches, optimiser, network, noise, condition."""
+"""Options of training: length, batch, optimiser, network, noise, condition."""
 
 import dataclasses
 import enum
@@ -85,8 +85,8 @@ class CheckpointOptions:
 class TrainOptions:
   """A training run.
 
-  It ends after `num_steps` or `max_minutes`, whichever comes first. The learning
-  rate decays towards the end that is expected.
+  It ends after `num_steps` or `max_minutes`, whichever comes first. The
+  learning rate decays towards the end that is expected.
 
   Attributes:
     seed: Seed of everything random in the run.

@@ -39,8 +39,8 @@ def divide_batch(
 
   Args:
     batch_size: B.
-    num_devices: N, which need not divide B: some devices then compute an example
-      of weight 0.
+    num_devices: N, which need not divide B: some devices then compute an
+      example of weight 0.
 
   Returns:
     Places in the batch, [N, ceil(B/N)] int32, and the weights of their losses,
@@ -72,9 +72,7 @@ def _run_steps(
   ema_decay: float,
   num_substeps: int,
 ) -> tuple[TrainState, step_lib.Metrics]:
-  def body(
-    state: TrainState, _: None
-  ) -> tuple[TrainState, step_lib.Metrics]:
+  def body(state: TrainState, _: None) -> tuple[TrainState, step_lib.Metrics]:
     return step_lib.train_step(
       state,
       index,

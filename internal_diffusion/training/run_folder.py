@@ -1,9 +1,9 @@
 """The folder of a training run: its settings, checkpoints and logs.
 
-  settings.json    all that the run depends on
-  checkpoints/     states, by step
-  metrics.jsonl    scalars of every call, and TensorBoard's event files
-  .lock            held while a process trains in the folder
+settings.json    all that the run depends on
+checkpoints/     states, by step
+metrics.jsonl    scalars of every call, and TensorBoard's event files
+.lock            held while a process trains in the folder
 """
 
 import contextlib

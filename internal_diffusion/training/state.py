@@ -1,6 +1,7 @@
 """The state of a training run at one step."""
 
-from typing import Any, Protocol, Self
+import dataclasses
+from typing import Any, Protocol, TypeVar
 
 import flax.struct
 import jax
@@ -18,10 +19,17 @@ class Trainable(Protocol):
   Only `params` is trained; all other leaves are frozen constants.
   """
 
-  params: Params
+  @property
+  def params(self) -> Params:
+    """Parameters of the network."""
 
-  def replace(self, **changes: Any) -> Self:
-    """The same model with other fields."""
+
+Model = TypeVar('Model', bound=Trainable)
+
+
+def with_params(model: Model, params: Params) -> Model:
+  """The model with other parameters."""
+  return dataclasses.replace(model, params=params)  # type: ignore[type-var]
 
 
 @flax.struct.dataclass
@@ -49,7 +57,7 @@ class TrainState:
   @property
   def averaged_model(self) -> Any:
     """The model with its averaged parameters, which is used after training."""
-    return self.model.replace(params=self.average)
+    return with_params(self.model, self.average)
 
 
 def create_train_state(

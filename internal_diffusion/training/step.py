@@ -5,6 +5,7 @@ batch. What it draws for an example depends on these alone, not on how the batch
 is divided among devices.
 """
 
+import dataclasses
 from collections.abc import Hashable
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from internal_diffusion.training.options import Optimizer, OptimizerOptions
-from internal_diffusion.training.state import TrainState
+from internal_diffusion.training.state import TrainState, with_params
 from internal_diffusion.types import Params
 
 Array = jax.Array
@@ -23,7 +24,12 @@ class Loss(Hashable, Protocol):
   """A loss, a value: equal losses compile once."""
 
   def __call__(
-    self, key: Array, state: TrainState, data: Any, progress: Array, index: Array
+    self,
+    key: Array,
+    state: TrainState,
+    data: Any,
+    progress: Array,
+    index: Array,
   ) -> Array:
     """Losses of some examples of a batch.
 
@@ -99,20 +105,19 @@ def train_step(
     num_steps: Length of the whole run, scalar.
     loss: The loss.
     options: The optimiser and its learning rate.
-    ema_decay: Decay of the moving average; early in a run it is (1 + step) / (10
-      + step), so that the initial parameters are forgotten.
+    ema_decay: Decay of the moving average; early in a run it is (1 + step) /
+      (10 + step), so that the initial parameters are forgotten.
     axis_name: Name of the device axis to sum over, or None.
 
   Returns:
     The state after the step, and its metrics.
   """
-  key = jax.random.fold_in(
-    jax.random.wrap_key_data(state.key_data), state.step
-  )
+  key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
   progress = jnp.clip(state.step / num_steps, 0.0, 1.0)
 
   def mean_loss(params: Params) -> Array:
-    current = state.replace(model=state.model.replace(params=params))
+    model = with_params(state.model, params)
+    current = dataclasses.replace(state, model=model)
     return jnp.sum(weight * loss(key, current, data, progress, index))
 
   mean, grads = jax.value_and_grad(mean_loss)(state.model.params)
@@ -130,9 +135,10 @@ def train_step(
   updates = jax.tree.map(lambda u: rate * u, updates)
   params = optax.apply_updates(state.model.params, updates)
   decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
-  new_state = state.replace(
+  new_state = dataclasses.replace(
+    state,
     step=state.step + 1,
-    model=state.model.replace(params=params),
+    model=with_params(state.model, params),
     average=optax.incremental_update(params, state.average, 1 - decay),
     opt_state=opt_state,
   )

@@ -2,11 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from internal_diffusion.applications.model_sampling import (
   guided_denoise_fn,
   make_model_sample_fn,
 )
+
 from internal_diffusion.configs import default
 from internal_diffusion.data import distributions, principal_basis, synthetic
 from internal_diffusion.diffusion import conditioning

@@ -6,9 +6,9 @@ import time
 import chex
 import pytest
 import skimage.data
+from internal_diffusion.training.restore import load_model
 
 from internal_diffusion.data import image_io
-from internal_diffusion.training.restore import load_model
 from tests.bin import commands
 
 

@@ -87,8 +87,8 @@ def guided(model: LearnedDenoiser, *, guidance_weight: float) -> GuidedDenoiser:
     raise ValueError('Guidance needs a model with a condition; this has none.')
   if model.layout.is_joint or not model.network.num_parts:
     raise ValueError(
-      'Guidance needs a model that was trained with condition dropout; train one'
-      ' with `condition.dropout` 0.1, for example.'
+      'Guidance needs a model that was trained with condition dropout; train'
+      ' one with `condition.dropout` 0.1, for example.'
     )
   return GuidedDenoiser(PrincipalDenoiser(model), guidance_weight)
 

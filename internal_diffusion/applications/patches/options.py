@@ -83,7 +83,7 @@ class TripletOptions:
   @property
   def displacement_range(self) -> DisplacementRange:
     """Vertical and horizontal range."""
-    return tuple(self.vertical), tuple(self.horizontal)
+    return self.vertical, self.horizontal
 
 
 @dataclasses.dataclass(frozen=True)

@@ -81,7 +81,7 @@ def train_patches(
   *,
   progress: bool = False,
 ) -> Fitted[PatchModel]:
-  """Trains in a folder, and says how the run went.
+  """Trains in a folder, and returns the run's figures with the model.
 
   The run continues where an earlier one of the same image and options stopped.
   The model is saved into the folder, also where a signal stops the run.
@@ -111,7 +111,7 @@ def train_patches(
   )
   model = _patch_model(image, options, fitted.model)
   model_files.save(workdir, model, options=options)
-  return fitted._replace(model=model)
+  return Fitted(model, *fitted[1:])
 
 
 @with_own_settings

@@ -20,13 +20,11 @@ from tqdm import tqdm
 
 from internal_diffusion.applications.super_resolution.model import Upscaler
 from internal_diffusion.applications.super_resolution.planes import (
-  back_project,
   mean_plane,
   residual_plane,
   scale_plane,
 )
-from internal_diffusion.data import degradation as degradation_lib
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, operators
 from internal_diffusion.data.colour_planes import from_planes, to_planes
 from internal_diffusion.jax_settings import with_own_settings
 
@@ -88,11 +86,11 @@ def upscale(
     The mean, and K samples.
 
   Raises:
-    ValueError: If an argument is not valid, or samples are asked of a model that
-      was trained for the mean alone.
+    ValueError: If an argument is not valid, or samples are asked of a model
+      that was trained for the mean alone.
   """
   image = image_io.check_image(image, with_alpha=True)
-  size = degradation_lib.scaled_size(image.shape[:2], factor)
+  size = operators.scaled_size(image.shape[:2], factor)
   if num_samples < 0:
     raise ValueError(f'`num_samples` must be at least 0, got {num_samples}.')
   if num_samples and upscaler.is_mean_only:
@@ -103,7 +101,7 @@ def upscale(
     raise ValueError(
       f'`factor` must be {upscaler.factor}, that of the kernel, got {factor}.'
     )
-  operator = degradation_lib.make_degradation(
+  downscaling = operators.make_downscaling(
     image.shape[:2], size, kernel=upscaler.kernel
   )
   times = num_doublings(factor) if upscaler.kernel is None else 1
@@ -134,7 +132,7 @@ def upscale(
       luminance = mean + weight * residual
     sized = [_to_size(plane, size) for plane in (luminance, *others)]
     high = jnp.asarray(from_planes(np.stack(sized)))
-    projected = back_project(high, jnp.asarray(image), operator)
+    projected = downscaling.back_project(high, jnp.asarray(image))
     found[k] = np.asarray(projected).clip(-1, 1)
     bar.update()
   bar.close()

@@ -24,7 +24,7 @@ from internal_diffusion.applications.super_resolution.networks import (
 from internal_diffusion.applications.super_resolution.pairs import (
   SourceEncoding,
 )
-from internal_diffusion.data import degradation as degradation_lib
+from internal_diffusion.data import operators
 from internal_diffusion.denoisers.kernel_regression import KernelRegression
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.types import Condition, static
@@ -81,10 +81,10 @@ class Upscaler:
     blocks = self.blocks
     return isinstance(blocks, LearnedBlocks) and blocks.residual is None
 
-  def operator(self, low_size: tuple[int, int]) -> degradation_lib.Degradation:
+  def downscaling(self, low_size: tuple[int, ...]) -> operators.Downscaling:
     """The degradation from the enlarged plane to a low one of this size."""
     height, width = low_size
     high_size = self.factor * height, self.factor * width
-    return degradation_lib.make_degradation(
+    return operators.make_downscaling(
       (height, width), high_size, kernel=self.kernel
     )

@@ -1,17 +1,7 @@
 """Regression networks from the features of a source to a block.
 
-The mean minimises the absolute error of normalised targets. Its minimum is the
-median, which for the residual of bicubic upscaling lies near the mean, and
-which outliers influence less than they influence a squared error's minimum.
-
-The residual of the mean is taken to be Laplace distributed. The scale network
-predicts its scale b, the mean absolute residual, by the negative log-likelihood
-
-  log b + |residual| / b,
-
-which weighs relative errors of b alike, where b is small as where it is large.
-Blocks are in units of the contrast of their source, so b is bounded by half of
-it: far from all training sources the network's prediction could be anything.
+The scale b of a residual is bounded by half, in units of the contrast of its
+source: far from all training sources a prediction could be anything.
 """
 
 import functools
@@ -25,7 +15,7 @@ from internal_diffusion.types import Params, static
 
 Array = jax.Array
 
-# Bounds of b; the lower one keeps |residual| / b finite.
+# Bounds of b; the lower one keeps residuals in units of b finite.
 _SMALLEST, _LARGEST = 0.01, 0.5
 _INITIAL_LOGIT = -2.0  # b is 0.07 before training.
 

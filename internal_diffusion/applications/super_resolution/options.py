@@ -5,7 +5,7 @@ import enum
 import math
 
 from internal_diffusion import arrays
-from internal_diffusion.data.degradation import FACTORS
+from internal_diffusion.data.operators import FACTORS
 from internal_diffusion.options import rare
 from internal_diffusion.training.options import (
   DenoiserOptions,
@@ -35,6 +35,7 @@ class BlockDenoiser(enum.StrEnum):
   CLOSED_FORM = 'closed_form'
 
 
+_SMALL_NETWORK = NetworkOptions(width=128, depth=2)
 # Minutes of training of (mean, scale, residual) on two CPU cores, and rounds.
 _PRESETS = {
   Preset.FAST: ((0.13, 0.02, 0.03), 5),
@@ -68,7 +69,8 @@ class UpscaleOptions:
   Attributes:
     factor: Ratio of the output's side to the input's, from 1.1 to 8.
     preset: Length of the training: fast, default or best.
-    minutes: Minutes of training, all networks together; by default the preset's.
+    minutes: Minutes of training of all networks together; by default the
+      preset's.
     num_samples: Number of samples, at least 2, which an uncertainty needs.
     mean_only: Whether to make the mean alone, without samples and uncertainty.
     denoiser: learned, or closed_form, which is kernel regression without
@@ -107,7 +109,7 @@ class UpscaleOptions:
   sigma_aug: float = rare(0.35)
   mean_network: RegressionOptions = RegressionOptions()
   scale_network: RegressionOptions = RegressionOptions(width=128, depth=2)
-  residual_network: NetworkOptions = NetworkOptions(width=128, depth=2)
+  residual_network: NetworkOptions = _SMALL_NETWORK
 
   def __post_init__(self) -> None:
     """Checks the fields."""

@@ -26,7 +26,7 @@ from scipy import ndimage
 
 from internal_diffusion import arrays
 from internal_diffusion.applications.super_resolution.blocks import block_size
-from internal_diffusion.data import degradation as degradation_lib
+from internal_diffusion.data import operators
 from internal_diffusion.data.symmetry import pixel_orders
 
 Array = jax.Array
@@ -181,15 +181,13 @@ def _pairs_of(
   kernel: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
   """Sources and targets of one scale and phase, as `windows`, or None."""
-  size = tuple(round(scale * side) for side in plane.shape)
-  low_size = tuple(
-    (side - first) // factor for side, first in zip(size, phase, strict=True)
-  )
+  top, left = phase
+  size = round(scale * plane.shape[0]), round(scale * plane.shape[1])
+  low_size = (size[0] - top) // factor, (size[1] - left) // factor
   if min(low_size) < _SMALLEST_SIDE:
     return None
   if scale < 1:
     plane, _ = _down_and_up(plane, size, None)
-  top, left = phase
   height, width = (factor * side for side in low_size)
   high = plane[top : top + height, left : left + width]
   low, enlarged = _down_and_up(high, low_size, kernel)
@@ -203,17 +201,13 @@ def _pairs_of(
 
 
 def _down_and_up(
-  high: np.ndarray, low_size: tuple[int, ...], kernel: np.ndarray | None
+  high: np.ndarray, low_size: tuple[int, int], kernel: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
   """The low plane of a high one, and its bicubic upscaling.
 
   By NumPy, since JAX would compile for each of the many sizes.
   """
-  operator = degradation_lib.make_degradation(
-    low_size,  # type: ignore[arg-type]
-    high.shape,  # type: ignore[arg-type]
-    kernel=kernel,
-  )
+  operator = operators.make_downscaling(low_size, high.shape, kernel=kernel)
   if operator.kernel is not None:
     high = ndimage.convolve(high, np.asarray(operator.kernel), mode='nearest')
   rows, columns = np.asarray(operator.rows), np.asarray(operator.columns)

@@ -20,7 +20,6 @@ from internal_diffusion.applications.super_resolution.blocks import (
 )
 from internal_diffusion.applications.super_resolution.model import Upscaler
 from internal_diffusion.applications.super_resolution.pairs import normalise
-from internal_diffusion.data import degradation as degradation_lib
 from internal_diffusion.data.symmetry import pixel_orders
 from internal_diffusion.diffusion.schedules import karras_sigmas
 from internal_diffusion.sampling.samplers import sample_heun
@@ -30,7 +29,6 @@ Array = jax.Array
 
 _CHUNK = 8192  # Number of sources on the device at once.
 _SIGMA_MIN, _SIGMA_MAX = 0.2, 6.0  # Noise levels, in units of the scale.
-back_project = jax.jit(degradation_lib.back_project)
 
 
 def mean_plane(
@@ -47,11 +45,11 @@ def mean_plane(
   Returns:
     [s h, s w].
   """
-  operator = upscaler.operator(low.shape)  # type: ignore[arg-type]
-  bicubic = degradation_lib.upscale(low[..., None], operator)
+  downscaling = upscaler.downscaling(low.shape)
+  bicubic = downscaling.interpolate(low[..., None])
   missing = _missing_plane(upscaler, low, num_orientations=num_orientations)
   high = bicubic + missing[..., None]
-  return back_project(high, low[..., None], operator)[..., 0]
+  return downscaling.back_project(high, low[..., None])[..., 0]
 
 
 @functools.partial(jax.jit, static_argnames='num_orientations')
@@ -66,7 +64,7 @@ def _missing_plane(
   inverses = np.argsort(pixel_orders(side)[:num_orientations], axis=-1)
 
   def blocks_at(pixels: Array) -> Array:
-    z, contrast = normalise(_sources_at(low, pixels, upscaler.source_size))
+    z, contrast = normalise(sources_at(low, pixels, upscaler.source_size))
 
     def predict(order: tuple[Array, Array]) -> Array:
       features = z[:, order[0]] @ encoding.features
@@ -89,7 +87,8 @@ def scale_plane(upscaler: Upscaler, low: Array) -> Array:
   """Scale of the residual of a low plane's mean, [s h, s w], above 0."""
 
   def blocks_at(pixels: Array) -> Array:
-    z, contrast = normalise(_sources_at(low, pixels, upscaler.source_size))
+    z, contrast = normalise(sources_at(low, pixels, upscaler.source_size))
+    assert upscaler.blocks.scale is not None  # `upscale` checks it.
     return contrast * upscaler.blocks.scale(z @ upscaler.encoding.features)
 
   blocks = jax.lax.map(blocks_at, _chunks(jnp.arange(low.size)))
@@ -113,9 +112,9 @@ def residual_plane(
   """
   sigmas = karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX)
   residual = scale * _sample_normalised(key, upscaler, low, sigmas)
-  operator = upscaler.operator(low.shape)  # type: ignore[arg-type]
   zero = jnp.zeros_like(low)[..., None]
-  return back_project(residual[..., None], zero, operator)[..., 0]
+  downscaling = upscaler.downscaling(low.shape)
+  return downscaling.back_project(residual[..., None], zero)[..., 0]
 
 
 @flax.struct.dataclass
@@ -132,9 +131,13 @@ class _PlaneDenoiser:
   features: Array
   offset: Array
 
-  def __call__(self, x: Array, sigma: Array) -> Array:
-    """Denoises planes x [1, s h, s w]."""
+  def __call__(
+    self, x: Array, sigma: Array, cond: Condition | None = None
+  ) -> Array:
+    """Denoises planes x [1, s h, s w]; see `Denoiser`."""
+    del cond  # The features.
     factor, reach = self.upscaler.factor, self.upscaler.reach
+    height, width = (side // factor for side in x.shape[1:])
     all_blocks = extract_blocks(x[0], factor=factor, reach=reach)
     blocks = take_sparse(all_blocks, self.offset, stride=reach + 1)
     rows = blocks.reshape(-1, blocks.shape[-1])
@@ -149,7 +152,7 @@ class _PlaneDenoiser:
     total, weight = (
       average_blocks(
         place_sparse(
-          part, self.offset, stride=reach + 1, shape=all_blocks.shape[:2]
+          part, self.offset, stride=reach + 1, shape=(height, width)
         ),
         factor=factor,
         reach=reach,
@@ -174,7 +177,7 @@ def _sample_normalised(
   pixels = take_sparse(pixels, offset, stride=stride).ravel()
 
   def features_at(pixels: Array) -> Array:
-    z, _ = normalise(_sources_at(low, pixels, upscaler.source_size))
+    z, _ = normalise(sources_at(low, pixels, upscaler.source_size))
     return z @ upscaler.encoding.features
 
   features = jax.lax.map(features_at, _chunks(pixels))
@@ -184,7 +187,7 @@ def _sample_normalised(
   return sample_heun(sample_key, denoiser, x, sigmas)[0]
 
 
-def _sources_at(low: Array, pixels: Array, source_size: int) -> Array:
+def sources_at(low: Array, pixels: Array, source_size: int) -> Array:
   """Sources [n, S*S] of low pixels [n], numbered row by row."""
   # Beyond the border, the plane repeats its nearest pixel.
   padded = jnp.pad(low, source_size // 2, mode='edge')

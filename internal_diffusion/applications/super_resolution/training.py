@@ -11,6 +11,13 @@ import numpy as np
 
 from internal_diffusion import options as options_lib
 from internal_diffusion.applications.patches.training import fit_denoiser
+from internal_diffusion.applications.super_resolution.losses import (
+  AbsoluteError,
+  LaplaceLoss,
+  ResidualData,
+  ScaleData,
+  residual_examples,
+)
 from internal_diffusion.applications.super_resolution.model import (
   LearnedBlocks,
   Upscaler,
@@ -34,111 +41,16 @@ from internal_diffusion.applications.super_resolution.pairs import (
 from internal_diffusion.applications.super_resolution.planes import mean_plane
 from internal_diffusion.data import blur_kernel, image_io
 from internal_diffusion.data.colour_planes import to_planes
-from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.denoisers.kernel_regression import KernelRegression
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import model_files
-from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.fit import Fitted, Rounds, fit
 from internal_diffusion.training.options import TrainOptions
 from internal_diffusion.training.run_folder import array_digest
-from internal_diffusion.training.state import TrainState
-from internal_diffusion.types import Condition
 
 Array = jax.Array
 
 _DOUBLING = 2  # Factor of the model, unless there is a kernel.
-
-
-class ScaleData(NamedTuple):
-  """Data of the scale's training.
-
-  Attributes:
-    pairs: Training pairs.
-    mean: The trained mean.
-  """
-
-  pairs: UpscalingPairs
-  mean: Regression
-
-
-class ResidualData(NamedTuple):
-  """Data of the training of the residual's denoiser.
-
-  Attributes:
-    pairs: Training pairs.
-    mean: The trained mean.
-    scale: The trained scale.
-  """
-
-  pairs: UpscalingPairs
-  mean: Regression
-  scale: Regression
-
-
-@dataclasses.dataclass(frozen=True)
-class AbsoluteError:
-  """Mean absolute error of a regression on pairs.
-
-  Attributes:
-    batch_size: Number of pairs in a step.
-  """
-
-  batch_size: int
-
-  def __call__(
-    self,
-    key: Array,
-    state: TrainState,
-    data: UpscalingPairs,
-    progress: Array,
-    index: Array,
-  ) -> Array:
-    """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
-    del progress
-    features, target = sample_pairs(key, data, num=self.batch_size)
-    error = state.model(features[index]) - target[index]
-    return jnp.mean(jnp.abs(error), axis=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class LaplaceLoss:
-  """Negative log-likelihood of the mean's residuals, up to its constant.
-
-  Attributes:
-    batch_size: Number of pairs in a step.
-  """
-
-  batch_size: int
-
-  def __call__(
-    self,
-    key: Array,
-    state: TrainState,
-    data: ScaleData,
-    progress: Array,
-    index: Array,
-  ) -> Array:
-    """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
-    del progress
-    features, target = sample_pairs(key, data.pairs, num=self.batch_size)
-    features = features[index]
-    residual = target[index] - data.mean(features)
-    scale = state.model(features)
-    return jnp.mean(jnp.log(scale) + jnp.abs(residual) / scale, axis=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class ResidualDraw:
-  """Draws residuals of the mean in units of their scale; see `Draw`."""
-
-  def __call__(
-    self, key: Array, data: ResidualData, num: int
-  ) -> tuple[Array, Condition]:
-    """Draws `num` residuals and the features of their sources."""
-    features, target = sample_pairs(key, data.pairs, num=num)
-    residual = (target - data.mean(features)) / data.scale(features)
-    return residual, Condition(vector=features)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +72,7 @@ class UpscaledPairs:
 
   def __call__(self, mean: Regression) -> UpscalingPairs:
     """Pairs of the plane and of its upscaled version by a mean."""
-    upscaler = self.upscaler.replace(blocks=LearnedBlocks(mean))
+    upscaler = dataclasses.replace(self.upscaler, blocks=LearnedBlocks(mean))
     high = mean_plane(upscaler, jnp.asarray(self.plane), num_orientations=1)
     return self._pairs(high, 1.0)
 
@@ -259,7 +171,8 @@ def learn_upscaler(
   )
   upscaler = _untrained(pairs, kernel, options)
   if options.denoiser is BlockDenoiser.CLOSED_FORM:
-    upscaler = upscaler.replace(blocks=closed_form_blocks(pairs, options))
+    blocks = closed_form_blocks(pairs, options)
+    upscaler = dataclasses.replace(upscaler, blocks=blocks)
   else:
     runs = _Runs(workdir, _identity(image, upscaler), progress)
     upscaler = _train(plane, pairs, upscaler, options, runs)
@@ -329,7 +242,7 @@ def _train(
   """Trains the mean, then the scale and the residual's denoiser."""
   mean = _train_mean(plane, pairs, upscaler, options, runs)
   if options.mean_only:
-    return upscaler.replace(blocks=LearnedBlocks(mean))
+    return dataclasses.replace(upscaler, blocks=LearnedBlocks(mean))
   # Pairs of the image alone: the upscaled image lacks the detail that samples
   # must have.
   training = options.scale_training
@@ -348,7 +261,7 @@ def _train(
     **runs.arguments('residual', denoising),
   )
   blocks = LearnedBlocks(mean, scale, _finished(fitted_residual))
-  return upscaler.replace(blocks=blocks)
+  return dataclasses.replace(upscaler, blocks=blocks)
 
 
 def _train_mean(
@@ -374,13 +287,6 @@ def _train_mean(
     **runs.arguments('mean', training, num_rounds=num_rounds),
   )
   return _finished(fitted)
-
-
-def residual_examples(data: ResidualData) -> Examples:
-  """Residuals in units of their scale, given the features of their sources."""
-  source_dim, block_dim = data.pairs.encoding.linear.shape
-  layout = Layout((Part('target', block_dim),), (Part('source', source_dim),))
-  return Examples(data, ResidualDraw(), layout)
 
 
 def _initial(

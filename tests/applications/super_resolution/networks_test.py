@@ -1,89 +1,123 @@
-"""How far blocks lie from what a regression says of them."""
+"""Regression networks and the losses that train them."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from internal_diffusion.configs import upscale
-from internal_diffusion.data.distributions import Layout, Part
-from internal_diffusion.training import regression
-from internal_diffusion.training.deviation import DeviationMLP, laplace_loss
-from internal_diffusion.training.examples import Examples
-from internal_diffusion.training.fit import fit_task
-from internal_diffusion.types import Condition
+from internal_diffusion.applications.super_resolution import losses, pairs
+from internal_diffusion.applications.super_resolution.networks import (
+  RegressionMLP,
+  ScaleMLP,
+  init_regression,
+)
+from internal_diffusion.training.fit import fit
+from internal_diffusion.training.options import OptimizerOptions, TrainOptions
+
+OPTIONS = TrainOptions(
+  batch_size=256,
+  num_steps=600,
+  steps_per_call=300,
+  num_devices=1,
+  optimizer=OptimizerOptions(learning_rate=1e-2, warmup_steps=20),
+)
+INDEX = jnp.arange(256)
 
 
-def test_the_loss_is_least_at_the_mean_absolute_value():
-  rest = jax.random.normal(jax.random.key(0), (1000, 1))
+@dataclasses.dataclass(frozen=True)
+class Constant:
+  """A regression that predicts one value, and a state that holds it."""
 
-  def loss(deviation):
-    return jnp.mean(laplace_loss(jnp.full_like(rest, deviation), rest))
+  value: float
 
-  best = jnp.mean(jnp.abs(rest))
-  np.testing.assert_allclose(jax.grad(loss)(best), 0, atol=1e-5)
-  assert loss(best) < min(loss(0.8 * best), loss(1.25 * best))
+  @property
+  def model(self):
+    return self
 
-
-def test_the_loss_is_the_negative_log_likelihood_of_a_laplace_distribution():
-  values = jnp.linspace(-1, 1, 7)[:, None]
-  found = laplace_loss(jnp.full_like(values, 0.3), values)
-  expected = -jax.scipy.stats.laplace.logpdf(values[:, 0], scale=0.3)
-  np.testing.assert_allclose(found + jnp.log(2), expected, rtol=1e-5)
+  def __call__(self, features):
+    return jnp.full((len(features), 4), self.value)
 
 
-def true_deviation(features):
-  """From small to large, another one for each of two outputs."""
-  return 0.4 * jnp.exp(-2 * (features[:, :1] + 1) * jnp.array([[1.0, 0.5]]))
-
-
-def examples():
-  def draw_fn(key, data, num):
-    feature_key, rest_key = jax.random.split(key)
-    features = jax.random.uniform(feature_key, (num, 3), minval=-1, maxval=1)
-    rest = jax.random.laplace(rest_key, (num, 2)) * true_deviation(features)
-    return data + rest, Condition(vector=features)
-
-  layout = Layout((Part('target', 2),), (Part('source', 3),))
-  return Examples(data=jnp.zeros(()), draw_fn=draw_fn, layout=layout)
-
-
-@pytest.fixture
-def config():
-  config = upscale.get_config().deviation
-  config.num_steps, config.max_minutes = 600, 0.0
-  config.steps_per_call = 300
-  config.num_devices = 1
-  config.batch_size = 256
-  config.network.width, config.network.depth = 32, 1
-  config.optimizer.learning_rate = 1e-2
-  config.optimizer.warmup_steps = 20
-  return config
-
-
-def test_small_and_large_deviations_are_learnt(config):
-  network = DeviationMLP(2, 32, 1)
-  task = regression.make_task(examples(), network, config, loss_fn=laplace_loss)
-  params = fit_task(task, config).network
-  features = jax.random.uniform(
-    jax.random.key(1), (1000, 3), minval=-1, maxval=1
+@pytest.fixture(scope='module')
+def noise_pairs():
+  """Targets [N, 4] are Laplace noise of scale 0.2, independent of features."""
+  source = jax.random.normal(jax.random.key(0), (4000, 9))
+  target = 0.2 * jax.random.laplace(jax.random.key(1), (4000, 4))
+  return pairs.UpscalingPairs(
+    source,
+    target,
+    jnp.linspace(0, 1, 4001)[1:],
+    pairs.SourceEncoding(jnp.zeros((9, 4)), jnp.eye(9)),
   )
-  expected = jnp.maximum(true_deviation(features), 0.01)
-  found = network.apply(params, features)
-  assert jnp.median(jnp.abs(jnp.log(found / expected))) < 0.1
-  assert jnp.max(jnp.abs(jnp.log(found / expected))) < 0.7
 
 
-def test_deviations_are_bounded_wherever_the_network_is_asked():
-  network = DeviationMLP(2, 32, 1)
-  params = network.init(jax.random.key(0), jnp.zeros((1, 3)))
-  wild = jax.tree.map(lambda leaf: 10 * jnp.ones_like(leaf), params)
+def laplace_losses(scale, noise_pairs):
+  data = losses.ScaleData(noise_pairs, Constant(0.0))
+  loss = losses.LaplaceLoss(256)
+  return loss(jax.random.key(0), Constant(scale), data, None, INDEX)
+
+
+def test_the_loss_is_the_negative_log_likelihood_of_a_laplace_distribution(
+  noise_pairs,
+):
+  _, target = pairs.sample_pairs(jax.random.key(0), noise_pairs, num=256)
+  expected = -jax.scipy.stats.laplace.logpdf(target, scale=0.3).mean(axis=-1)
+  found = laplace_losses(0.3, noise_pairs) + jnp.log(2)
+  np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_loss_is_least_at_the_mean_absolute_residual(noise_pairs):
+  _, target = pairs.sample_pairs(jax.random.key(0), noise_pairs, num=256)
+  best = float(jnp.mean(jnp.abs(target)))
+  slope = jax.grad(lambda b: jnp.mean(laplace_losses(b, noise_pairs)))(best)
+  np.testing.assert_allclose(slope, 0, atol=1e-4)
+
+
+def test_losses_of_a_part_of_the_batch_are_those_of_the_whole(noise_pairs):
+  part = jnp.array([3, 200, 7, 3])
+  loss = losses.AbsoluteError(256)
+  whole, some = (
+    loss(jax.random.key(0), Constant(0.1), noise_pairs, None, index)
+    for index in (INDEX, part)
+  )
+  np.testing.assert_array_equal(whole[part], some)
+
+
+def test_small_and_large_scales_are_learnt():
+  # Weak sources have small residuals, strong ones large residuals.
+  strength = jnp.repeat(jnp.array([0.3, 1.5]), 2000)[:, None]
+  source = strength * jax.random.normal(jax.random.key(0), (4000, 9))
+  true_scale = 0.2 * strength
+  target = true_scale * jax.random.laplace(jax.random.key(1), (4000, 4))
+  encoding = pairs.SourceEncoding(jnp.zeros((9, 4)), jnp.eye(9))
+  found = pairs.UpscalingPairs(
+    source, target, jnp.linspace(0, 1, 4001)[1:], encoding
+  )
+  data = losses.ScaleData(found, initial(RegressionMLP))  # The mean is 0.
+  model = fit(
+    initial(ScaleMLP), data, losses.LaplaceLoss(256), OPTIONS
+  ).model
+  error = jnp.abs(jnp.log(model(source) / true_scale))
+  assert jnp.median(error) < 0.15
+
+
+def initial(kind):
+  return init_regression(jax.random.key(0), kind(4, 32, 1), num_features=9)
+
+
+def test_a_regression_predicts_0_before_training():
+  model = initial(RegressionMLP)
+  features = jax.random.normal(jax.random.key(1), (5, 9))
+  np.testing.assert_array_equal(model(features), jnp.zeros((5, 4)))
+
+
+def test_scales_are_bounded_for_any_features():
+  model = initial(ScaleMLP)
+  wild = model.replace(
+    params=jax.tree.map(lambda leaf: 10 * jnp.ones_like(leaf), model.params)
+  )
   for sign in (-1, 1):
-    found = network.apply(wild, jnp.full((1, 3), 1e3 * sign))
+    found = wild(jnp.full((1, 9), 1e3 * sign))
     assert jnp.all((found >= 0.01) & (found <= 0.5))
-
-
-def test_wrong_fields_are_refused(config):
-  config.batch_size = 0
-  with pytest.raises(ValueError, match=r'`batch_size`.*0'):
-    regression.make_task(examples(), DeviationMLP(2, 32, 1), config)
