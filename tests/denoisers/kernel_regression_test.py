@@ -22,8 +22,9 @@ def expected_moments(sigma_aug):
     distance = ((query - np.asarray(FEATURES)) ** 2).sum(axis=-1)
     weight = np.exp(-distance / (2 * sigma_aug**2))[:, None]
     weight /= weight.sum()
-    mean = (weight * TARGET).sum(axis=0)
-    variance = (weight * (TARGET - mean) ** 2).sum(axis=0).mean()
+    target = np.asarray(TARGET)
+    mean = (weight * target).sum(axis=0)
+    variance = (weight * (target - mean) ** 2).sum(axis=0).mean()
     yield mean, np.full(3, np.sqrt(variance))
 
 

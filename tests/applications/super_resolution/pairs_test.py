@@ -40,9 +40,7 @@ def matches(rows, among):
 def unshifted_pairs(plane, *, factor, reach, kernel=None):
   """Pairs of the plane itself: source, bicubic upscaling, truth."""
   low_size = tuple(side // factor for side in plane.shape)
-  degradation = operators.make_downscaling(
-    low_size, plane.shape, kernel=kernel
-  )
+  degradation = operators.make_downscaling(low_size, plane.shape, kernel=kernel)
   low = degradation.apply(jnp.asarray(plane)[..., None])
   bicubic = np.asarray(degradation.interpolate(low))[..., 0]
   low = np.asarray(low)[..., 0]
