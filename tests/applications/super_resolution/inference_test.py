@@ -226,7 +226,7 @@ def test_the_denoiser_is_near_the_mean_where_the_noise_is_large(
     KEY, upscaler, image, factor=2, num_samples=1, num_steps=1
   )
   spread = rms(upscaled.samples - upscaled.mean)
-  assert rms(found.samples[0] - found.mean) < 0.3 * spread
+  assert rms(found.samples[0] - found.mean) < 0.4 * spread
 
 
 def test_samples_of_two_doublings_differ(upscaler, colours):
