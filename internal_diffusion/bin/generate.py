@@ -68,12 +68,12 @@ def _generate(
   (path,) = results.inputs
   image = image_io.read_image(path, channels=None, max_side=options.max_side)
   if np.ptp(image) < 1e-6:
-    warnings.warn(f'`{path}` is constant, so its samples are too.', stacklevel=1)
+    warnings.warn(
+      f'`{path}` is constant, so its samples are too.', stacklevel=1
+    )
   structure = None
   if options.structure is not None:
-    structure = image_io.read_image(
-      options.structure, channels=image.shape[-1]
-    )
+    structure = image_io.read_image(options.structure, channels=image.shape[-1])
   recipe = make_recipe(image, options, structure=structure, model=model)
   results.lap('setup')
   seconds = []

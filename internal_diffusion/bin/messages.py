@@ -80,9 +80,16 @@ def _flag_lines(flag: flags.Flag) -> list[str]:
     default = ','.join(map(str, default))
   if default is not False and default not in (None, '', []):
     text += f' (default: {default})'
-  return [
-    f'  {head}',
-    *textwrap.wrap(
-      text, _WIDTH, initial_indent=' ' * 6, subsequent_indent=' ' * 6
-    ),
-  ]
+  # A long list of choices breaks between two of them.
+  heads = textwrap.wrap(
+    head.replace('|', '| '), _WIDTH - 6, subsequent_indent='    '
+  )
+  return [*(f'  {line.replace("| ", "|")}' for line in heads), *wrapped(text)]
+
+
+def wrapped(text: str) -> list[str]:
+  """Lines of the text of a flag."""
+  indent = ' ' * 6
+  return textwrap.wrap(
+    text, _WIDTH, initial_indent=indent, subsequent_indent=indent
+  )

@@ -158,8 +158,6 @@ def _sample_level(
   for constraint in constraints:
     noise = constraint.project_noise(noise)
   x = sigmas[0] * noise + mean
-  x = sample_euler(
-    key, denoiser, x, sigmas, cond=cond, constraints=constraints
-  )
+  x = sample_euler(key, denoiser, x, sigmas, cond=cond, constraints=constraints)
   # Once more, to remove rounding errors of the last step.
   return constraints_lib.project(key, x, x, jnp.float32(0), constraints)

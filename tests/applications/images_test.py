@@ -165,9 +165,9 @@ def test_tiles_fit_together(prior):
 @pytest.mark.parametrize('axis', [0, 1])
 def test_symmetric_is_exactly_so(image, axis):
   prior = make_image_prior(image, patch_size=9, mirrored=axis)
-  made = generate(
-    KEY, prior, num_steps=4, constraints=[MirrorSymmetry(axis)]
-  )[0]
+  made = generate(KEY, prior, num_steps=4, constraints=[MirrorSymmetry(axis)])[
+    0
+  ]
   np.testing.assert_array_equal(made, np.flip(made, axis))
   source = find_sources(prior, made)
   assert source[..., axis].max() < image.shape[axis]
@@ -185,9 +185,10 @@ def test_a_constraint_of_the_caller_holds(image, prior):
   # Clipping to [-1, 1] comes after it.
   error = np.abs(operator.apply(made) - observation)
   assert np.median(error) < 1e-3
-  assert np.abs(made - image).mean() < 0.6 * np.abs(
-    generate(KEY, prior, num_steps=4)[0] - image
-  ).mean()
+  assert (
+    np.abs(made - image).mean()
+    < 0.6 * np.abs(generate(KEY, prior, num_steps=4)[0] - image).mean()
+  )
 
 
 @pytest.mark.parametrize(

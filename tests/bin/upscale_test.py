@@ -19,17 +19,30 @@ from internal_diffusion.data import image_io
 from internal_diffusion.training.options import NetworkOptions
 from tests.bin import commands
 
-# Networks of full size, trained for an instant.
 QUICK = (
   '--num_steps=2',
   '--batch_size=16',
   '--num_samples=2',
   '--num_rounds=1',
+  '--num_devices=1',
 )
+TINY = RegressionOptions(width=16, depth=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class TinyOptions(UpscaleOptions):
+  __doc__ = UpscaleOptions.__doc__
+
+  mean_network: RegressionOptions = TINY
+  scale_network: RegressionOptions = TINY
+  residual_network: NetworkOptions = NetworkOptions(
+    width=16, depth=1, embedding_dim=16
+  )
 
 
 def run(*arguments):
-  return commands.run('upscale', *arguments)
+  with mock.patch.object(super_resolution, 'UpscaleOptions', TinyOptions):
+    return commands.run('upscale', *arguments)
 
 
 @pytest.fixture(scope='module')

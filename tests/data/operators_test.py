@@ -72,9 +72,7 @@ def test_constant_image_stays_constant(factor, kernel):
   high = jnp.full((*downscaling.input_size, 1), 0.3)
   low = downscaling.apply(high)
   np.testing.assert_allclose(low, 0.3, atol=1e-6)
-  np.testing.assert_allclose(
-    downscaling.interpolate(low), high, atol=1e-6
-  )
+  np.testing.assert_allclose(downscaling.interpolate(low), high, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -210,9 +208,7 @@ def test_each_image_is_projected_by_itself():
 def test_more_steps_come_closer_through_a_wide_blur(photograph):
   profile = np.exp(-0.5 * (np.arange(-7, 8) / 2) ** 2)
   kernel = np.outer(profile, profile) / profile.sum() ** 2
-  downscaling = operators.make_downscaling(
-    (60, 60), (120, 120), kernel=kernel
-  )
+  downscaling = operators.make_downscaling((60, 60), (120, 120), kernel=kernel)
   low = downscaling.apply(photograph)
   start = downscaling.interpolate(low)
   errors = []
@@ -232,9 +228,7 @@ def test_a_wrapped_border_commutes_with_shifts(kernel):
   downscaling = between((12, 18), 2, kernel=kernel, border=Border.WRAP)
   low = downscaling.apply(image)
   shifted = downscaling.apply(jnp.roll(image, (6, 10), (0, 1)))
-  np.testing.assert_allclose(
-    shifted, jnp.roll(low, (3, 5), (0, 1)), atol=1e-5
-  )
+  np.testing.assert_allclose(shifted, jnp.roll(low, (3, 5), (0, 1)), atol=1e-5)
   np.testing.assert_allclose(
     downscaling.interpolate(shifted),
     jnp.roll(downscaling.interpolate(low), (6, 10), (0, 1)),
@@ -288,7 +282,9 @@ def test_wrong_sizes_are_refused():
   low, high = jnp.zeros((4, 4, 3)), jnp.zeros((8, 8, 3))
   with pytest.raises(ValueError, match=r'`image` must be \[..., 8, 8, C\]'):
     downscaling.apply(low)
-  with pytest.raises(ValueError, match=r'`observation` must be \[..., 4, 4, C\]'):
+  with pytest.raises(
+    ValueError, match=r'`observation` must be \[..., 4, 4, C\]'
+  ):
     downscaling.interpolate(high)
   with pytest.raises(ValueError, match=r'`observation`.*got shape \(4, 4\)'):
     downscaling.adjoint(low[..., 0])

@@ -82,8 +82,9 @@ def test_an_observation_is_carried_to_other_sizes():
   operator = operators.make_downscaling((12, 18), (24, 36))
   observation = LinearObservation(operator, operator.apply(smooth))
   half = observation.at_size((8, 12))
-  np.testing.assert_allclose(half.observation, resample(smooth, (8, 12)),
-                             atol=0.1)
+  np.testing.assert_allclose(
+    half.observation, resample(smooth, (8, 12)), atol=0.1
+  )
   np.testing.assert_allclose(
     project(half, jnp.zeros((1, 8, 12, 3))), half.observation, atol=1e-5
   )
@@ -133,8 +134,9 @@ def test_samplers_wrap_the_border():
     )
     for x in (jnp.roll(IMAGE, shift, range(4)), IMAGE)
   )
-  np.testing.assert_allclose(found, jnp.roll(wanted, shift, range(4)),
-                             atol=1e-4)
+  np.testing.assert_allclose(
+    found, jnp.roll(wanted, shift, range(4)), atol=1e-4
+  )
 
 
 def test_a_wrapped_border_pads_the_coarser_level_too():

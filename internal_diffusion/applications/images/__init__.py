@@ -1,7 +1,7 @@
 """Whole images from the patches of one image.
 
-  prior = make_image_prior(image)
-  levels = generate(key, prior)
+prior = make_image_prior(image)
+levels = generate(key, prior)
 """
 
 from internal_diffusion.applications.images.cascade import make_cascade_prior

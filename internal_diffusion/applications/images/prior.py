@@ -12,7 +12,6 @@ import math
 
 import flax.struct
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion.data import image_io, patches
