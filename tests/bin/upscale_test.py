@@ -27,6 +27,7 @@ QUICK = (
   '--num_devices=1',
 )
 TINY = RegressionOptions(width=16, depth=1)
+TINY_RESIDUAL = NetworkOptions(width=16, depth=1, embedding_dim=16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +36,7 @@ class TinyOptions(UpscaleOptions):
 
   mean_network: RegressionOptions = TINY
   scale_network: RegressionOptions = TINY
-  residual_network: NetworkOptions = NetworkOptions(
-    width=16, depth=1, embedding_dim=16
-  )
+  residual_network: NetworkOptions = TINY_RESIDUAL
 
 
 def run(*arguments):
