@@ -101,7 +101,9 @@ def uncertainty_figures(
       np.sqrt(np.mean((samples - mean) ** 2) / np.mean(error**2))
     ),
     'rank_correlation': sparsification.rank_correlation(predicted, error),
-    'sparsification_area': sparsification.sparsification(predicted, error).area,
+    'sparsification_area': sparsification.sparsification_curves(
+      predicted, error
+    ).area,
   }
 
 
