@@ -61,10 +61,6 @@ CONFINED = {
   'ml_collections': {
     'bin',
     'configs',
-    # Until they have options of their own.
-    'applications/upscaler_training.py',
-    'applications/upscaler_files.py',
-    'training/regression.py',
   },
   'matplotlib': {'figures'},
 }

@@ -76,7 +76,7 @@ _ROWS = {
   'Squared MMD': 'mmd_squared',
   'Deviation of the variance ratios (0 is none)': 'variance_log_rms',
   'Distance to the nearest training patch': 'nearest_distance_median',
-  'Fraction of copies': 'copy_share',
+  'Fraction of copies': 'copy_fraction',
 }
 
 

@@ -129,7 +129,7 @@ def _process(
   flow = estimate_flow(
     key, model, first, second, options=options, progress=True
   )
-  grey = [smooth_grey(image, options) for image in images]
+  grey = smooth_grey(first, options), smooth_grey(second, options)
   mode_key, point_key = jax.random.split(jax.random.fold_in(key, 1))
   mode = pixel_modes(mode_key, model, *grey, flow.mean)
   _write_numbers(results, flow, mode)

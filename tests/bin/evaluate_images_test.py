@@ -45,7 +45,7 @@ def test_a_pattern_gives_table_figures_and_report(folder, tmp_path):
   assert inputs == [*paths, f'{folder}/photo.png']
   copy, blurred = (figures[path] for path in paths)
   assert copy['coherence'] == 0
-  assert copy['copied_share'] == 1
+  assert copy['copied_fraction'] == 1
   assert copy['ssim'] == pytest.approx(1)
   assert blurred['detail_level_0'] < 0.6
   assert blurred['coherence'] > 0.01
@@ -75,7 +75,7 @@ def test_a_list_of_files_of_several_sizes(folder, tmp_path):
     'mean',
   ]
   part = figures[f'{folder}/part.png']
-  assert part['copied_share'] == 1
+  assert part['copied_fraction'] == 1
   assert part['completeness'] > 0
   # They compare pixel by pixel, which needs the photograph's size.
   assert 'psnr_db' not in part

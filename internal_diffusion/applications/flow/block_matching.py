@@ -85,9 +85,7 @@ class BlockMatching:
       ValueError: If the condition has no vector.
     """
     if cond is None or cond.vector is None:
-      raise ValueError(
-        '`cond.vector` must be what `encode` returns, got None.'
-      )
+      raise ValueError('`cond.vector` must be what `encode` returns, got None.')
     noise = jnp.broadcast_to(sigma, x.shape[:1])[:, None] ** 2
     cell = self.cell**2
     offset = x[:, None] - self.displacements[None]

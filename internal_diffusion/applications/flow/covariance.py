@@ -20,8 +20,8 @@ displacement (the innovation of a filter; Bar-Shalom et al. 2001, section 5.4).
 Two numbers, found on pairs with known flow, give the scale.
 
 Where the surroundings of a pixel were not found in the second frame, the motion
-may be any that the search covers, or longer: the covariance is that of a uniform
-distribution over the range of the search.
+may be any in the range of the search, or longer: the covariance is that of a
+uniform distribution over this range.
 
 References:
   Bar-Shalom, Li & Kirubarajan 2001, Estimation with applications to tracking

@@ -2,8 +2,8 @@
 
 A pair of patches is encoded once; a small network then denoises as often as a
 sampler needs. With the prior N(0, s^2 I) of delta, the encoder gives a mean m
-and a Gaussian likelihood of precision P, hence the posterior N(m, C), C = (P + I
-/ s^2)^-1, whose denoiser is known:
+and a Gaussian likelihood of precision P, hence the posterior N(m, C) with C =
+(P + I / s^2)^-1, whose denoiser is known:
 
   g(x; sigma) = m + C (C + sigma^2 I)^-1 (x - m).
 
@@ -184,9 +184,7 @@ class LearnedDisplacement:
   ) -> tuple[Array, Array]:
     """D [N, 2], and L [N, 2, 2]."""
     if cond is None or cond.vector is None:
-      raise ValueError(
-        '`cond.vector` must be what `encode` returns, got None.'
-      )
+      raise ValueError('`cond.vector` must be what `encode` returns, got None.')
     sigma = jnp.broadcast_to(sigma, x.shape[:1])
     mean, root = gaussian_of(cond.vector)
     precision = small_matrices.inverse(root @ root.mT)

@@ -94,8 +94,12 @@ def pair_features(
   side = _side(source)
   dim, centre = side**2, _centre(side)
   # One product with all matrices is cheaper than one with each.
-  mapped = (source + target) / 2 @ jnp.concatenate(
-    [centre, encoding.average, *map(jnp.asarray, _gradients(side))], axis=1
+  mapped = (
+    (source + target)
+    / 2
+    @ jnp.concatenate(
+      [centre, encoding.average, *map(jnp.asarray, _gradients(side))], axis=1
+    )
   )
   plain, white, along_x, along_y = jnp.split(mapped, 4, axis=1)
   mapped = (target - source) @ jnp.concatenate(

@@ -76,8 +76,8 @@ class FieldPosterior(NamedTuple):
     precision: P of each pixel, [H, W, 2, 2].
     along_x: Weight of the difference to the next pixel in a row, [H, W]; 0 in
       the last column.
-    along_y: Weight of the difference to the next pixel in a column, [H, W]; 0 in
-      the last row.
+    along_y: Weight of the difference to the next pixel in a column, [H, W]; 0
+      in the last row.
   """
 
   mean: Array
@@ -214,7 +214,7 @@ def _gaussian_rows(side: int, scale: float) -> Array:
 def _solve(
   field: FieldPosterior, right: Array, start: Array, num_iterations: int
 ) -> Array:
-  """Solves for the mean by conjugate gradients, preconditioned pixel by pixel."""
+  """The mean, by conjugate gradients preconditioned pixel by pixel."""
   along_x, along_y = field.along_x, field.along_y
   links = along_x + along_y
   links += jnp.pad(along_x, ((0, 0), (1, 0)))[:, :-1]
@@ -243,7 +243,7 @@ def _solve(
 
 
 def _differences(values: Array) -> tuple[Array, Array]:
-  """Differences to the next pixel along x and y, [H, W, C] each; 0 at the end."""
+  """Differences to the next pixel along x and y, 0 at the end, [H, W, C]."""
   last = values[:, -1:], values[-1:]
   return (
     jnp.diff(values, axis=1, append=last[0]),

@@ -29,9 +29,7 @@ class FramePyramid(NamedTuple):
   colour: list[Array]
 
 
-def make_frame_pyramid(
-  image: np.ndarray, options: FlowOptions
-) -> FramePyramid:
+def make_frame_pyramid(image: np.ndarray, options: FlowOptions) -> FramePyramid:
   """The pyramid of a frame.
 
   Args:

@@ -2,9 +2,9 @@
 
 From coarse to fine, the second frame is warped by the current flow; the model
 gives each pixel a posterior of the remaining displacement; and the field is
-fused from their likelihoods and a prior (`field`). Both directions are estimated
-together: pixels whose flows there and back disagree are occluded, and their
-likelihood has no weight. A search finds the start of long motion (`search`).
+fused from their likelihoods and a prior (`field`). Both directions are
+estimated together: pixels whose flows there and back disagree are occluded, and
+their likelihood has no weight. A search finds the start of long motion (`search`).
 """
 
 import functools
@@ -107,7 +107,10 @@ def estimate_flow(
       '`first` and `second` must have one size, got shapes'
       f' {np.shape(first)} and {np.shape(second)}.'
     )
-  pyramids = [make_frame_pyramid(image, options) for image in (first, second)]
+  pyramids = (
+    make_frame_pyramid(first, options),
+    make_frame_pyramid(second, options),
+  )
   there, back, posteriors = _coarse_to_fine(
     model, *pyramids, options, progress=progress
   )
@@ -292,9 +295,7 @@ def _along_x(covariance: np.ndarray) -> np.ndarray:
   return total[..., None, None] * along_x + known
 
 
-def _with_covariance(
-  samples: np.ndarray, covariance: np.ndarray
-) -> np.ndarray:
+def _with_covariance(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:
   """Samples [K, H, W, 2] of mean 0, mapped pixel by pixel to a covariance.
 
   They keep the correlation of neighbours and of components.
@@ -309,14 +310,14 @@ def _with_covariance(
 
 
 @jax.jit
-def _compare(
-  there: Array, back: Array, second: Array
-) -> tuple[Array, Array]:
+def _compare(there: Array, back: Array, second: Array) -> tuple[Array, Array]:
   """Disagreement of both flows, and the warped second frame, [H, W]."""
   warped, _ = warp.warp(second[..., None], there)
   return flow_disagreement(there, back), warped[..., 0]
 
 
 @functools.partial(jax.jit, static_argnames='num_samples')
-def _sample(key: Array, posterior: FieldPosterior, *, num_samples: int) -> Array:
+def _sample(
+  key: Array, posterior: FieldPosterior, *, num_samples: int
+) -> Array:
   return field.sample_fields(key, posterior, num_samples=num_samples)

@@ -1,4 +1,4 @@
-"""Options of optical flow: the model of displacements, and the field's prior."""
+"""Options of optical flow: the model of displacements and the field's prior."""
 
 import dataclasses
 import enum
@@ -79,8 +79,8 @@ class FlowOptions:
       averaged over.
     slope_contrast: Deviation in pixels beyond which a difference has little
       weight in a slope.
-    likelihood_weight: Weight of a pixel's likelihood, in (0, 1]; below 1 because
-      neighbouring patches share their pixels.
+    likelihood_weight: Weight of a pixel's likelihood, in (0, 1]; below 1
+      because neighbouring patches share their pixels.
     block_size: Side of the blocks of block matching.
     block_reach: Largest displacement of block matching along an axis.
     steps_per_pixel: Number of displacements per pixel in block matching.

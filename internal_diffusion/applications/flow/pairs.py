@@ -106,9 +106,7 @@ class PairDraw:
     noise = jax.random.normal(noise_key, (2, *source.shape))
     noise *= sigma[None, :, None]
     gain = 1 + self.gain_std * jax.random.normal(gain_key, (num, 1))
-    return DrawnPairs(
-      source + noise[0], gain * target + noise[1], delta, sigma
-    )
+    return DrawnPairs(source + noise[0], gain * target + noise[1], delta, sigma)
 
 
 def random_field(
@@ -119,8 +117,8 @@ def random_field(
   Args:
     rng: Random generator.
     size: Height and width.
-    stddev: Standard deviation of each component, in pixels: half of the variance
-      is common to all pixels, half varies between them.
+    stddev: Standard deviation of each component, in pixels: half of the
+      variance is common to all pixels, half varies between them.
 
   Returns:
     Displacements (x, y), [H, W, 2] float32.

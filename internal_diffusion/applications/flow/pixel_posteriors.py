@@ -58,7 +58,9 @@ def gaussian_posteriors(model: FlowModel, vector: Array) -> PixelPosteriors:
   )
   precision = small_matrices.inverse(covariance) - prior
   # Rounding may make a very small precision negative.
-  return PixelPosteriors(mean, covariance, small_matrices.nonnegative(precision))
+  return PixelPosteriors(
+    mean, covariance, small_matrices.nonnegative(precision)
+  )
 
 
 def noise_between(model: FlowModel, first: Array, warped: Array) -> Array:

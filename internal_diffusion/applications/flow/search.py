@@ -12,6 +12,7 @@ pixel were found at all.
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -25,7 +26,7 @@ from internal_diffusion.data import warp
 
 Array = jax.Array
 
-MAX_SIDE = 64  # Bound on the shorter side of the level that is searched.
+_MAX_SIDE = 64  # Bound on the shorter side of the level that is searched.
 _WINDOW = 2.5  # Standard deviation of the surroundings, in pixels.
 _CONTRAST_FLOOR = 0.02  # Standard deviation that does not count as texture.
 _MAX_REACH = 48  # Bound on displacements along an axis, in pixels.
@@ -98,7 +99,7 @@ def find_start(
 
 def search_level(pyramid: FramePyramid) -> int:
   """The level that is searched: the finest one that is small enough."""
-  small = [min(grey.shape) <= MAX_SIDE for grey in pyramid.grey]
+  small = [min(grey.shape) <= _MAX_SIDE for grey in pyramid.grey]
   return small.index(True) if any(small) else len(small) - 1
 
 
@@ -127,7 +128,7 @@ def lost_fraction(
   )
 
 
-def resize_flow(flow: Array, size: tuple[int, int]) -> Array:
+def resize_flow(flow: Array, size: Sequence[int]) -> Array:
   """A flow at another level's size (height, width), in that level's pixels."""
   scale = jnp.array([size[1] / flow.shape[1], size[0] / flow.shape[0]])
   resized = jax.image.resize(flow, (*size, 2), 'linear')

@@ -75,9 +75,7 @@ def test_it_is_the_posterior_over_the_grid(model, picture):
   source, target = patch(picture, 10, 10), patch(picture, 12, 11)
   vector = model.encode(source, target, jnp.full(1, 0.05))
   x, sigma = jnp.array([[0.4, -0.7]]), 0.3
-  found = model(
-    x, jnp.float32(sigma), Condition(vector=vector)
-  )
+  found = model(x, jnp.float32(sigma), Condition(vector=vector))
   noise, cell = sigma**2, float(model.cell) ** 2
   log_weight = np.asarray(vector[0], np.float64) - np.sum(
     np.square(np.asarray(x - model.displacements)), axis=-1

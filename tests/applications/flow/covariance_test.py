@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
+from internal_diffusion.applications.flow.covariance import error_covariance
 from internal_diffusion.applications.flow.pixel_posteriors import (
   PixelPosteriors,
 )
-from internal_diffusion.applications.flow.covariance import error_covariance
 
 SIZE = (30, 40)
 
 
 @pytest.fixture
 def signs():
-  """A slanted flow, a standard deviation of 0.1 pixels, and frames that agree."""
+  """A slanted flow, posteriors of 0.1 pixels, and frames that agree."""
   rng = np.random.default_rng(0)
   rows, columns = np.indices(SIZE)
   mean = np.stack([0.2 * columns, 0.1 * columns - 0.1 * rows], axis=-1)
@@ -71,7 +71,9 @@ def test_frames_better_than_the_training_pairs_narrow_it(signs):
 
 
 def test_certain_pixels_are_allowed(signs):
-  certain = signs['posteriors']._replace(covariance=np.full((*SIZE, 2, 2), 1e-30))
+  certain = signs['posteriors']._replace(
+    covariance=np.full((*SIZE, 2, 2), 1e-30)
+  )
   assert np.all(np.isfinite(variance(**{**signs, 'posteriors': certain})))
 
 

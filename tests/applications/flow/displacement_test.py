@@ -98,9 +98,7 @@ def test_one_evaluation_at_high_noise_gives_its_moments(model, vector):
 
 def test_at_high_noise_x_does_not_matter(model, vector):
   found = [
-    model(
-      x, jnp.float32(1000.0), Condition(vector=vector)
-    )
+    model(x, jnp.float32(1000.0), Condition(vector=vector))
     for x in (jnp.zeros((300, 2)), jnp.full((300, 2), 3.0))
   ]
   np.testing.assert_allclose(found[0], found[1], atol=1e-3)

@@ -59,9 +59,7 @@ def dense_precision(posterior):
 
 
 def test_samples_have_the_covariance_of_the_field(posterior):
-  samples = field.sample_fields(
-    jax.random.key(0), posterior, num_samples=4000
-  )
+  samples = field.sample_fields(jax.random.key(0), posterior, num_samples=4000)
   offsets = np.asarray(samples - posterior.mean[None]).reshape(4000, -1)
   found = offsets.T @ offsets / 4000
   exact = np.linalg.inv(dense_precision(posterior))
@@ -174,7 +172,9 @@ SLOPE = (0.2, -0.3)
 
 def test_the_slope_of_a_plane_has_its_slope_everywhere():
   differences = jnp.broadcast_to(jnp.array(SLOPE), (*SLOPE_SIZE, 2))
-  found = field.local_slopes(differences, jnp.ones(SLOPE_SIZE), scale=4.0, contrast=0.1)
+  found = field.local_slopes(
+    differences, jnp.ones(SLOPE_SIZE), scale=4.0, contrast=0.1
+  )
   np.testing.assert_allclose(found, differences, atol=1e-6)
 
 

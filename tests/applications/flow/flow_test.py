@@ -175,9 +175,7 @@ def test_the_densest_of_samples():
 def test_a_second_pair_of_the_same_size_compiles_nothing(pair):
   def run(first, second):
     model = learn_flow([first], TINY)
-    return estimate_flow(
-      jax.random.key(0), model, first, second, options=TINY
-    )
+    return estimate_flow(jax.random.key(0), model, first, second, options=TINY)
 
   run(pair.first, pair.second)
   with measure_compilation() as meter:

@@ -16,7 +16,11 @@ from internal_diffusion.applications.flow import (
 from internal_diffusion.applications.flow.frames import make_frame_pyramid
 
 OPTIONS = FlowOptions(
-  num_samples=4, minutes=0, num_steps=300, batch_size=128, width=48,
+  num_samples=4,
+  minutes=0,
+  num_steps=300,
+  batch_size=128,
+  width=48,
   num_fields=2,
 )
 CLOSED_FORM = dataclasses.replace(OPTIONS, denoiser='closed_form')
@@ -48,8 +52,11 @@ def start_of(first, second):
 def test_long_motion_is_found(name, size, shift):
   start = start_of(*crops(name, size, shift))
   true = np.array(shift) / 2**start.level
-  np.testing.assert_allclose(start.there[8:-8, 8:-8], np.broadcast_to(
-    true, start.there[8:-8, 8:-8].shape), atol=1.5)
+  np.testing.assert_allclose(
+    start.there[8:-8, 8:-8],
+    np.broadcast_to(true, start.there[8:-8, 8:-8].shape),
+    atol=1.5,
+  )
   assert np.median(np.abs(start.back + true[None, None])) < 0.5
 
 
