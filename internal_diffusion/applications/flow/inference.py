@@ -4,7 +4,8 @@ From coarse to fine, the second frame is warped by the current flow; the model
 gives each pixel a posterior of the remaining displacement; and the field is
 fused from their likelihoods and a prior (`field`). Both directions are
 estimated together: pixels whose flows there and back disagree are occluded, and
-their likelihood has no weight. A search finds the start of long motion (`search`).
+their likelihood has no weight. A search finds the start of long motion
+(`search`).
 """
 
 import functools
