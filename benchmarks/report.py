@@ -88,8 +88,8 @@ def patch_quality() -> str:
       f'{run["generated"]["boosted_trees_accuracy"]:.3f}'
       f' ({run["control"]["boosted_trees_accuracy"]:.3f})',
       f'{run["ratios"]["sliced_wasserstein"]:.2f}',
-      f'{run["generated"]["copy_share"]:.2%}'
-      f' ({run["control"]["copy_share"]:.2%})',
+      f'{run["generated"]["copy_fraction"]:.2%}'
+      f' ({run["control"]["copy_fraction"]:.2%})',
     ]
     for run in r['runs']
   ]
@@ -211,7 +211,7 @@ def generation() -> str:
           f'{quality["completeness"]:.4f}',
           f'{quality["detail_level_0"]:.2f}',
           f'{quality["sliced_wasserstein"]:.3f}',
-          f'{quality["copied_share"]:.2f}',
+          f'{quality["copied_fraction"]:.2f}',
           f'{quality["pixel_diversity"]:.2f}',
         ]
       )

@@ -37,8 +37,7 @@ from internal_diffusion.applications.upscaled_uncertainty import (
   uncertainty_of,
 )
 from internal_diffusion.configs import upscale as upscale_config
-from internal_diffusion.data import degradation as degradations
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, operators
 from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.evaluation import calibration, fidelity, sparsification
 
@@ -81,10 +80,10 @@ def fidelity_of(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def consistency(
-  image: np.ndarray, low: np.ndarray, degradation: degradations.Degradation
+  image: np.ndarray, low: np.ndarray, degradation: operators.Downscaling
 ) -> float:
   """PSNR of the downscaled against the given image, all channels, in dB."""
-  return decibels(np.asarray(degradations.downscale(image, degradation)) - low)
+  return decibels(np.asarray(degradation.apply(image)) - low)
 
 
 def uncertainty_figures(
@@ -103,7 +102,9 @@ def uncertainty_figures(
       np.sqrt(np.mean((samples - mean) ** 2) / np.mean(error**2))
     ),
     'rank_correlation': sparsification.rank_correlation(predicted, error),
-    'sparsification_area': sparsification.sparsification(predicted, error).area,
+    'sparsification_area': sparsification.sparsification_curves(
+      predicted, error
+    ).area,
   }
 
 
@@ -114,12 +115,12 @@ def pair_of(
   truth = image_io.read_image(path, channels=None)
   rows, columns = (int(side // factor) for side in truth.shape[:2])
   low_size = rows, columns
-  height, width = degradations.scaled_size(low_size, factor)
+  height, width = operators.scaled_size(low_size, factor)
   truth = truth[:height, :width]
   if low_path is not None:
     return truth, image_io.read_image(low_path, channels=truth.shape[-1])
-  degradation = degradations.make_degradation(low_size, truth.shape[:2])
-  return truth, rounded(degradations.downscale(truth, degradation))
+  degradation = operators.make_downscaling(low_size, truth.shape[:2])
+  return truth, rounded(degradation.apply(truth))
 
 
 def measure(
@@ -172,8 +173,8 @@ def figures_of(
   factor: float,
 ) -> dict[str, object]:
   """Figures of bicubic, the mean and the samples against the truth."""
-  degradation = degradations.make_degradation(low.shape[:2], truth.shape[:2])
-  bicubic = np.asarray(degradations.upscale(jnp.asarray(low), degradation))
+  degradation = operators.make_downscaling(low.shape[:2], truth.shape[:2])
+  bicubic = np.asarray(degradation.interpolate(jnp.asarray(low)))
   border = math.ceil(factor)
   expected = luma(truth, border)
   mean = luma(made.mean, border)

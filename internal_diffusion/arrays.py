@@ -1,8 +1,8 @@
-"""Broadcasting, random-number and checking helpers that name no idea of ours.
+"""Broadcasting, random numbers and checks of arguments.
 
-A `key` is a typed JAX key. Where a function takes a batch of keys [B] instead
-of one, every sample of the batch has a random stream of its own, so a result
-does not depend on how a batch was cut into chunks or over devices.
+A `key` is a typed JAX key. Some functions also take a batch of keys [B]: then
+each sample has its own random stream, and the result does not depend on how the
+batch was divided into chunks or over devices.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,12 @@ Array = jax.Array
 
 
 def match_rank(values: Array, x: Array) -> Array:
-  """Appends axes to `values` (scalar or [B]) so that it broadcasts with x."""
+  """Appends axes to `values` (scalar or [B]) so that it broadcasts with x.
+
+  Example:
+    >>> match_rank(jnp.ones(4), jnp.zeros((4, 8, 8, 3))).shape
+    (4, 1, 1, 1)
+  """
   values = jnp.asarray(values)
   if values.ndim == 0:
     return values
@@ -26,34 +31,39 @@ def _per_key(fn: Callable[[Array], Array], key: Array) -> Array:
 
 
 def normal(key: Array, shape: tuple[int, ...]) -> Array:
-  """Standard normal of `shape` [B, ...]; a key [B] gives a stream a sample."""
+  """Standard normal samples of `shape` [B, ...], for one key or keys [B]."""
   if not key.ndim:
     return jax.random.normal(key, shape)
   return jax.vmap(lambda k: jax.random.normal(k, shape[1:]))(key)
 
 
 def uniform(key: Array, shape: tuple[int, ...]) -> Array:
-  """Uniform on [0, 1), [B, ...]; a key [B] gives a stream a sample."""
+  """Uniform samples on [0, 1) of `shape` [B, ...], for one key or keys [B]."""
   if not key.ndim:
     return jax.random.uniform(key, shape)
   return jax.vmap(lambda k: jax.random.uniform(k, shape[1:]))(key)
 
 
 def fold_in(key: Array, number: int | Array) -> Array:
-  """`jax.random.fold_in` for one key or for each of a batch of keys."""
+  """`jax.random.fold_in` for one key or keys [B]."""
   return _per_key(lambda k: jax.random.fold_in(k, number), key)
 
 
 def index_from_uniform(uniform: Array, num: int | Array) -> Array:
-  """Random whole numbers below `num` from uniform ones on [0, 1), int32."""
-  # The minimum guards the product against rounding up to the bound.
+  """Integers below `num` from uniform samples on [0, 1), int32.
+
+  Example:
+    >>> index_from_uniform(jnp.array([0.0, 0.5, 0.99]), 4).tolist()
+    [0, 2, 3]
+  """
+  # The product may round up to `num`.
   return jnp.minimum((uniform * num).astype(jnp.int32), num - 1)
 
 
 def categorical_from_uniform(uniform: Array, probabilities: Array) -> Array:
-  """Random indices [N] int32 of given probabilities from uniform numbers."""
-  # The inverse of the cumulative distribution. Its last boundary, 1, is left
-  # out, so that rounding in the sum can never point past the last index.
+  """Indices [N] int32 of given probabilities [M] from uniform samples [N]."""
+  # The inverse of the cumulative distribution. Without its last boundary, 1, a
+  # rounding error of the sum cannot exceed the last index.
   boundaries = jnp.cumsum(probabilities)[:-1]
   index = jnp.searchsorted(boundaries, uniform, side='right')
   return index.astype(jnp.int32)
@@ -68,7 +78,7 @@ def check_in_range(
   open_low: bool = False,
   open_high: bool = False,
 ) -> None:
-  """Raises ValueError unless `value` is a number from `low` to `high`."""
+  """Raises ValueError unless `value` is in the interval `low` to `high`."""
   above = value > low if open_low else value >= low
   below = value < high if open_high else value <= high
   if not (above and below):
@@ -80,7 +90,7 @@ def check_in_range(
 
 
 def check_positive_int(name: str, value: int) -> None:
-  """Raises ValueError unless `value` is a whole number above 0."""
+  """Raises ValueError unless `value` is a positive integer."""
   if isinstance(value, bool) or not isinstance(value, int) or value < 1:
     raise ValueError(f'`{name}` must be a positive integer, got {value!r}.')
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes of files."""
 
 import io
 import os
@@ -11,15 +11,15 @@ import numpy as np
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-  """Writes a file beside `path`, which then takes its place in one step.
+  """Writes a file atomically: a temporary file replaces it in one step.
 
   Args:
-    path: File to write; missing folders are made.
-    data: Its content.
+    path: Output path; missing folders are created.
+    data: Content of the file.
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  # `tempfile` would make a file that only its owner may read.
+  # A file of `tempfile` could be read by its owner only.
   temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
   try:
     with open(temporary, 'xb') as file:
@@ -34,11 +34,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 def write_npz(
   path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]
 ) -> None:
-  """Writes named arrays into a compressed .npz, whole or not at all.
+  """Writes named arrays as a compressed .npz file, atomically.
 
   Args:
-    path: File to write; missing folders are made.
-    arrays: By name.
+    path: Output path; missing folders are created.
+    arrays: Arrays by name.
   """
   buffer = io.BytesIO()
   named: dict[str, Any] = dict(arrays)

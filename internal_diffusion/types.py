@@ -87,6 +87,3 @@ BoundDenoiseFn = Callable[[Array, Array], Array]
 # The same with its parameters still free, as training and compiled samplers
 # see it: `fn(params, x, sigma, cond)`.
 ParametricDenoiseFn = Callable[[Params, Array, Array, Condition | None], Array]
-
-# `project_fn(key, x0_hat, sigma) -> x0_hat`: constrains the clean estimate.
-ProjectFn = Callable[[Array, Array, Array], Array]

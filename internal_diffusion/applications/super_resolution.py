@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from internal_diffusion.applications.upscaler import (
   Upscaler,
-  back_project,
   upscale_plane,
   upscale_smooth_plane,
 )
@@ -28,8 +27,7 @@ from internal_diffusion.applications.upscaler_samples import (
   deviation_of,
   sample_rest,
 )
-from internal_diffusion.data import degradation as degradation_lib
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, operators
 from internal_diffusion.data.colour_planes import from_planes, to_planes
 
 Array = jax.Array
@@ -90,7 +88,7 @@ def upscale(
   image = image_io.check_image(image, with_alpha=True)
   if num_samples < 0:
     raise ValueError(f'`num_samples` must be at least 0, got {num_samples}.')
-  size = degradation_lib.scaled_size(image.shape[:2], factor)
+  size = operators.scaled_size(image.shape[:2], factor)
   if num_samples and upscaler.rest is None:
     raise ValueError(
       '`num_samples` must be 0: this upscaler was trained for the mean alone.'
@@ -99,7 +97,7 @@ def upscale(
     raise ValueError(
       f'`factor` must be {upscaler.factor}, that of the kernel, got {factor}.'
     )
-  degradation = degradation_lib.make_degradation(
+  degradation = operators.make_downscaling(
     image.shape[:2], size, kernel=upscaler.kernel
   )
   times = num_doublings(factor) if upscaler.kernel is None else 1
@@ -118,10 +116,8 @@ def upscale(
 
   def finish(high: Array) -> np.ndarray:
     sized = [_to_size(plane, size) for plane in (high, *smooth)]
-    made = back_project(
-      jnp.asarray(from_planes(np.stack(sized))),
-      jnp.asarray(image),
-      degradation,
+    made = degradation.back_project(
+      jnp.asarray(from_planes(np.stack(sized))), jnp.asarray(image)
     )
     finished = np.asarray(made).clip(-1, 1)
     bar.update()

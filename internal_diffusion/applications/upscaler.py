@@ -23,8 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.data import degradation as degradation_lib
-from internal_diffusion.data import upscaling_pairs
+from internal_diffusion.data import operators, upscaling_pairs
 from internal_diffusion.data.symmetry import pixel_orders
 from internal_diffusion.data.upscaling_pairs import SourceEncoding
 from internal_diffusion.denoisers.kernel_regression import (
@@ -201,19 +200,17 @@ def upscale_smooth_plane(upscaler: Upscaler, low: Array) -> Array:
 def _with_missing(upscaler: Upscaler, low: Array, missing: Array) -> Array:
   """A low plane upscaled, with the blocks that the bicubic one lacks."""
   degradation = degradation_of(upscaler, low)
-  enlarged = degradation_lib.upscale(low[..., None], degradation)[..., 0]
+  enlarged = degradation.interpolate(low[..., None])[..., 0]
   high = enlarged + average_blocks(
     missing, factor=upscaler.factor, reach=upscaler.reach
   )
   return project(high, low, degradation)
 
 
-def degradation_of(
-  upscaler: Upscaler, low: Array
-) -> degradation_lib.Degradation:
+def degradation_of(upscaler: Upscaler, low: Array) -> operators.Downscaling:
   """The degradation that makes a low plane of the plane to be found."""
   height, width = low.shape
-  return degradation_lib.make_degradation(
+  return operators.make_downscaling(
     (height, width),
     (upscaler.factor * height, upscaler.factor * width),
     kernel=upscaler.kernel,
@@ -221,13 +218,8 @@ def degradation_of(
 
 
 def project(
-  high: Array, low: Array, degradation: degradation_lib.Degradation
+  high: Array, low: Array, degradation: operators.Downscaling
 ) -> Array:
   """A plane that becomes the low one when downscaled."""
-  projected = back_project(high[..., None], low[..., None], degradation)
+  projected = degradation.back_project(high[..., None], low[..., None])
   return projected[..., 0]
-
-
-back_project = jax.jit(
-  degradation_lib.back_project, static_argnames='num_steps'
-)

@@ -19,16 +19,15 @@ import skimage.data
 from absl import flags
 from tqdm import tqdm
 
-from internal_diffusion import arrays, figures, files
-from internal_diffusion.applications import generation, image_model
+from internal_diffusion import arrays, figures
+from internal_diffusion.applications.images import generate, make_image_prior
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
   evaluation,
-  inference,
 )
 from internal_diffusion.applications.patches.training import train_patches
-from internal_diffusion.bin import command, evaluate, option_flags
+from internal_diffusion.bin import command, evaluate, option_flags, sample
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_two_sample import MIN_PATCHES
@@ -77,7 +76,7 @@ _ROWS = {
   'Squared MMD': 'mmd_squared',
   'Deviation of the variance ratios (0 is none)': 'variance_log_rms',
   'Distance to the nearest training patch': 'nearest_distance_median',
-  'Fraction of copies': 'copy_share',
+  'Fraction of copies': 'copy_fraction',
 }
 
 
@@ -120,11 +119,12 @@ def _show(results: Results, options: DemoOptions) -> dict[str, Any]:
   if fitted.interrupted:
     results.summary = 'stopped and saved; the same command continues the run'
     return {'training_loss': fitted.loss}
-  samples = _sample(results, fitted.model, options.num_samples)
-  results.lap('sampling')
+  sample.sample_to(
+    results, fitted.model, num_samples=options.num_samples, seed=_FLAGS.seed
+  )
   measured = evaluate.evaluate_patches(
     results,
-    samples,
+    evaluation.read_samples(results.path('samples.npz')),
     image,
     seed=_FLAGS.seed,
     max_patches=options.num_samples,
@@ -145,10 +145,10 @@ def _show(results: Results, options: DemoOptions) -> dict[str, Any]:
 
 def _generate(image: np.ndarray) -> np.ndarray:
   """Three new images, [3, H, W, C]."""
-  model = image_model.prepare(image)
+  prior = make_image_prior(image)
   keys = [jax.random.key(_FLAGS.seed + index) for index in range(3)]
   made = [
-    generation.generate(key, model)[-1]
+    generate(key, prior)[0]
     for key in tqdm(keys, desc='generating', unit='image')
   ]
   return np.stack(made)
@@ -167,25 +167,6 @@ def _train(
     print(f'{_NAME}: {run_dir} has other settings; starting anew.')
     shutil.rmtree(run_dir)
     return train_patches(image, patch_options, run_dir, progress=True)
-
-
-def _sample(
-  results: Results, model: PatchModel, num_samples: int
-) -> evaluation.Samples:
-  key = jax.random.key(_FLAGS.seed)
-  found = inference.sample_patches(key, model, num=num_samples, progress=True)
-  samples = evaluation.Samples(
-    found.patches, found.level, np.array(model.level_sizes)
-  )
-  files.write_npz(results.path('samples.npz'), samples._asdict())
-  states, sigmas = inference.denoising_states(key, model, num=6)
-  figures.write_or_warn(
-    results.picture('denoising.png', 'Six patches on their way to clean.'),
-    figures.denoising_strip,
-    states,
-    sigmas,
-  )
-  return samples
 
 
 def run() -> None:

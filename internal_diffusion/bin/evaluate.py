@@ -82,7 +82,7 @@ _PERFECT = {
   'detail_level_0': 1.0,
   'detail_level_1': 1.0,
   'detail_level_2': 1.0,
-  'copied_share': 1.0,
+  'copied_fraction': 1.0,
   'psnr_db': float('inf'),
   'ssim': 1.0,
   'pixel_diversity': 0.0,

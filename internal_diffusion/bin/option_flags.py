@@ -26,9 +26,9 @@ _RARE = 'is_rare'  # Attribute of the flags that `--help` lists last.
 
 
 class _NumbersParser(flags.ArgumentParser):
-  """Parses numbers with commas between, as in 0.1,2."""
+  """Parses numbers with commas or x between, as in 0.1,2 or 240x320."""
 
-  syntactic_help = 'numbers with commas between'
+  syntactic_help = 'numbers with commas or x between'
 
   def __init__(self, kind: type, length: int | None) -> None:
     super().__init__()
@@ -38,7 +38,8 @@ class _NumbersParser(flags.ArgumentParser):
     if isinstance(argument, tuple):
       return argument
     try:
-      numbers = tuple(self.kind(part) for part in argument.split(','))
+      parts = argument.lower().replace('x', ',').split(',')
+      numbers = tuple(self.kind(part) for part in parts)
     except ValueError as error:
       raise ValueError(f'{error}; numbers have commas between.') from error
     if self.length is not None and len(numbers) != self.length:

@@ -98,7 +98,7 @@ def sample_to(
   found = inference.sample_patches(
     key, model, num=num_samples, chunk_size=chunk_size, progress=True
   )
-  seconds = results.lap('run')
+  seconds = results.lap('sampling')
   samples = evaluation.Samples(
     found.patches, found.level, np.array(model.level_sizes)
   )

@@ -18,7 +18,7 @@ from internal_diffusion import configs, figures, report
 from internal_diffusion import options as options_lib
 from internal_diffusion.applications.patches import PatchOptions
 from internal_diffusion.applications.patches.training import train_patches
-from internal_diffusion.bin import command
+from internal_diffusion.bin import command, messages
 from internal_diffusion.configs import default
 from internal_diffusion.data import image_io
 from internal_diffusion.training import metrics
@@ -81,7 +81,7 @@ def _fields(options: object, prefix: str = '--config.') -> list[str]:
     if isinstance(value, dict):
       lines += _fields(getattr(options, name), f'{prefix}{name}.')
     else:
-      lines += [f'  {prefix}{name}={value}', f'      {text}']
+      lines += [f'  {prefix}{name}={value}', *messages.wrapped(text)]
   return lines
 
 

@@ -33,7 +33,7 @@ from internal_diffusion.applications.upscaler import Upscaler
 from internal_diffusion.bin import command
 from internal_diffusion.bin.results import Results
 from internal_diffusion.configs import upscale as presets
-from internal_diffusion.data import blur_kernel, degradation, image_io
+from internal_diffusion.data import blur_kernel, image_io, operators
 
 _NAME = 'idiff-upscale'
 _FLAGS = flags.FlagValues()
@@ -80,7 +80,7 @@ _KERNEL = flags.DEFINE_string(
 
 def main() -> None:
   """Reads, learns, upscales, writes."""
-  arrays.check_in_range('factor', _FACTOR.value, *degradation.FACTORS)
+  arrays.check_in_range('factor', _FACTOR.value, *operators.FACTORS)
   if not _MEAN_ONLY.value and _NUM_SAMPLES.value < 2:
     raise ValueError(
       '--num_samples must be at least 2, as an uncertainty needs two, got'

@@ -1,1 +1,123 @@
-"""From an image file to vectors on the device."""
+"""Image and flow files, pyramids, patches, triplets and test images.
+
+Example:
+  >>> from internal_diffusion.data import checkerboard, extract_patches
+  >>> extract_patches(checkerboard(), patch_size=7).shape
+  (74, 74, 49)
+"""
+
+from internal_diffusion.data.blur_kernel import (
+  check_kernel,
+  read_kernel,
+)
+from internal_diffusion.data.colour_planes import (
+  from_planes,
+  to_planes,
+)
+from internal_diffusion.data.flow_fields import (
+  FramePair,
+  make_pair,
+  rotation,
+  smooth_random,
+  translation,
+  zoom,
+)
+from internal_diffusion.data.flow_io import (
+  read_flow,
+  write_flow,
+)
+from internal_diffusion.data.image_io import (
+  bound_side,
+  check_image,
+  make_grid,
+  read_image,
+  read_image_with_alpha,
+  write_animation,
+  write_grid,
+  write_image,
+)
+from internal_diffusion.data.pair_table import (
+  PairTable,
+  make_pair_table,
+)
+from internal_diffusion.data.patches import (
+  average_patches,
+  crop_patches,
+  extract_patches,
+  gather_patches,
+  interpolate_patches,
+)
+from internal_diffusion.data.principal_basis import (
+  PrincipalBasis,
+  fit_axis_basis,
+  fit_principal_basis,
+  from_principal,
+  to_principal,
+)
+from internal_diffusion.data.pyramid import (
+  Pyramid,
+  build_pyramid,
+)
+from internal_diffusion.data.synthetic import (
+  checkerboard,
+  smooth_texture,
+  triangle_frames,
+)
+from internal_diffusion.data.triplets import (
+  displacement_of,
+  enumerate_triplets,
+  sample_triplets,
+  to_delta,
+)
+from internal_diffusion.data.warp import (
+  frames_between,
+  invert_flow,
+  steepness,
+)
+
+__all__ = [
+  'FramePair',
+  'PairTable',
+  'PrincipalBasis',
+  'Pyramid',
+  'average_patches',
+  'bound_side',
+  'build_pyramid',
+  'check_image',
+  'check_kernel',
+  'checkerboard',
+  'crop_patches',
+  'displacement_of',
+  'enumerate_triplets',
+  'extract_patches',
+  'fit_axis_basis',
+  'fit_principal_basis',
+  'frames_between',
+  'from_planes',
+  'from_principal',
+  'gather_patches',
+  'interpolate_patches',
+  'invert_flow',
+  'make_grid',
+  'make_pair',
+  'make_pair_table',
+  'read_flow',
+  'read_image',
+  'read_image_with_alpha',
+  'read_kernel',
+  'rotation',
+  'sample_triplets',
+  'smooth_random',
+  'smooth_texture',
+  'steepness',
+  'to_delta',
+  'to_planes',
+  'to_principal',
+  'translation',
+  'triangle_frames',
+  'write_animation',
+  'write_flow',
+  'write_grid',
+  'write_image',
+  'zoom',
+]

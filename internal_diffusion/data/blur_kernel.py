@@ -1,7 +1,7 @@
-"""Blur kernels: the picture of a bright point, as arrays and in files.
+"""Blur kernels (point spread functions) and their files.
 
-A kernel is [k, l] with odd sides and the sum 1, its origin at the central
-pixel. Negative values are allowed (lenses have none, resampling has some).
+A kernel is [k, l] with odd sides and sum 1; its origin is the central pixel.
+Negative values are allowed: the kernels of resampling have them.
 """
 
 import math
@@ -10,24 +10,28 @@ import pathlib
 import warnings
 
 import numpy as np
-from scipy import io
 
-# Sums nearer to 1 are rounding errors.
+# A smaller difference of the sum from 1 is a rounding error.
 _SUM_TOLERANCE = 1e-3
 
 
 def check_kernel(kernel: np.ndarray) -> np.ndarray:
-  """Returns a kernel as float64 of sum 1, or says what is wrong with it.
+  """Checks a blur kernel and converts it to float64.
 
   Args:
     kernel: Numbers [k, l] with odd sides. If their sum is not 1, they are
       divided by it, with a warning.
 
   Returns:
-    float64 [k, l].
+    The kernel of sum 1, float64 [k, l].
 
   Raises:
-    ValueError: If it is no such array, not finite, or its sum is not above 0.
+    ValueError: If the shape or the type is wrong, a value is not finite, or the
+      sum is not above 0.
+
+  Example:
+    >>> check_kernel(np.full((1, 3), 1 / 3)).shape
+    (1, 3)
   """
   kernel = np.asarray(kernel)
   if kernel.dtype.kind not in 'fiu':
@@ -50,7 +54,7 @@ def check_kernel(kernel: np.ndarray) -> np.ndarray:
 
 
 def centre_of_mass(kernel: np.ndarray) -> tuple[float, float]:
-  """How far a kernel of sum 1 moves an image, (dy, dx) in pixels."""
+  """Displacement (dy, dx) of an image by a kernel of sum 1, in pixels."""
   offsets = [np.arange(side) - side // 2 for side in kernel.shape]
   return (
     float(kernel.sum(axis=1) @ offsets[0]),
@@ -62,14 +66,14 @@ def read_kernel(path: str | os.PathLike[str]) -> np.ndarray:
   """Reads a kernel from a .npy file or a MATLAB .mat file (up to version 7).
 
   Args:
-    path: Of the file. A .mat file must hold one matrix larger than 1 x 1.
+    path: Input path. A .mat file must hold one matrix larger than 1 x 1.
 
   Returns:
-    The kernel, checked as by `check_kernel`, float64 [k, l].
+    The kernel, checked by `check_kernel`, float64 [k, l].
 
   Raises:
     FileNotFoundError: If there is no such file.
-    ValueError: If it cannot be read or does not hold a kernel.
+    ValueError: If the file cannot be read or does not hold a kernel.
   """
   path = pathlib.Path(path)
   readers = {'.npy': _read_npy, '.mat': _read_mat}
@@ -79,7 +83,7 @@ def read_kernel(path: str | os.PathLike[str]) -> np.ndarray:
     raise FileNotFoundError(f'There is no file `{path}`.')
   try:
     content = readers[path.suffix.lower()](path)
-  except Exception as error:  # SciPy's reader raises all kinds of them.
+  except Exception as error:  # SciPy's reader raises many types.
     raise ValueError(f'Cannot read a kernel in `{path}`: {error}') from error
   return check_kernel(content)
 
@@ -90,6 +94,8 @@ def _read_npy(path: pathlib.Path) -> np.ndarray:
 
 def _read_mat(path: pathlib.Path) -> np.ndarray:
   """The only matrix of a .mat file."""
+  from scipy import io  # Its import takes half a second.
+
   content = {
     name: value
     for name, value in io.loadmat(path).items()

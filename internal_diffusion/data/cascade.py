@@ -17,7 +17,8 @@ import numpy as np
 
 from internal_diffusion import arrays
 from internal_diffusion.data import patches
-from internal_diffusion.data.pyramid import Pyramid, resample, stack_pyramid
+from internal_diffusion.data.pyramid import Pyramid, stack_pyramid
+from internal_diffusion.data.resampling import resample
 
 Array = jax.Array
 _APART = 2  # Distance of a source's pixels, in pixels of the target's level.

@@ -1,10 +1,9 @@
-"""Images as planes: luminance, which holds the detail, and colour differences.
+"""Luminance and colour-difference planes of an image (ITU-R BT.601).
 
-  Y = 0.299 R + 0.587 G + 0.114 B,  then R - Y and B - Y
+  Y = 0.299 R + 0.587 G + 0.114 B,  R - Y,  B - Y
 
-(ITU-R BT.601). What the eye and the PSNR of super-resolution look at is Y; the
-other planes are smooth. Further channels, such as alpha, are planes as they
-are.
+Luminance holds the detail and decides the PSNR of super-resolution; the colour
+differences are smooth. Further channels, such as alpha, are kept unchanged.
 """
 
 import numpy as np
@@ -16,7 +15,7 @@ _TO_PLANES = np.stack(
 
 
 def to_planes(image: np.ndarray) -> np.ndarray:
-  """Planes [C, H, W] of an image [H, W, C], the first one its luminance."""
+  """Converts an image [H, W, C] to planes [C, H, W], luminance first."""
   image = np.asarray(image, np.float32)
   if image.shape[-1] < 3:
     return np.moveaxis(image, -1, 0)
@@ -25,7 +24,7 @@ def to_planes(image: np.ndarray) -> np.ndarray:
 
 
 def from_planes(planes: np.ndarray) -> np.ndarray:
-  """The image [H, W, C] of planes [C, H, W]."""
+  """Converts planes [C, H, W] to an image [H, W, C]; inverts `to_planes`."""
   image = np.moveaxis(np.asarray(planes, np.float32), 0, -1)
   if image.shape[-1] < 3:
     return image

@@ -1,14 +1,15 @@
-"""The four distributions: which part of a triplet is generated, which given.
+"""Distributions over a triplet: which parts are generated, which are given.
 
   patch                p(source)                  new patches
   target_given_source  p(target | source, delta)  super-resolution
-  delta_given_pair     p(delta | source, target)  displacement, ambiguous or not
+  cascade              p(target | source)         target one level finer
+  delta_given_pair     p(delta | source, target)  displacement
   joint                p(source, target, delta)   all of these
 
-Each is a function from a triplet to (x0, cond): what is generated and what is
-given, as vectors whose parts stand one behind the other. The joint is given its
-own parts too: `Condition.given` says which, so one model answers every query
-that it was trained with.
+Each is a function from a triplet to (x0, cond): the generated and the given
+parts, concatenated. The condition of the joint has the same parts as x0, and
+the mask `Condition.given` selects the given ones, so one model answers every
+query that it was trained with.
 """
 
 import dataclasses
@@ -27,8 +28,8 @@ class Part(NamedTuple):
   """One part of a vector.
 
   Attributes:
-    name: The triplet's field.
-    size: Its length.
+    name: Field of the triplet.
+    size: Length of the part.
   """
 
   name: str
@@ -36,17 +37,17 @@ class Part(NamedTuple):
 
   @property
   def is_coordinates(self) -> bool:
-    """Whether it is a few numbers, a delta or a point, rather than a patch."""
+    """Whether the part is a delta or a point rather than a patch."""
     return self.size <= 3
 
 
 class Layout(NamedTuple):
-  """What a denoiser of a distribution generates and is told.
+  """Layout of the vectors of a denoiser.
 
   Attributes:
-    x0: The parts that are generated.
-    given: The parts of the condition's vector.
-    num_levels: Pyramid levels that the condition may name; 0 is for none.
+    x0: Generated parts.
+    given: Parts of the condition's vector.
+    num_levels: Number of pyramid levels in the condition; 0 if it has no level.
   """
 
   x0: tuple[Part, ...]
@@ -55,7 +56,7 @@ class Layout(NamedTuple):
 
   @property
   def is_joint(self) -> bool:
-    """Whether what may be given is what is generated."""
+    """Whether the condition has the same parts as x0."""
     return self.x0 == self.given
 
   @property
@@ -74,10 +75,10 @@ class Distribution:
   """A distribution over parts of a triplet.
 
   Attributes:
-    generated: Fields of the triplet that x0 is made of.
-    given: Fields that the condition's vector is made of.
-    queries: Where x0 may be given in part: the sets of fields that are given in
-      training, each as often as it is there.
+    generated: Fields of the triplet in x0.
+    given: Fields of the triplet in the condition's vector.
+    queries: Sets of fields that training gives to a joint distribution, drawn
+      with equal probability; a repeated set is drawn more often.
   """
 
   generated: tuple[str, ...]
@@ -85,7 +86,7 @@ class Distribution:
   queries: tuple[tuple[str, ...], ...] = ()
 
   def __call__(self, triplet: PatchTriplet) -> tuple[Array, Condition]:
-    """From a triplet to x0 [N, D] and its condition, all of it given."""
+    """Converts triplets to x0 [N, D] and a condition with all parts given."""
     vector = _concatenate(triplet, self.given) if self.given else None
     return (
       _concatenate(triplet, self.generated),
@@ -93,7 +94,7 @@ class Distribution:
     )
 
   def layout(self, patch_dim: int, *, num_levels: int) -> Layout:
-    """The layout for patches of length `patch_dim`."""
+    """Layout for patches of length `patch_dim`."""
 
     def parts(names: tuple[str, ...]) -> tuple[Part, ...]:
       return tuple(Part(n, 3 if n == 'delta' else patch_dim) for n in names)
@@ -101,43 +102,43 @@ class Distribution:
     return Layout(parts(self.generated), parts(self.given), num_levels)
 
   def mask(self, *names: str) -> tuple[bool, ...]:
-    """`Condition.given` of one sample where the named fields are given.
+    """Mask `Condition.given` of one sample with the named fields given.
 
     Raises:
-      ValueError: If a name is none of the distribution's.
+      ValueError: If the distribution cannot be given one of the fields.
+
+    Example:
+      >>> joint.mask('source')
+      (True, False, False)
     """
     for name in names:
       if name not in self.given:
-        raise ValueError(
-          f'{name!r} is not among what may be given, {self.given}.'
-        )
+        raise ValueError(f'{name!r} cannot be given; choose from {self.given}.')
     return tuple(name in names for name in self.given)
 
 
 def make_condition(
   layout: Layout, *, level: Array | None = None, **given: Array
 ) -> Condition:
-  """The condition of a query: some parts given, the others not.
+  """Makes a condition in which some parts are given.
 
   Args:
-    layout: That of the model.
-    level: Pyramid level of each sample [B]; 0 if left out.
-    **given: Parts by name, [B, size] each.
+    layout: Layout of the model.
+    level: Pyramid level of each sample, [B]; None is level 0.
+    **given: Given parts by name, [B, size] each.
 
   Returns:
-    The condition. Its `given` is None where every part is.
+    The condition; its `given` is None if every part is given.
 
   Raises:
-    ValueError: If a part is none of the layout's, its shape is wrong, or none
-      is given.
+    ValueError: If no part is given, the layout lacks a part, or a shape is
+      wrong.
   """
   sizes = {part.name: part.size for part in layout.given}
   for name, value in given.items():
     if name not in sizes:
-      known = ', '.join(sizes) or 'nothing'
-      raise ValueError(
-        f'`{name}` cannot be given; this model is given {known}.'
-      )
+      known = ', '.join(sizes) or 'no condition'
+      raise ValueError(f'`{name}` cannot be given; this model takes {known}.')
     if value.ndim != 2 or value.shape[1] != sizes[name]:
       raise ValueError(
         f'`{name}` must be [B, {sizes[name]}], got {value.shape}.'
@@ -145,7 +146,7 @@ def make_condition(
   batches = {len(value) for value in given.values()}
   if len(batches) != 1:
     raise ValueError(
-      'At least one part must be given, and all for as many samples, got'
+      'At least one part must be given, and all parts need one batch size, got'
       f' {sorted(batches)}.'
     )
   (batch,) = batches
@@ -165,12 +166,18 @@ def make_condition(
 def split(
   vectors: Array | np.ndarray, parts: tuple[Part, ...]
 ) -> dict[str, Array]:
-  """Vectors [N, D] into their parts by name."""
-  found, start = {}, 0
+  """Splits vectors [N, D] into their parts by name.
+
+  Example:
+    >>> parts = split(jnp.zeros((2, 12)), (Part('source', 9), Part('delta', 3)))
+    >>> parts['delta'].shape
+    (2, 3)
+  """
+  by_name, start = {}, 0
   for name, size in parts:
-    found[name] = jnp.asarray(vectors[:, start : start + size])
+    by_name[name] = jnp.asarray(vectors[:, start : start + size])
     start += size
-  return found
+  return by_name
 
 
 def _concatenate(triplet: PatchTriplet, names: tuple[str, ...]) -> Array:
@@ -181,7 +188,7 @@ patch = Distribution(generated=('source',))
 target_given_source = Distribution(
   generated=('target',), given=('source', 'delta')
 )
-# One level finer at the same place: the delta is always the same.
+# The delta is constant: one level finer at the same position.
 cascade = Distribution(generated=('target',), given=('source',))
 delta_given_pair = Distribution(
   generated=('delta',), given=('source', 'target')
@@ -189,6 +196,6 @@ delta_given_pair = Distribution(
 joint = Distribution(
   generated=('source', 'target', 'delta'),
   given=('source', 'target', 'delta'),
-  # The conditionals are asked for more often than the whole.
+  # Two of five draws for each conditional, one for the joint itself.
   queries=((), *2 * (('source', 'delta'), ('source', 'target'))),
 )

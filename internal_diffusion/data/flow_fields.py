@@ -1,6 +1,6 @@
-"""Flows that are known exactly, and pairs of frames that they explain.
+"""Flow fields known exactly, and pairs of frames made with them.
 
-All are (u, v), [H, W, 2] float32, in pixels, u to the right and v down.
+A field is (u, v), [H, W, 2] float32, in pixels, u to the right and v down.
 """
 
 import math
@@ -20,14 +20,14 @@ _MAX_STEEPNESS = 0.9
 
 
 class FramePair(NamedTuple):
-  """Two frames and the flow between them.
+  """Two frames and the flow from the first to the second.
 
   Attributes:
-    first: The frame that the flow starts from, [H, W, C].
-    second: The frame that it leads to, [H, W, C].
+    first: First frame, [H, W, C].
+    second: Second frame, [H, W, C].
     flow: (u, v), [H, W, 2].
-    is_inside: Which pixels of the first frame have their target within the
-      second, [H, W] booleans.
+    is_inside: Mask of the pixels that the flow leads to a point inside the
+      second frame, [H, W] booleans.
   """
 
   first: Array
@@ -39,13 +39,18 @@ class FramePair(NamedTuple):
 def translation(
   size: tuple[int, int], *, displacement: tuple[float, float]
 ) -> np.ndarray:
-  """All pixels of a picture (H, W) moved by one `displacement` (u, v)."""
+  """Constant flow (u, v) of size (H, W).
+
+  Example:
+    >>> translation((4, 6), displacement=(1.5, 0.0))[0, 0].tolist()
+    [1.5, 0.0]
+  """
   return np.tile(np.asarray(displacement, np.float32), (*size, 1))
 
 
 def rotation(size: tuple[int, int], *, degrees: float) -> np.ndarray:
-  """A picture (H, W) turned around its middle, clockwise as one sees it."""
-  x, y = _from_middle(size)
+  """Clockwise rotation around the centre of an image of size (H, W)."""
+  x, y = _centred_coordinates(size)
   cosine, sine = (
     math.cos(math.radians(degrees)),
     math.sin(math.radians(degrees)),
@@ -54,23 +59,26 @@ def rotation(size: tuple[int, int], *, degrees: float) -> np.ndarray:
 
 
 def zoom(size: tuple[int, int], *, factor: float) -> np.ndarray:
-  """A picture (H, W) enlarged from its middle; below 1 it shrinks."""
+  """Magnification about the centre of an image of size (H, W)."""
   arrays.check_in_range('factor', factor, 0, math.inf, open_low=True)
-  x, y = _from_middle(size)
+  x, y = _centred_coordinates(size)
   return _as_flow((factor - 1) * x, (factor - 1) * y)
 
 
 def smooth_random(
   seed: int, size: tuple[int, int], *, amplitude: float, smoothness: float
 ) -> np.ndarray:
-  """Smoothed white noise as a flow.
+  """Random smooth flow: white noise, blurred by a Gaussian.
 
   Args:
-    seed: Of the noise.
-    size: (H, W).
+    seed: Seed of the noise.
+    size: Size (H, W).
     amplitude: Length of the longest vector, in pixels.
-    smoothness: Standard deviation of the smoothing, in pixels. From about
-      1.5 times the amplitude on, the field does not fold.
+    smoothness: Standard deviation of the blur, in pixels. Above about 1.5 times
+      the amplitude the field does not fold.
+
+  Returns:
+    (u, v), float32 [H, W, 2].
   """
   arrays.check_in_range('amplitude', amplitude, 0, math.inf)
   arrays.check_in_range('smoothness', smoothness, 0, math.inf, open_low=True)
@@ -81,27 +89,25 @@ def smooth_random(
 
 
 def make_pair(image: Array, flow: Array, *, margin: int = 0) -> FramePair:
-  """Two frames of a picture between which a given flow is the truth.
+  """Two frames of one image with a given ground-truth flow.
 
-  The first frame is the picture; the second is the picture looked up along the
-  inverse of the flow, so it is interpolated once, by a cubic. The flow itself
-  is exact. The second frame deviates by the error of the inverse, below 0.01
-  pixels (see `warp.invert_flow`).
+  The first frame is the image. The second is the image sampled along the
+  inverse flow by one cubic interpolation; the inverse has an error below 0.01
+  pixels (`warp.invert_flow`).
 
   Args:
-    image: [H, W, C].
+    image: The image, [H, W, C].
     flow: (u, v), [H, W, 2], of a steepness up to 0.9.
-    margin: Pixels that are cut off all sides in the end. As many as the flow is
-      long, and what enters the second frame is picture; without, it is the
-      border drawn out.
+    margin: Pixels cropped from each side at the end. With at least the longest
+      flow vector, pixels that enter the second frame come from the image; with
+      fewer, they repeat its border.
 
   Returns:
-    The frames, their flow and where it stays inside, [H - 2 margin, W - 2
-    margin, ...].
+    The frames, their flow and its mask, [H - 2 margin, W - 2 margin, ...].
 
   Raises:
-    ValueError: If the sizes differ, the flow is too steep or nothing is left
-      within the margin.
+    ValueError: If the sizes differ, the flow is too steep, or the margin leaves
+      no pixel.
   """
   image, flow = jnp.asarray(image), jnp.asarray(flow)
   warp.check_flow('flow', flow)
@@ -123,12 +129,14 @@ def make_pair(image: Array, flow: Array, *, margin: int = 0) -> FramePair:
 
 @jax.jit
 def _move(image: Array, flow: Array) -> Array:
-  """The picture after its pixels have followed the flow."""
+  """Moves the pixels of an image along a flow."""
   return warp.warp(image, warp.invert_flow(flow))[0]
 
 
-def _from_middle(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-  """Coordinates x and y, [H, W] each, whose sum over the picture is 0."""
+def _centred_coordinates(
+  size: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+  """Coordinates x and y from the image's centre, [H, W] each."""
   height, width = size
   rows, columns = np.indices(size)
   return columns - (width - 1) / 2, rows - (height - 1) / 2

@@ -1,17 +1,16 @@
-"""Optical flow in files.
+"""Optical flow files.
 
-In memory a flow is float32 [H, W, 2]: the pixel (x, y) of the first frame is
-found at (x + u, y + v) in the second, in pixels, u to the right and v down.
-`valid` [H, W] says where it is known; elsewhere it is 0.
+In memory a flow is float32 [H, W, 2]: pixel (x, y) of the first frame moves to
+(x + u, y + v) in the second, in pixels, u to the right and v down. The mask
+`valid` [H, W] marks the known vectors; unknown vectors are 0.
 
-Two formats, told apart by the suffix, both without loss but for the rounding:
+The suffix selects one of two formats, both lossless except for rounding:
 
-  .flo: a magic number, width and height, then (u, v) row by row, all of 32
-    bits and little endian; a vector with a component beyond 1e9, or that is not
-    finite, is unknown (Baker et al. 2011, the Middlebury flow benchmark).
-  .png: RGB of 16 bits, (64 u + 2^15, 64 v + 2^15, known), and 0 where unknown
-    (Geiger et al. 2012, the KITTI benchmark): steps of 1/64 pixel in [-512,
-    512).
+  .flo: a magic number, width, height, then (u, v) row by row, 32 bits each,
+    little endian. A vector is unknown if a component exceeds 1e9 or is not
+    finite (Baker et al. 2011, the Middlebury flow benchmark).
+  .png: 16-bit RGB (64 u + 2^15, 64 v + 2^15, known), all 0 where unknown: steps
+    of 1/64 pixel in [-512, 512) (Geiger et al. 2012, the KITTI benchmark).
 
 References:
   Baker et al. 2011, A database and evaluation methodology for optical flow.
@@ -33,20 +32,20 @@ _MAGIC = np.float32(202021.25)  # The bytes 'PIEH'.
 _HEADER_BYTES = 12
 _MAX_KNOWN = 1e9
 _UNKNOWN = np.float32(1e10)
-_PNG_STEPS = 64  # To a pixel.
+_PNG_STEPS = 64  # Steps a pixel.
 _PNG_ZERO = 2**15
 _SUFFIXES = ('.flo', '.png')
 
 
 def read_flow(path: _PathLike) -> tuple[np.ndarray, np.ndarray]:
-  """Reads a flow and where it is known.
+  """Reads a flow and the mask of its known vectors.
 
   Args:
-    path: File to read, .flo or .png.
+    path: Input path, .flo or .png.
 
   Returns:
-    The flow (u, v), float32 [H, W, 2] and 0 where it is unknown; and where it
-    is known, booleans [H, W].
+    The flow (u, v), float32 [H, W, 2], 0 where unknown; and the mask of known
+    vectors, booleans [H, W].
 
   Raises:
     FileNotFoundError: If there is no such file.
@@ -66,17 +65,17 @@ def read_flow(path: _PathLike) -> tuple[np.ndarray, np.ndarray]:
 def write_flow(
   path: _PathLike, flow: ArrayLike, *, valid: ArrayLike | None = None
 ) -> None:
-  """Writes a flow, whole or not at all; missing folders are made.
+  """Writes a flow atomically and creates missing folders.
 
   Args:
-    path: File to write, .flo or .png.
-    flow: (u, v), floats [H, W, 2]. A vector that is not finite, or has a
-      component beyond 1e9, is written as unknown.
-    valid: Where the flow is known, booleans [H, W]; None is everywhere.
+    path: Output path, .flo or .png.
+    flow: (u, v), floats [H, W, 2]. A vector with a component that is not finite
+      or exceeds 1e9 is written as unknown.
+    valid: Mask of the known vectors, booleans [H, W]; None marks all.
 
   Raises:
-    ValueError: If an argument is not as said above, or a known vector is out of
-      the range of the format.
+    ValueError: If an argument is invalid or a known vector is outside the range
+      of the format.
   """
   path = pathlib.Path(path)
   suffix = _suffix(path)
@@ -103,7 +102,7 @@ def _suffix(path: pathlib.Path) -> str:
 
 
 def _is_known(flow: np.ndarray) -> np.ndarray:
-  return np.all(np.abs(flow) <= _MAX_KNOWN, axis=-1)  # NaN is not.
+  return np.all(np.abs(flow) <= _MAX_KNOWN, axis=-1)  # False for NaN.
 
 
 def _decode_flo(path: pathlib.Path) -> np.ndarray:

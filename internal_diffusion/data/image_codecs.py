@@ -1,71 +1,97 @@
-"""From the bytes of a picture file to samples and back.
+"""Decoding and encoding of image files.
 
-Pillow holds 8 bits a channel of a colour picture where files may have 16. So
-`_load_wide_colour` lets it read high and low bytes apart, and pictures of 16
-bits are written without it. This is the only file that imports Pillow. Alpha is
-the last of 2 or 4 channels, and colours are not multiplied by it.
+Pillow keeps 8 bits a channel of a colour image, but files may have 16. So
+`_load_wide_colour` decodes high and low bytes separately, and 16-bit images are
+encoded without Pillow. This is the only file that imports Pillow. Alpha is the
+last of 2 or 4 channels; colours are not premultiplied.
+
+A header may claim any size, so the size is checked before a pixel is decoded:
+against `MAX_PIXELS`, and against the number of bytes in the file.
 """
 
 import io
 import pathlib
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import tifffile
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from internal_diffusion.data import wide_png
 
 _T = TypeVar('_T')
 
-_READABLE = 'PNG, JPEG, WebP, TIFF or BMP with 8 or 16 bits a channel'
+MAX_PIXELS = 2**27  # 1.6 GB as float32 RGB.
+# A larger image needs a byte of file for this many pixels. Deflate reaches 8256
+# for an image of one colour with 1 bit a pixel.
+_SMALL_IMAGE = 2**24
+_MAX_RATIO = 10_000
+
+_READABLE = 'PNG, JPEG, WebP, TIFF, GIF or BMP with 8 or 16 bits a channel'
 EXTENSIONS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
 EXTENSIONS |= {'.tif': 'TIFF', '.tiff': 'TIFF', '.bmp': 'BMP'}
-_FORMATS = tuple(set(EXTENSIONS.values()))
+_FORMATS = (*set(EXTENSIONS.values()), 'GIF')
 ALPHA_FORMATS = ('PNG', 'TIFF', 'WEBP')
 _SAVE_OPTIONS: dict[str, dict[str, int]] = {
   'JPEG': {'quality': 95, 'subsampling': 0},
-  'WEBP': {'lossless': True, 'exact': True},  # Also where it is transparent.
+  # `exact` keeps the colours of transparent pixels.
+  'WEBP': {'lossless': True, 'exact': True},
 }
 
-# Pillow's names of 16-bit colours: channels, then byte order (N is native).
+# Pillow's names of 16-bit colour: channels, then byte order (N is native).
 _WIDE_COLOUR = re.compile('(RGB|RGBX|RGBA);16[BLN]')
+# Numbers of TIFF tags.
+_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284
+_ORIENTATION = 274
 _OTHER_ORDER = {'B': 'L', 'L': 'B', 'N': 'L' if sys.byteorder == 'big' else 'B'}
 
 
 def read_pixels(path: pathlib.Path) -> tuple[np.ndarray, int, list[str]]:
-  """Does `_decode` of a file, with errors that name the file."""
+  """Reads the first image of a file.
+
+  Args:
+    path: Input path.
+
+  Returns:
+    Pixels [H, W, 1 to 4] in [0, 1]; their depth, 8 or 16 bits, where floats
+    count as 16; and a note for each loss of information.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    IsADirectoryError: If the path is a folder.
+    ValueError: If the file cannot be decoded or is too large.
+  """
   return _read(path, _decode)
 
 
 def read_wide_png(path: pathlib.Path) -> np.ndarray:
-  """Samples [H, W, 3] uint16 of a PNG that holds numbers, not a picture.
+  """Stored samples [H, W, 3] uint16 of a 16-bit RGB PNG.
 
   Args:
-    path: File to read.
+    path: Input path.
 
   Returns:
-    The samples as they are stored.
+    The samples.
 
   Raises:
     FileNotFoundError: If there is no such file.
-    ValueError: If it is not a PNG with 16 bits a channel of RGB.
+    ValueError: If the file is not a 16-bit RGB PNG.
   """
   return _read(path, _decode_wide_png)
 
 
 def _read(path: pathlib.Path, decode: Callable[[bytes], _T]) -> _T:
-  """What `decode` makes of a file, with errors that name the file."""
+  """Decodes a file; every error names the file."""
   try:
     data = path.read_bytes()
   except FileNotFoundError:
     raise FileNotFoundError(f'There is no file `{path}`.') from None
   except IsADirectoryError:
     raise IsADirectoryError(
-      f'`{path}` is a folder; give the path of one picture.'
+      f'`{path}` is a folder; give the path of one image.'
     ) from None
   except OSError as error:
     raise ValueError(f'Cannot read `{path}`: {error.strerror}.') from error
@@ -75,22 +101,18 @@ def _read(path: pathlib.Path, decode: Callable[[bytes], _T]) -> _T:
     return decode(data)
   except UnidentifiedImageError as error:
     raise ValueError(
-      f'`{path}` is not a picture that can be read; expected {_READABLE}.'
+      f'`{path}` is not an image that can be read; expected {_READABLE}.'
     ) from error
   except Image.DecompressionBombError as error:
-    raise ValueError(f'`{path}` is too large to be safe: {error}') from error
+    raise ValueError(f'`{path}` is too large: {error}') from error
   except ValueError as error:
     raise ValueError(f'Cannot read `{path}`: {error}') from error
-  except Exception as error:  # Pillow's readers raise all kinds of them.
+  except Exception as error:  # Pillow's decoders raise many types.
     raise ValueError(f'`{path}` is truncated or corrupt: {error}.') from error
 
 
 def _decode(data: bytes) -> tuple[np.ndarray, int, list[str]]:
-  """Decodes pixels [H, W, 1 to 4] in [0, 1].
-
-  The second value is the depth of the pixels, 8 or 16 bits, where floats count
-  as 16. The third is what the caller has to be told.
-  """
+  """Results of `read_pixels` from the bytes of a file."""
   try:
     image = _open(data)
   except UnidentifiedImageError:
@@ -120,24 +142,55 @@ def _note_frames(num_frames: int) -> list[str]:
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
-  """Reads the header only."""
-  return Image.open(io.BytesIO(data), formats=_FORMATS)
+  """Reads the header and checks the size that it claims."""
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+    image = Image.open(io.BytesIO(data), formats=_FORMATS)
+  tags = getattr(image, 'tag_v2', {})
+  is_raw = image.format == 'TIFF' and tags.get(_COMPRESSION, 1) == 1
+  is_raw &= tags.get(_PHOTOMETRIC) != 6  # YCbCr may be subsampled.
+  bits = sum(tags.get(_BITS_PER_SAMPLE, (1,))) if is_raw else 0
+  _check_size(*image.size, num_bytes=len(data), raw_bits=bits)
+  return image
+
+
+def _check_size(
+  width: int, height: int, *, num_bytes: int, raw_bits: int
+) -> None:
+  """Raises ValueError if a file of `num_bytes` cannot hold such an image.
+
+  Args:
+    width: Width in pixels, as the header claims.
+    height: Height in pixels, as the header claims.
+    num_bytes: Size of the file.
+    raw_bits: Bits a pixel of an uncompressed image; 0 for a compressed one.
+  """
+  num_pixels = width * height
+  claim = f'its header claims {height} x {width} pixels (height x width)'
+  if num_pixels > MAX_PIXELS:
+    raise ValueError(f'{claim}, too large; {MAX_PIXELS} pixels can be read.')
+  is_raw_cut = num_pixels * raw_bits > 8 * num_bytes
+  is_large = num_pixels > _SMALL_IMAGE
+  if is_raw_cut or (is_large and num_pixels > _MAX_RATIO * num_bytes):
+    raise ValueError(
+      f'{claim}, but it has only {num_bytes} bytes; it is truncated or corrupt.'
+    )
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-  """Returns Pillow's name of the stored samples, '' for WebP (always 8 bits).
+  """Pillow's name of the stored samples, '' for WebP (always 8 bits).
 
   Raises:
     ValueError: If Pillow misreads such samples or their range is unknown.
   """
   raw_mode = str(_tile_args(image.tile[0])[0]) if image.tile else ''
-  tags = getattr(image, 'tag_v2', {})  # Of TIFF, by their baseline numbers.
-  wide = tags.get(258, (8,))[0] > 8 or raw_mode.endswith(';16B')
+  tags = getattr(image, 'tag_v2', {})
+  wide = tags.get(_BITS_PER_SAMPLE, (8,))[0] > 8 or raw_mode.endswith(';16B')
   if (
     image.mode == 'I'  # Signed, or 32 bits.
     or raw_mode == 'I;12'
-    or (wide and tags.get(262) == 0)  # White is zero.
-    or (wide and tags.get(284) == 2)  # A plane for each channel.
+    or (wide and tags.get(_PHOTOMETRIC) == 0)  # White is zero.
+    or (wide and tags.get(_PLANAR) == 2)  # A plane for each channel.
     or (wide and 'transparency' in image.info)  # One colour, not a channel.
   ):
     raise ValueError(
@@ -148,12 +201,12 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
 
 
 def _tile_args(tile: Any) -> tuple[Any, ...]:
-  """Returns the arguments of Pillow's decoder; the first is the raw mode."""
+  """Arguments of Pillow's decoder; the first is the raw mode."""
   return tile.args if isinstance(tile.args, tuple) else (tile.args,)
 
 
 def _load(data: bytes, raw_mode: str | None = None) -> ImageFile.ImageFile:
-  """Decodes upright pixels, on request as if stored in another raw mode."""
+  """Decodes upright pixels, optionally as if stored in another raw mode."""
   image = _open(data)
   if raw_mode is not None:
     image.tile = [
@@ -166,9 +219,10 @@ def _load(data: bytes, raw_mode: str | None = None) -> ImageFile.ImageFile:
 
 
 def _load_wide_colour(data: bytes, raw_mode: str) -> np.ndarray:
-  """Decodes 16-bit samples [H, W, 2 to 4] that Pillow cuts to the high byte.
+  """Decodes 16-bit samples [H, W, 2 to 4].
 
-  Decoded as if in the other byte order, they are cut to the low byte.
+  Pillow keeps the high byte only. Decoded in the other byte order, it keeps the
+  low byte.
   """
   if raw_mode == 'LA;16B':  # Four bytes a pixel are those of 8-bit RGBA.
     return np.asarray(_load(data, 'RGBA')).view('>u2')
@@ -182,24 +236,29 @@ def _load_wide_grey_alpha_tiff(data: bytes) -> tuple[np.ndarray, int]:
   """Decodes upright 16-bit samples [H, W, 2], and counts the frames.
 
   Raises:
-    UnidentifiedImageError: If it is anything but such a TIFF, of which Pillow
-      knows nothing.
+    UnidentifiedImageError: If it is not a TIFF of grey and alpha with 16 bits,
+      which Pillow cannot read.
   """
+  import tifffile  # Its import takes half a second.
+
   try:
     tiff = tifffile.TiffFile(io.BytesIO(data))
   except tifffile.TiffFileError as error:
     raise UnidentifiedImageError(str(error)) from error
   page = tiff.pages.first
-  # Black is zero; the samples of a pixel lie together; alpha is unassociated.
+  # Black is zero; samples are interleaved; alpha is not premultiplied.
   is_wide_grey = page.photometric == 1 and page.dtype == np.uint16
   has_alpha = page.axes == 'YXS' and page.extrasamples == (2,)
   if not (is_wide_grey and has_alpha):
     raise UnidentifiedImageError(f'a TIFF of {page.dtype} {page.axes}')
-  if page.size > 4 * (Image.MAX_IMAGE_PIXELS or page.size):  # As Pillow does.
-    raise Image.DecompressionBombError(f'its shape is {page.shape}.')
-  # Four bytes a pixel are those of 8-bit RGBA, which Pillow can set upright.
+  _check_size(
+    *page.shape[1::-1],
+    num_bytes=len(data),
+    raw_bits=32 if page.compression == 1 else 0,
+  )
+  # As 8-bit RGBA, also four bytes a pixel, Pillow can set it upright.
   image = Image.fromarray(page.asarray().astype(np.uint16).view(np.uint8))
-  image.getexif()[274] = page.tags.valueof(274, 1)  # The tag of orientation.
+  image.getexif()[_ORIENTATION] = page.tags.valueof(_ORIENTATION, 1)
   ImageOps.exif_transpose(image, in_place=True)
   return np.asarray(image).view(np.uint16), len(tiff.pages)
 
@@ -226,7 +285,7 @@ def _check_unit_range(samples: np.ndarray) -> np.ndarray:
 
 
 def downscale(pixels: np.ndarray, max_side: int) -> np.ndarray:
-  """Bounds the longest side of [H, W, C] (Lanczos, antialiased)."""
+  """Downscales [H, W, C] to a longest side of `max_side` (Lanczos)."""
   factor = max_side / max(pixels.shape[:2])
   height, width = (max(1, round(factor * side)) for side in pixels.shape[:2])
   # Pillow resamples floats one channel at a time, and keeps their precision.
@@ -238,10 +297,10 @@ def downscale(pixels: np.ndarray, max_side: int) -> np.ndarray:
 
 
 def encode(samples: np.ndarray, file_format: str) -> bytes:
-  """The bytes of a file with samples [H, W, 1 to 4], uint8 or uint16.
+  """Encodes samples [H, W, 1 to 4], uint8 or uint16, as the bytes of a file.
 
-  Alpha is for the formats in `ALPHA_FORMATS`, 16 bits are for PNG and TIFF.
-  WebP has no grey; it is stored as RGB.
+  `ALPHA_FORMATS` can store alpha; PNG and TIFF can store 16 bits. WebP stores
+  grey as RGB.
   """
   if file_format == 'PNG' and samples.dtype == np.uint16:
     return wide_png.encode_wide_png(samples)
@@ -255,7 +314,7 @@ def encode(samples: np.ndarray, file_format: str) -> bytes:
 
 
 def encode_animation(frames: Sequence[np.ndarray], *, seconds: float) -> bytes:
-  """A GIF that repeats frames [H, W, 1 or 3] uint8, each for some time."""
+  """Encodes frames [H, W, 1 or 3] uint8 as an endless GIF."""
   buffer = io.BytesIO()
   first, *rest = (
     Image.fromarray(f[..., 0] if f.shape[-1] == 1 else f) for f in frames
@@ -272,6 +331,8 @@ def encode_animation(frames: Sequence[np.ndarray], *, seconds: float) -> bytes:
 
 
 def _encode_tiff(samples: np.ndarray) -> bytes:
+  import tifffile
+
   buffer = io.BytesIO()
   channels = samples.shape[-1]
   tifffile.imwrite(

@@ -1,13 +1,13 @@
-"""Pictures in files and in memory.
+"""Reading, writing and checking images.
 
-In memory a picture is a float32 array [H, W, C] in [-1, 1], with C = 1 (grey)
-or C = 3 (sRGB as stored, colour profiles are ignored). -1 is black, 1 is white:
-sample k of a file with b bits a channel is 2 k / (2^b - 1) - 1. Nothing else in
-the project knows files of pictures or integers.
+In memory an image is a float32 array [H, W, C] in [-1, 1], with C = 1 (grey) or
+C = 3 (sRGB as stored; colour profiles are ignored). -1 is black, 1 is white:
+sample k of a file with b bits a channel is 2 k / (2^b - 1) - 1. No other module
+handles image files or integer samples.
 
-Only `read_image_with_alpha` and `write_image` keep transparency: alpha is one
-more channel behind grey or RGB, -1 where the picture is clear and 1 where it is
-opaque, and the colours are not multiplied by it.
+Only `read_image_with_alpha` and `write_image` keep transparency. Alpha is the
+last channel, after grey or RGB: -1 is transparent, 1 is opaque. Colours are not
+premultiplied.
 """
 
 import math
@@ -32,26 +32,27 @@ _RANGE_TOLERANCE = 1e-3
 def read_image(
   path: _PathLike, *, channels: int | None = 3, max_side: int | None = None
 ) -> np.ndarray:
-  """Reads the first picture of a PNG, JPEG, WebP, TIFF or BMP file.
+  """Reads the first image of a PNG, JPEG, WebP, TIFF, GIF or BMP file.
 
-  The EXIF orientation is applied, 16-bit grey and RGB keep their precision, and
-  transparent pixels are put on white. What is lost on the way (transparency,
-  further frames, size, precision) is said in a `UserWarning`.
+  The EXIF orientation is applied, and 16-bit grey and RGB keep their precision.
+  Transparent pixels are composited on white. A `UserWarning` names each loss of
+  information: transparency, further frames, size, precision.
 
   Args:
-    path: File to read.
-    channels: 3 for RGB, 1 for grey (the luma of ITU-R BT.601), None for what
-      the file holds.
-    max_side: Bound on the longest side in pixels; a larger picture is
-      downscaled to it (Lanczos, antialiased, aspect kept). None is no bound.
+    path: Input path.
+    channels: 3 for RGB, 1 for grey (luma of ITU-R BT.601), None to keep the
+      file's own.
+    max_side: Maximum longest side in pixels; a larger image is downscaled to it
+      (Lanczos, antialiased, aspect kept). None is no limit.
 
   Returns:
-    The picture, float32 [H, W, 1 or 3] in [-1, 1].
+    The image, float32 [H, W, 1 or 3] in [-1, 1].
 
   Raises:
     FileNotFoundError: If there is no such file.
     IsADirectoryError: If the path is a folder.
-    ValueError: If the file cannot be read or an option is out of range.
+    ValueError: If the file cannot be read, is too large, or an option is out of
+      range.
   """
   if channels not in (1, 3, None):
     raise ValueError(f'`channels` must be 1, 3 or None, got {channels}.')
@@ -59,14 +60,14 @@ def read_image(
     arrays.check_positive_int('max_side', max_side)
   pixels, bit_depth, notes = image_codecs.read_pixels(pathlib.Path(path))
   if pixels.shape[-1] == 2 and bit_depth == 8:
-    pixels = pixels.take([0, 0, 0, 1], axis=-1)  # Held as RGB, unlike 16 bits.
+    pixels = pixels.take([0, 0, 0, 1], axis=-1)  # Grey and alpha to RGB.
   if pixels.shape[-1] in (2, 4):
     if np.any(pixels[..., -1] < 1):
-      notes.append('transparent pixels are put on white')
+      notes.append('transparent pixels are composited on white')
     pixels = _composite_on_white(pixels)
   if channels is not None:
     pixels = _set_channels(pixels, channels)
-  # The luma of white is 1 but for rounding.
+  # Rounding may lift the luma of white above 1.
   image = np.clip(2 * pixels - 1, -1, 1)
   if max_side is not None and max(image.shape[:2]) > max_side:
     old_size = 'x'.join(map(str, image.shape[:2]))
@@ -79,18 +80,18 @@ def read_image(
 
 
 def read_image_with_alpha(path: _PathLike) -> tuple[np.ndarray, int]:
-  """Reads the first picture of a file with its transparency and bit depth.
+  """Reads the first image of a file with its transparency and bit depth.
 
-  Files, orientation, warnings and errors are those of `read_image`, but grey
-  stays grey and nothing is put on white. `write_image` takes both results.
+  Formats, orientation, warnings and errors are those of `read_image`, but grey
+  stays grey and transparency is kept. `write_image` accepts both results.
 
   Args:
-    path: File to read.
+    path: Input path.
 
   Returns:
-    The picture, float32 [H, W, C] in [-1, 1]: C = 1 grey, 2 grey and alpha,
-    3 RGB, 4 RGB and alpha. Alpha that is opaque everywhere is left out.
-    Its bits a channel, 8 or 16; fewer count as 8, and floats as 16.
+    The image, float32 [H, W, C] in [-1, 1], where C is 1 (grey), 2 (grey and
+    alpha), 3 (RGB) or 4 (RGB and alpha); alpha that is 1 everywhere is dropped.
+    And the bits a channel, 8 or 16; fewer count as 8, and floats as 16.
   """
   pixels, bit_depth, notes = image_codecs.read_pixels(pathlib.Path(path))
   if pixels.shape[-1] in (2, 4) and np.all(pixels[..., -1] == 1):
@@ -101,7 +102,10 @@ def read_image_with_alpha(path: _PathLike) -> tuple[np.ndarray, int]:
 
 
 def bound_side(image: np.ndarray, *, max_side: int) -> np.ndarray:
-  """Downscales a picture [H, W, C] in [-1, 1] whose longest side is larger."""
+  """Downscales an image [H, W, C] in [-1, 1] to a longest side of `max_side`.
+
+  An image that is small enough is returned unchanged.
+  """
   if max(image.shape[:2]) <= max_side:
     return image
   # Lanczos overshoots at edges.
@@ -111,19 +115,19 @@ def bound_side(image: np.ndarray, *, max_side: int) -> np.ndarray:
 def write_image(
   path: _PathLike, image: ArrayLike, *, bit_depth: int = 8
 ) -> None:
-  """Writes a picture in the format that the extension names.
+  """Writes an image in the format of the path's extension.
 
-  The file appears whole or not at all; missing folders are created. All formats
-  are lossless but for the rounding, except JPEG, which has quality 95.
+  The write is atomic and creates missing folders. Except for rounding, all
+  formats are lossless but JPEG, which has quality 95.
 
   Args:
-    path: File to write: .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp.
+    path: Output path: .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp.
     image: Floats [H, W, 1 or 3], or [H, W, 2 or 4] with alpha for PNG, TIFF
-      and WebP; values outside of [-1, 1] are clipped.
+      and WebP; values outside [-1, 1] are clipped.
     bit_depth: Bits a channel: 8, or 16 for PNG and TIFF.
 
   Raises:
-    ValueError: If the picture or an option is not as said above.
+    ValueError: If the image or an option is invalid.
   """
   path = pathlib.Path(path)
   if path.suffix.lower() not in image_codecs.EXTENSIONS:
@@ -151,7 +155,7 @@ def write_image(
 def write_animation(
   path: _PathLike, frames: Sequence[ArrayLike], *, seconds: float = 0.6
 ) -> None:
-  """Writes pictures [H, W, C] of one size as a GIF, each shown for a while."""
+  """Writes images [H, W, C] of one size as a GIF, `seconds` for each frame."""
   pixels = [_check_floats('frame', f, layout='[H, W, C]') for f in frames]
   samples = [_quantise(frame, 8) for frame in pixels]
   files.write_atomically(
@@ -167,20 +171,27 @@ def make_grid(
   zoom: int = 1,
   background: float = 1.0,
 ) -> np.ndarray:
-  """Lays pictures out in rows, from left to right and from top to bottom.
+  """Arranges images in a grid, row by row.
 
-  The top left pixel of the picture in row r and column c lies at
+  The top left pixel of the image in row r and column c is at
   `padding + r * (zoom * H + padding)`, `padding + c * (zoom * W + padding)`.
 
   Args:
     images: Floats [N, H, W, 1 or 3].
-    num_columns: Pictures in a row; None makes the grid about square.
-    padding: Pixels between the pictures and around them.
-    zoom: How often a pixel is repeated along each axis, to show small patches.
+    num_columns: Images in a row; None makes the grid about square.
+    padding: Pixels between the images and around them.
+    zoom: Number of repetitions of a pixel along each axis.
     background: Value of the padding and of empty cells, in [-1, 1].
 
   Returns:
     The grid, float32 [pixel rows, pixel columns, C].
+
+  Raises:
+    ValueError: If the images or an option are invalid.
+
+  Example:
+    >>> make_grid(np.zeros((6, 7, 7, 3)), num_columns=3).shape
+    (17, 25, 3)
   """
   images = _check_floats('images', images, layout='[N, H, W, C]')
   if num_columns is None:
@@ -191,7 +202,7 @@ def make_grid(
     raise ValueError(f'`padding` must be an integer >= 0, got {padding!r}.')
   arrays.check_in_range('background', background, -1, 1)
   images = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
-  # A cell has the padding above it and to its left; the end adds the rest.
+  # A cell includes the padding above and left of it; `np.pad` adds the rest.
   num_rows = -(-len(images) // num_columns)
   _, height, width, channels = np.add(images.shape, (0, padding, padding, 0))
   cells = np.full((num_rows * num_columns, height, width, channels), background)
@@ -212,7 +223,7 @@ def write_grid(
   zoom: int = 1,
   background: float = 1.0,
 ) -> None:
-  """Writes pictures [N, H, W, C] as one: `write_image` of `make_grid`."""
+  """Writes images [N, H, W, C] as one file: `write_image` of `make_grid`."""
   grid = make_grid(
     images,
     num_columns=num_columns,
@@ -226,18 +237,18 @@ def write_grid(
 def check_image(
   image: ArrayLike, *, name: str = 'image', with_alpha: bool = False
 ) -> np.ndarray:
-  """Returns a picture as float32 [H, W, C], or says what is wrong with it.
+  """Checks an image and converts it to float32.
 
   Args:
     image: Floats [H, W, 1 or 3], finite and in [-1, 1] up to 1e-3.
-    name: What messages call the picture.
-    with_alpha: Whether 2 and 4 channels will do as well.
+    name: Name of the argument, for messages.
+    with_alpha: Whether 2 and 4 channels are accepted too.
 
   Returns:
-    The picture with unchanged values, float32 [H, W, C].
+    The same values, float32 [H, W, C].
 
   Raises:
-    ValueError: If the picture is not as said above.
+    ValueError: If the image is invalid; the message names the reason.
   """
   pixels = _check_floats(name, image, layout='[H, W, C]', with_alpha=with_alpha)
   low, high = pixels.min(), pixels.max()
@@ -252,7 +263,7 @@ def check_image(
 def _check_floats(
   name: str, values: ArrayLike, *, layout: str, with_alpha: bool = False
 ) -> np.ndarray:
-  """Returns finite floats of the given layout as float32."""
+  """Checks that values are finite floats of a layout; returns float32."""
   array = np.asarray(values)
   # NumPy's own `issubdtype` does not count bfloat16 among the floats.
   if not jnp.issubdtype(array.dtype, jnp.floating):

@@ -1,13 +1,13 @@
-"""Which patches of a pyramid are pairs, listed so that a draw is a lookup.
+"""Table of the pairs of patches of a pyramid, so that a draw is a lookup.
 
 Positions on different levels are compared at patch centres, in pixels of the
-*source's* level: with r the target level's side over the source's, along an
-axis,
+*source's* level. Along an axis, with r the side of the target's level over the
+side of the source's,
 
   displacement = (row_target + P/2) / r - (row_source + P/2).
 
-Two patches are a pair if their displacement is in a range [low - 1/2,
-high + 1/2] along either axis, which on one level means from low to high.
+Two patches are a pair if their displacement is in [low - 1/2, high + 1/2] along
+each axis; within one level this is from low to high.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ from internal_diffusion.data import patches
 
 Array = jax.Array
 
-# (lowest, highest) displacement along an axis, in whole pixels of the source's
-# level: vertical, then horizontal.
+# Vertical and horizontal (lowest, highest) displacement, in whole pixels of the
+# source's level.
 DisplacementRange = tuple[tuple[int, int], tuple[int, int]]
 NO_DISPLACEMENT: DisplacementRange = ((0, 0), (0, 0))
 
 
 class AxisPairs(NamedTuple):
-  """Positions of all pairs along one axis, for each pair of levels.
+  """Positions of all pairs along one axis, for each of M pairs of levels.
 
   Attributes:
-    positions: Source and target, [M, n, 2] int32, padded with zeros.
-    num: How many of the n are there, [M] int32.
+    positions: Positions of source and target, [M, n, 2] int32, padded with 0.
+    num: Number of positions without the padding, [M] int32.
     ratio: Side of the target's level over that of the source's, [M].
   """
 
@@ -45,14 +45,13 @@ class AxisPairs(NamedTuple):
 class PairTable(NamedTuple):
   """All pairs of patches that triplets are drawn from.
 
-  A pair of rows and a pair of columns make a pair of patches, any of the one
-  with any of the other.
+  Every pair of rows combines with every pair of columns.
 
   Attributes:
-    levels: Levels of source and target, [M, 2] int32.
-    probability: How often each pair of levels is drawn, [M].
-    rows: Along the vertical axis.
-    columns: Along the horizontal axis.
+    levels: Pyramid levels of source and target, [M, 2] int32.
+    probability: Probability of each pair of levels, [M].
+    rows: Pairs of rows.
+    columns: Pairs of columns.
     relative_scale: log2 of the target's scale over the source's, [M].
   """
 
@@ -74,21 +73,28 @@ def make_pair_table(
   """Lists the pairs of patches of a pyramid.
 
   Args:
-    sizes: (height, width) of each level, finest first.
-    patch_size: P, odd.
+    sizes: Size (height, width) of each level, finest first.
+    patch_size: Side P of a patch in pixels, odd.
     displacement_range: Lowest and highest displacement, vertical and
       horizontal, in whole pixels of the source's level.
-    level_steps: Levels from source to target: 0 is the same one, 1 the next
-      coarser, -1 the next finer. A pair of levels is there if both are.
-    power: A pair of levels is drawn in proportion to its number of pairs to
-      this power: at 1 all pairs are equally likely, at 0 all pairs of levels.
+    level_steps: Steps from the source's level to the target's: 0 is the same
+      level, 1 the next coarser, -1 the next finer.
+    power: The probability of a pair of levels is proportional to its number of
+      patch pairs to this power: with 1 all patch pairs are equally likely, with
+      0 all pairs of levels.
 
   Returns:
     The table.
 
   Raises:
     ValueError: If an option is out of range, a patch does not fit, the image is
-      too small for the displacement, or a step leads nowhere.
+      too small for the displacement, or the pyramid has no two levels that are
+      a step apart.
+
+  Example:
+    >>> table = make_pair_table([(9, 9)], patch_size=7)
+    >>> table.rows.positions[0].tolist()
+    [[0, 0], [1, 1], [2, 2]]
   """
   arrays.check_in_range('power', power, 0, 1)
   patches.check_patch_size(

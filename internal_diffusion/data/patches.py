@@ -1,8 +1,8 @@
-"""Patches: dense extraction with its exact inverse, and random gathering.
+"""Patches: dense extraction, its exact inverse, and gathering by position.
 
 A patch is a square of P x P pixels with all channels, flattened to a vector of
-length P*P*C in row, column, channel order. Position (row, column) is that of
-its top left pixel; an image [H, W, C] has (H - P + 1) x (W - P + 1) of them.
+length P*P*C in row, column, channel order. Its position (row, column) is its
+top left pixel; an image [H, W, C] has (H - P + 1) x (W - P + 1) patches.
 """
 
 import jax
@@ -33,28 +33,32 @@ def check_patch_size(
 
 
 def extract_patches(image: Array, *, patch_size: int, stride: int = 1) -> Array:
-  """All patches of an image at steps of `stride` pixels.
+  """Extracts the patches of an image on a grid of positions.
 
-  Where the stride does not divide the last position, the last row and column of
-  patches are left out, so with a stride above 1 a border may stay uncovered.
+  Positions are multiples of `stride`, so a stride above 1 may leave pixels at
+  the bottom and right borders uncovered.
 
   Args:
-    image: [H, W, C].
-    patch_size: P, odd.
-    stride: Distance of neighbouring patches, in pixels.
+    image: The image, [H, W, C].
+    patch_size: Side P of a patch in pixels, odd.
+    stride: Distance between neighbouring patches, in pixels.
 
   Returns:
-    [rows, columns, P*P*C].
+    The patches, [rows, columns, P*P*C].
 
   Raises:
-    ValueError: If the patch does not fit.
+    ValueError: If a patch does not fit into the image.
+
+  Example:
+    >>> extract_patches(jnp.zeros((5, 6, 3)), patch_size=3).shape
+    (3, 4, 27)
   """
   check_patch_size(patch_size, smallest_side=min(image.shape[:2]))
   arrays.check_positive_int('stride', stride)
   rows = range(0, image.shape[0] - patch_size + 1, stride)
   columns = range(0, image.shape[1] - patch_size + 1, stride)
-  # Shifted views, along one axis and then the other: XLA makes it a few strided
-  # copies, several times faster on CPU than a gather of as many small squares.
+  # XLA turns shifted views along one axis, then the other, into a few strided
+  # copies: several times faster on CPU than a gather of small squares.
   image = jnp.concatenate(
     [image[:, dx : dx + columns[-1] + 1 : stride] for dx in range(patch_size)],
     axis=-1,
@@ -73,22 +77,29 @@ def average_patches(
   stride: int = 1,
   window: Array | None = None,
 ) -> Array:
-  """Overlap-add: the image that is the weighted average of its patches.
+  """Overlap-add: the weighted average of overlapping patches.
 
   The exact left inverse of `extract_patches` for any positive window.
 
   Args:
-    patches: [rows, columns, P*P*C] as `extract_patches` gives them.
-    size: (H, W) of the image.
-    patch_size: P, odd.
-    stride: Distance of neighbouring patches, in pixels.
+    patches: Patches in the layout of `extract_patches`, [rows, columns, P*P*C].
+    size: Size (H, W) of the image.
+    patch_size: Side P of a patch in pixels, odd.
+    stride: Distance between neighbouring patches, in pixels.
     window: Weight of each pixel of a patch, [P, P], positive; None is uniform.
 
   Returns:
-    [H, W, C]; pixels that no patch covers are 0.
+    The image, [H, W, C]; pixels that no patch covers are 0.
 
   Raises:
-    ValueError: If the shapes do not belong together.
+    ValueError: If the shapes are inconsistent.
+
+  Example:
+    >>> image = jnp.arange(30.0).reshape(5, 6, 1)
+    >>> patches = extract_patches(image, patch_size=3)
+    >>> average = average_patches(patches, size=(5, 6), patch_size=3)
+    >>> bool(jnp.allclose(average, image))
+    True
   """
   check_patch_size(patch_size, smallest_side=min(size))
   rows, columns, patch_dim = patches.shape
@@ -115,7 +126,7 @@ def average_patches(
 
 
 def crop_patches(patches: Array, *, patch_size: int, size: int) -> Array:
-  """The square of odd side `size` around the centre of patches [N, P*P*C]."""
+  """Crops patches [N, P*P*C] to a square of odd side `size` at their centre."""
   margin = (patch_size - size) // 2
   inner = slice(margin, margin + size)
   square = patches.reshape(len(patches), patch_size, patch_size, -1)
@@ -125,17 +136,17 @@ def crop_patches(patches: Array, *, patch_size: int, size: int) -> Array:
 def gather_patches(
   pyramid: Pyramid, level: Array, row: Array, column: Array, *, patch_size: int
 ) -> Array:
-  """The patches at given positions of given levels.
+  """Gathers patches at given levels and positions.
 
   Args:
-    pyramid: The stack.
-    level: [N] int32.
-    row: [N] int32, in [0, height of the level - P].
-    column: [N] int32, in [0, width of the level - P].
-    patch_size: P.
+    pyramid: The pyramid.
+    level: Pyramid levels, [N] int32.
+    row: Rows, [N] int32, in [0, height of the level - P].
+    column: Columns, [N] int32, in [0, width of the level - P].
+    patch_size: Side P of a patch in pixels.
 
   Returns:
-    [N, P*P*C].
+    The patches, [N, P*P*C].
   """
   num_channels = pyramid.images.shape[-1]
 
@@ -150,19 +161,19 @@ def gather_patches(
 def interpolate_patches(
   pyramid: Pyramid, level: Array, position: Array, *, patch_size: int
 ) -> Array:
-  """The patches at positions between pixels, by a cubic (Keys 1981, a = -1/2).
+  """Gathers patches at subpixel positions by cubic interpolation.
 
-  Exact at whole positions; at a border the kernel's weights are rescaled to
-  those pixels that are there.
+  The kernel is Keys's (1981, a = -1/2), exact at whole positions. At a border
+  its weights are normalised over the pixels inside the image.
 
   Args:
-    pyramid: The stack, its levels of at least P + 3 pixels.
-    level: [N] int32.
+    pyramid: The pyramid; its levels have at least P + 3 pixels a side.
+    level: Pyramid levels, [N] int32.
     position: Row and column of the top left pixel, [N, 2], in [0, side - P].
-    patch_size: P.
+    patch_size: Side P of a patch in pixels.
 
   Returns:
-    [N, P*P*C].
+    The patches, [N, P*P*C].
   """
   block_size = patch_size + 3
   sides = jnp.stack([pyramid.heights, pyramid.widths], axis=-1)[level]
@@ -170,17 +181,17 @@ def interpolate_patches(
   start = jnp.clip(start, 0, sides - block_size)
   blocks = gather_patches(pyramid, level, *start.T, patch_size=block_size)
   blocks = blocks.reshape(len(level), block_size, block_size, -1)
-  wanted = (position - start)[:, :, None] + jnp.arange(patch_size)[None, None]
+  sample = (position - start)[:, :, None] + jnp.arange(patch_size)[None, None]
   pixels = jnp.arange(block_size, dtype=jnp.float32)
-  weight = keys_cubic(wanted[..., None] - pixels[None, None, None])
+  weight = keys_cubic(sample[..., None] - pixels[None, None, None])
   weight = weight / jnp.sum(weight, axis=-1, keepdims=True)
-  found = jnp.einsum('npi,nijc->npjc', weight[:, 0], blocks)
-  found = jnp.einsum('nqj,npjc->npqc', weight[:, 1], found)
-  return found.reshape(len(level), -1)
+  rows = jnp.einsum('npi,nijc->npjc', weight[:, 0], blocks)
+  squares = jnp.einsum('nqj,npjc->npqc', weight[:, 1], rows)
+  return squares.reshape(len(level), -1)
 
 
 def keys_cubic(distance: Array) -> Array:
-  """Keys's interpolation kernel (1981, eq. 15), of a distance in pixels."""
+  """Keys's interpolation kernel (1981, eq. 15) at distances in pixels."""
   d = jnp.abs(distance)
   near = (1.5 * d - 2.5) * d * d + 1
   far = ((-0.5 * d + 2.5) * d - 4) * d + 2

@@ -1,10 +1,10 @@
-"""Principal components of patch vectors: the coordinates the network works in.
+"""Principal components of patch vectors, the coordinates of the networks.
 
 x = mean + components @ z. The components are orthonormal, so isotropic noise on
-x is isotropic noise on z of the same sigma: a diffusion in z *is* the diffusion
-in x. What the basis adds is a standard deviation for each coordinate, which is
-what preconditioning wants to know (see `diffusion.preconditioning`); where the
-data consists of groups of unlike contrast, one for each group.
+x is isotropic noise of the same sigma on z, and a diffusion in z is the
+diffusion in x. In addition the basis has a standard deviation for each
+component, which `diffusion.preconditioning` uses; data in groups of different
+contrast has one for each group.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ import numpy as np
 
 Array = jax.Array
 
-# GPUs and TPUs would by default round to 8 or 11 bits, which is more than the
+# By default GPUs and TPUs round products to 8 or 11 bits, an error above the
 # lowest noise levels.
 _EXACT = jax.lax.Precision.HIGHEST
 _CHUNK = 8192
 
 
 class PrincipalBasis(NamedTuple):
-  """An orthonormal basis with the data's spread along it.
+  """An orthonormal basis with the data's standard deviations.
 
   Attributes:
-    mean: [D].
-    components: [D, D], orthonormal columns, by decreasing variance.
-    stddev: Root mean square along each component, of each group, [G, D].
+    mean: Mean vector, [D].
+    components: Orthonormal columns by decreasing variance, [D, D].
+    stddev: Root mean square of each group along each component, [G, D].
   """
 
   mean: Array
@@ -43,23 +43,29 @@ def fit_principal_basis(
   num_groups: int = 1,
   min_stddev: float = 1e-3,
 ) -> PrincipalBasis:
-  """Principal components of vectors [N, D].
+  """Fits principal components to vectors [N, D].
 
-  All groups, such as the levels of a pyramid, share the basis and count alike
-  in it, whatever their number and contrast; each has its own deviations.
+  All groups, such as the levels of a pyramid, share one basis and have equal
+  weight in it, whatever their size and contrast. Each group has its own
+  standard deviations.
 
   Args:
-    vectors: [N, D].
-    groups: The group of each, [N], in [0, G); None is one for all.
-    num_groups: G.
-    min_stddev: Lower bound on the standard deviations, so that a direction in
-      which the data is constant does not ask the network for infinite
-      precision; 1e-3 is an eighth of a grey level of an 8-bit image.
+    vectors: Vectors, [N, D].
+    groups: Group of each vector, [N], in [0, G); None is one group.
+    num_groups: Number of groups G.
+    min_stddev: Lower bound on the standard deviations, for components in which
+      the data is constant; 1e-3 is an eighth of a grey level of an 8-bit image.
 
   Returns:
-    The basis. A group that has no vectors has the lower bound everywhere.
+    The basis. A group without vectors has the lower bound everywhere.
+
+  Example:
+    >>> basis = fit_principal_basis(jnp.array([[1.0, 1.0], [3.0, 3.0]]))
+    >>> z = to_principal(basis, jnp.array([[3.0, 3.0]]))
+    >>> [round(abs(float(value)), 3) for value in z[0]]
+    [1.414, 0.0]
   """
-  # On the host in float64: it happens once, and variances span many decades.
+  # In float64 on the host, because variances span many decades.
   values = np.asarray(vectors)
   mean = values.mean(axis=0, dtype=np.float64)
   second_moments = [
@@ -83,7 +89,7 @@ def fit_axis_basis(
   num_groups: int = 1,
   min_stddev: float = 1e-3,
 ) -> PrincipalBasis:
-  """The same without rotation, for vectors whose axes have a meaning."""
+  """Fits a basis without rotation, for vectors whose axes have a meaning."""
   values = np.asarray(vectors, np.float64)
   mean = values.mean(axis=0)
   variance = [
@@ -102,7 +108,7 @@ def _split(
 
 
 def _second_moment(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
-  """Of vectors [N, D] around a centre [D], [D, D]."""
+  """Second moment [D, D] of vectors [N, D] around a centre [D]."""
   total = np.zeros((len(centre), len(centre)))
   for start in range(0, len(values), _CHUNK):
     centred = values[start : start + _CHUNK] - centre
@@ -123,19 +129,19 @@ def _make_basis(
 
 
 def group_stddev(basis: PrincipalBasis, group: Array | None) -> Array:
-  """The deviations of groups [B], [B, D]; [1, D] if none are told."""
+  """Standard deviations [B, D] of groups [B]; [1, D] if `group` is None."""
   if group is None or len(basis.stddev) == 1:
     return basis.stddev[:1]
   return basis.stddev[group]
 
 
 def standard_basis(dim: int) -> PrincipalBasis:
-  """The axes themselves, for vectors of mean 0 and unit variance."""
+  """Identity basis, for vectors of mean 0 and unit variance."""
   return PrincipalBasis(jnp.zeros(dim), jnp.eye(dim), jnp.ones((1, dim)))
 
 
 def join_bases(bases: Sequence[PrincipalBasis]) -> PrincipalBasis:
-  """The basis of vectors that stand one behind the other; mixes none."""
+  """Block-diagonal basis of concatenated vectors."""
   return PrincipalBasis(
     mean=jnp.concatenate([basis.mean for basis in bases]),
     components=jax.scipy.linalg.block_diag(*[b.components for b in bases]),
@@ -144,12 +150,12 @@ def join_bases(bases: Sequence[PrincipalBasis]) -> PrincipalBasis:
 
 
 def to_principal(basis: PrincipalBasis, vectors: Array) -> Array:
-  """Coordinates z [N, D] of vectors x [N, D]."""
+  """Converts vectors x [N, D] to coordinates z [N, D]."""
   centred = vectors - basis.mean[None]
   return jnp.matmul(centred, basis.components, precision=_EXACT)
 
 
 def from_principal(basis: PrincipalBasis, coordinates: Array) -> Array:
-  """Vectors x [N, D] of coordinates z [N, D]."""
+  """Converts coordinates z [N, D] to vectors x [N, D]."""
   rotated = jnp.matmul(coordinates, basis.components.T, precision=_EXACT)
   return basis.mean[None] + rotated

@@ -2,13 +2,12 @@
 
 Level l of a pyramid has the size round(scale_factor^l * [H, W]), where no two
 levels are equal after rounding; level 0 is the image. Each level is resampled
-from level 0 by antialiased cubic interpolation (the kernel is widened by the
-scale, so that nothing aliases), not from its neighbour, so errors do not pile
-up.
+from level 0 (`data.resampling`), not from its neighbour, so that errors do not
+accumulate.
 
 Levels of different sizes live on the device as one padded stack, because
-compiled code wants one shape. The true sizes travel with the stack and no
-function of `patches` ever reads the padding.
+compiled code needs one shape. The stack carries the true sizes, and no function
+of `patches` reads the padding.
 """
 
 import math
@@ -20,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
+from internal_diffusion.data.resampling import resample
 
 Array = jax.Array
 
@@ -40,7 +40,7 @@ class Pyramid(NamedTuple):
 
   @property
   def num_levels(self) -> int:
-    """How many levels there are."""
+    """Number of levels L."""
     return self.images.shape[0]
 
 
@@ -71,8 +71,8 @@ def pyramid_sizes(
       f' give an image of at least {min_side}x{min_side} pixels or a smaller'
       ' `min_side`.'
     )
-  # Rounding may bring a level one pixel below the bound: such a one is left out
-  # rather than stretched, which would change its aspect.
+  # Rounding may bring a level one pixel below the bound. Such a level is left
+  # out; to stretch it would change its aspect ratio.
   depth = math.floor(
     math.log(min_side / min(height, width)) / math.log(scale_factor) + 1e-9
   )
@@ -85,17 +85,8 @@ def pyramid_sizes(
   return sizes
 
 
-def resample(image: Array, size: tuple[int, int]) -> Array:
-  """Antialiased cubic resampling of [..., H, W, C] to [..., *size, C].
-
-  Linear: a cubic kernel overshoots at edges, and nothing is clipped.
-  """
-  shape = (*image.shape[:-3], *size, image.shape[-1])
-  return jax.image.resize(image, shape, 'cubic', antialias=True)
-
-
 def resize(image: Array, size: tuple[int, int]) -> Array:
-  """The same, clipped to [-1, 1]."""
+  """Resamples images [..., H, W, C] to [..., *size, C], clipped to [-1, 1]."""
   return jnp.clip(resample(image, size), -1.0, 1.0)
 
 
@@ -114,7 +105,7 @@ def build_pyramid(
     itself.
 
   Raises:
-    ValueError: If the image is not one, or an option is out of range.
+    ValueError: If the image is not [H, W, C], or an option is out of range.
   """
   if np.ndim(image) != 3:
     raise ValueError(
@@ -128,7 +119,7 @@ def build_pyramid(
 
 
 def build_levels(image: Array, sizes: Sequence[tuple[int, int]]) -> list[Array]:
-  """Levels of given sizes (height, width); the first is the image's own."""
+  """Levels of given sizes (height, width), the first of them the image's."""
   image = jnp.asarray(image, jnp.float32)
   return [image] + [resize(image, size) for size in sizes[1:]]
 
@@ -136,7 +127,7 @@ def build_levels(image: Array, sizes: Sequence[tuple[int, int]]) -> list[Array]:
 def stack_pyramid(levels: list[Array]) -> Pyramid:
   """Pads the levels of a pyramid to one size and stacks them.
 
-  The padding is NaN: a function that touches it by mistake cannot hide it.
+  The padding is NaN, so that a function that reads it by mistake shows it.
 
   Args:
     levels: Images [h, w, C], finest (largest) first.

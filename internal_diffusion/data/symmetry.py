@@ -10,10 +10,19 @@ Array = jax.Array
 
 
 def pixel_orders(side: int) -> np.ndarray:
-  """The pixels of a square, row by row, in each of its symmetries, [8, side^2].
+  """Pixel permutations of the eight symmetries of a square.
 
-  In the order that `transform_triplets` numbers them in: pixel (i, j) of the
-  result is that of the mirrored, then swapped place.
+  Args:
+    side: Side of the square in pixels.
+
+  Returns:
+    Row-major pixel indices, [8, side^2], in the order of the symmetries in
+    `transform_triplets`: pixel (i, j) of the result comes from the mirrored,
+    then swapped position.
+
+  Example:
+    >>> pixel_orders(2)[1].tolist()  # Left and right mirrored.
+    [1, 0, 3, 2]
   """
   grid = np.stack(np.meshgrid(*2 * [np.arange(side)], indexing='ij'), -1)
   orders = []
@@ -27,13 +36,13 @@ def pixel_orders(side: int) -> np.ndarray:
 def transform_triplets(
   triplets: PatchTriplet, index: Array, *, patch_size: int
 ) -> PatchTriplet:
-  """Turns and mirrors triplets as if their whole image had been.
+  """Applies symmetries of the square to triplets, as if to the whole image.
 
   Args:
-    triplets: With both axes of displacement in one unit.
-    index: Which of the eight symmetries of the square, [N] int32: 4 swaps the
-      axes, then 2 mirrors top and bottom, then 1 left and right; their sum.
-    patch_size: P.
+    triplets: Triplets with both axes of displacement in one unit.
+    index: Symmetry of each triplet, [N] int32: the sum of 4 (swap the axes),
+      then 2 (mirror top and bottom), then 1 (mirror left and right).
+    patch_size: Side P of a patch in pixels.
 
   Returns:
     The transformed triplets.

@@ -1,6 +1,6 @@
-"""Synthetic images whose patch statistics are known exactly.
+"""Synthetic images with exactly known patch statistics.
 
-All are grey, [H, W, 1] float32 in [-1, 1].
+All are grey, float32 [H, W, 1] in [-1, 1].
 """
 
 from collections.abc import Callable, Sequence
@@ -12,12 +12,24 @@ import scipy.ndimage
 from internal_diffusion import arrays
 
 Array = jax.Array
-# `pattern(row, column)`: the sign at a pixel, by whole-number coordinates.
+# `pattern(row, column)`: sign at integer pixel coordinates.
 Pattern = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def checkerboard(*, num_blocks: int = 8, block_size: int = 10) -> np.ndarray:
-  """Black and white squares, the top left one black."""
+  """Black and white squares; the top left one is black.
+
+  Args:
+    num_blocks: Squares along a side.
+    block_size: Side of a square in pixels.
+
+  Returns:
+    The image, [N, N, 1] with N = num_blocks * block_size.
+
+  Example:
+    >>> checkerboard(num_blocks=2, block_size=1)[..., 0].tolist()
+    [[-1.0, 1.0], [1.0, -1.0]]
+  """
   arrays.check_positive_int('num_blocks', num_blocks)
   arrays.check_positive_int('block_size', block_size)
   row, column = np.indices(2 * (num_blocks * block_size,)) // block_size
@@ -58,16 +70,19 @@ def bands(
   width: int,
   contrast: float = 0.8,
 ) -> np.ndarray:
-  """Patterns one below the other.
+  """Horizontal bands, one pattern each.
 
-  Every pattern of this module has blocks of 2x2 pixels of mean 0, so with even
-  heights and width the means of these blocks are a uniform grey image.
+  In every pattern of this module each block of 2x2 pixels has mean 0, so with
+  even heights and width the block means are a uniform grey image.
 
   Args:
-    heights: Of the bands, in pixels.
-    patterns: As many.
-    width: Of the image, in pixels.
-    contrast: Of the patterns, in (0, 1].
+    heights: Heights of the bands in pixels.
+    patterns: Pattern of each band.
+    width: Width of the image in pixels.
+    contrast: Amplitude of the patterns, in (0, 1].
+
+  Returns:
+    The image, [sum of heights, width, 1].
   """
   arrays.check_in_range('contrast', contrast, 0, 1, open_low=True)
   rows = [
@@ -78,14 +93,14 @@ def bands(
 
 
 def block_means(image: np.ndarray) -> np.ndarray:
-  """The means of blocks of 2x2 pixels, [H, W, C] to [H/2, W/2, C]."""
+  """Means of blocks of 2x2 pixels, [H, W, C] to [H/2, W/2, C]."""
   height, width, channels = image.shape
   blocks = image.reshape(height // 2, 2, width // 2, 2, channels)
   return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
 
 
 def beside_grey(texture: np.ndarray, *, num_repeats: int) -> np.ndarray:
-  """Strips of grey and of a texture of the same width in turn."""
+  """Alternating strips of grey and of a texture, of equal width."""
   return np.tile(
     np.concatenate([np.zeros_like(texture), texture], axis=1),
     (1, num_repeats, 1),
@@ -95,12 +110,12 @@ def beside_grey(texture: np.ndarray, *, num_repeats: int) -> np.ndarray:
 def smooth_texture(
   seed: int, size: tuple[int, int], *, scale: float = 1.5
 ) -> np.ndarray:
-  """Smoothed white noise [H, W] in [-1, 1], without detail below a pixel.
+  """White noise [H, W], blurred by a Gaussian and clipped to [-1, 1].
 
   Args:
-    seed: Of the noise.
-    size: (H, W).
-    scale: Standard deviation of the smoothing, in pixels.
+    seed: Seed of the noise.
+    size: Size (H, W).
+    scale: Standard deviation of the blur, in pixels.
   """
   noise = np.random.default_rng(seed).standard_normal(size)
   smooth = scipy.ndimage.gaussian_filter(noise, scale, mode='wrap')
@@ -113,28 +128,28 @@ def triangle_frames(
   side: int = 72,
   displacement: tuple[float, float] = (0.7, -1.6),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """A textured triangle that moves over a uniform background.
+  """Two frames of a textured triangle moving over a uniform background.
 
   Args:
-    seed: Of the texture.
-    side: Of the frames, in pixels.
-    displacement: Of the triangle, (dy, dx) in pixels.
+    seed: Seed of the texture.
+    side: Side of the frames in pixels.
+    displacement: Displacement (dy, dx) of the triangle in pixels.
 
   Returns:
-    The first frame and the second [side, side, 1], and where the triangle is in
-    the first, [side, side] in [0, 1].
+    First frame and second frame, [side, side, 1] each, and the opacity of the
+    triangle in the first, [side, side] in [0, 1].
   """
-  # Drawn on a finer grid, moved there, and brought down together, so that
-  # both frames are antialiased alike.
+  # Both frames are drawn on a finer grid and averaged, so that they have the
+  # same antialiasing.
   fine = 4
   row, column = (np.indices(2 * (side * fine,)) + 0.5) / (side * fine)
-  # Apex at the top in the middle, base towards the bottom.
+  # Apex at the top centre, base near the bottom.
   inside = (row > 0.12) & (row < 0.88)
   inside &= abs(column - 0.5) < 0.56 * (row - 0.12)
   alpha = scipy.ndimage.gaussian_filter(inside.astype(float), 0.7 * fine)
   texture = 0.9 * smooth_texture(seed, row.shape, scale=1.8 * fine)
 
-  def brought_down(values: np.ndarray) -> np.ndarray:
+  def average(values: np.ndarray) -> np.ndarray:
     return values.reshape(side, fine, side, fine).mean(axis=(1, 3))
 
   def frame(shift: tuple[float, float]) -> np.ndarray:
@@ -142,7 +157,7 @@ def triangle_frames(
       scipy.ndimage.shift(v, np.multiply(shift, fine), order=3, mode='nearest')
       for v in (alpha, texture)
     ]
-    image = brought_down(np.clip(moved[0], 0, 1) * moved[1])
+    image = average(np.clip(moved[0], 0, 1) * moved[1])
     return np.clip(image, -1, 1).astype(np.float32)[..., None]
 
-  return frame((0.0, 0.0)), frame(displacement), brought_down(alpha)
+  return frame((0.0, 0.0)), frame(displacement), average(alpha)

@@ -1,14 +1,13 @@
-"""Triplets (source, target, delta): pairs of patches and how they lie.
+"""Triplets (source, target, delta): two patches and their relative position.
 
-A source patch lies on a level of the pyramid, its target on the same level or
-on another; `data.pair_table` says which are pairs and what a displacement is.
-Every pair of two levels is equally likely, so statements about the distribution
-of triplets are statements about a list of them, which `enumerate_triplets`
-writes out. Sub-pixel triplets move the target within its pixel and interpolate
-it.
+A source patch is on one level of the pyramid, its target on the same level or
+another; `data.pair_table` defines displacements and lists the pairs. All pairs
+of patches of two levels are equally likely, so the distribution of triplets is
+that of the list which `enumerate_triplets` returns. Subpixel triplets move the
+target within its pixel by interpolation.
 
-What a network sees is delta: the displacement, scaled so that its range is
-[-1, 1] along both axes, and log2 of r. `displacement_of` goes back to pixels.
+A network sees delta: the displacement, scaled to [-1, 1] along both axes, and
+log2 of the relative scale r. `displacement_of` converts back to pixels.
 """
 
 import jax
@@ -42,7 +41,18 @@ def to_delta(
   *,
   displacement_range: DisplacementRange,
 ) -> Array:
-  """Displacements [N, 2] in pixels and log2 scales [N] as deltas [N, 3]."""
+  """Deltas [N, 3] of displacements [N, 2] in pixels and log2 scales [N].
+
+  Example:
+    >>> span = ((-2, 2), (-2, 2))
+    >>> delta = to_delta(
+    ...   jnp.array([[0.0, 2.5]]), jnp.zeros(1), displacement_range=span
+    ... )
+    >>> delta.tolist()
+    [[0.0, 1.0, 0.0]]
+    >>> displacement_of(delta, displacement_range=span).tolist()
+    [[0.0, 2.5]]
+  """
   centre, unit = _centre_and_unit(displacement_range)
   return jnp.concatenate(
     [(displacement - centre) / unit, relative_scale[:, None]], axis=-1
@@ -52,7 +62,7 @@ def to_delta(
 def displacement_of(
   delta: Array, *, displacement_range: DisplacementRange
 ) -> Array:
-  """Displacements [N, 2] in pixels of deltas [N, 3]; inverts `to_delta`."""
+  """Displacements [N, 2] in pixels from deltas [N, 3]; inverts `to_delta`."""
   centre, unit = _centre_and_unit(displacement_range)
   return delta[:, :2] * unit + centre
 
@@ -68,27 +78,25 @@ def sample_triplets(
   subpixel: bool = False,
   dihedral: bool = False,
 ) -> PatchTriplet:
-  """Draws triplets on the device.
+  """Draws random triplets on the device.
 
   Args:
     key: One key, or a key [num] for each triplet.
-    pyramid: The stack.
-    table: The pairs of that pyramid.
-    num: How many.
-    patch_size: P, that of the table.
-    displacement_range: That of the table.
-    subpixel: Whether to move the target by a uniform part of a pixel, half of
-      one at most along either axis, interpolating by a cubic (Keys 1981,
-      a = -1/2).
-    dihedral: Whether to turn and mirror each triplet at random, its delta
-      with it, as if the whole image were; the range of displacement must be
-      symmetric and the same along both axes.
+    pyramid: The pyramid.
+    table: Pairs of the pyramid, from `make_pair_table`.
+    num: Number of triplets.
+    patch_size: Side P of a patch in pixels, as in the table.
+    displacement_range: Range of displacement, as in the table.
+    subpixel: Whether to add a uniform shift of at most half a pixel along each
+      axis to the target, by cubic interpolation (Keys 1981, a = -1/2).
+    dihedral: Whether to apply a random symmetry of the square to each triplet;
+      the range of displacement must be symmetric and equal along both axes.
 
   Returns:
     The triplets.
 
   Raises:
-    ValueError: If `dihedral` is asked for another range.
+    ValueError: If `dihedral` is set and the range is not symmetric.
   """
   _check_dihedral(dihedral, displacement_range)
   uniform = arrays.uniform(key, (num, 6))
@@ -96,7 +104,7 @@ def sample_triplets(
   rows = _draw_axis(uniform[:, 1], table.rows, pair)
   columns = _draw_axis(uniform[:, 2], table.columns, pair)
   shift = uniform[:, 3:5] - 0.5 if subpixel else None
-  found = _triplets_at(
+  triplets = _triplets_at(
     pyramid,
     table,
     pair,
@@ -107,9 +115,9 @@ def sample_triplets(
     displacement_range=displacement_range,
   )
   if not dihedral:
-    return found
+    return triplets
   return symmetry.transform_triplets(
-    found,
+    triplets,
     arrays.index_from_uniform(uniform[:, 5], 8),
     patch_size=patch_size,
   )
@@ -121,13 +129,13 @@ def _check_dihedral(
   ends = {abs(end) for axis in displacement_range for end in axis}
   if dihedral and len(ends) > 1:
     raise ValueError(
-      '`dihedral` turns displacements around, so their range must be -m to m'
-      f' along both axes, got {tuple(map(tuple, displacement_range))}.'
+      '`dihedral` needs a displacement range of -m to m along both axes, got'
+      f' {tuple(map(tuple, displacement_range))}.'
     )
 
 
 def _draw_axis(uniform: Array, axis: AxisPairs, pair: Array) -> Array:
-  """Random positions [N, 2] of source and target for pairs of levels [N]."""
+  """Random positions [N, 2] of source and target for level pairs [N]."""
   index = arrays.index_from_uniform(uniform, axis.num[pair])
   return axis.positions[pair, index]
 
@@ -143,7 +151,7 @@ def _triplets_at(
   patch_size: int,
   displacement_range: DisplacementRange,
 ) -> PatchTriplet:
-  """Triplets of given pairs of levels [N], of rows and of columns [N, 2]."""
+  """Triplets with given level pairs [N], rows [N, 2] and columns [N, 2]."""
   source_level, target_level = table.levels[pair].T
   source_at = jnp.stack([rows[:, 0], columns[:, 0]], axis=-1)
   target_at = jnp.stack([rows[:, 1], columns[:, 1]], axis=-1)
@@ -179,18 +187,18 @@ def enumerate_triplets(
   patch_size: int,
   displacement_range: DisplacementRange = NO_DISPLACEMENT,
 ) -> PatchTriplet:
-  """All triplets on the grid, for exact answers and the closed form.
+  """Lists all triplets at whole-pixel positions.
 
-  With `power` 1 every one of them is equally likely in `sample_triplets`.
+  In a table of `power` 1, `sample_triplets` draws each with equal probability.
 
   Args:
-    pyramid: The stack.
-    table: The pairs of that pyramid.
-    patch_size: P, that of the table.
-    displacement_range: That of the table.
+    pyramid: The pyramid.
+    table: Pairs of the pyramid, from `make_pair_table`.
+    patch_size: Side P of a patch in pixels, as in the table.
+    displacement_range: Range of displacement, as in the table.
 
   Returns:
-    Every triplet once, pair of levels by pair of levels.
+    Every triplet once, in the order of the level pairs.
   """
   pair, rows, columns = [], [], []
   for index in range(len(table.levels)):

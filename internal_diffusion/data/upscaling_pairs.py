@@ -25,7 +25,7 @@ import numpy as np
 from scipy import ndimage
 
 from internal_diffusion import arrays
-from internal_diffusion.data import degradation as degradation_lib
+from internal_diffusion.data import operators
 from internal_diffusion.data.symmetry import pixel_orders
 
 Array = jax.Array
@@ -216,9 +216,7 @@ def _pairs_of(
   top, left = phase
   height, width = (factor * side for side in low_size)
   high = smaller[top : top + height, left : left + width]
-  degradation = degradation_lib.make_degradation(
-    low_size, high.shape, kernel=kernel
-  )
+  degradation = operators.make_downscaling(low_size, high.shape, kernel=kernel)
   low, enlarged = _down_and_up(high, degradation)
   missing = high - enlarged
   source = sources_of(low, source_size=source_size)
@@ -229,7 +227,7 @@ def _pairs_of(
 
 
 def _down_and_up(
-  high: np.ndarray, degradation: degradation_lib.Degradation
+  high: np.ndarray, degradation: operators.Downscaling
 ) -> tuple[np.ndarray, np.ndarray]:
   """The low plane of a high one, and its bicubic upscaling.
 
@@ -238,13 +236,13 @@ def _down_and_up(
   if degradation.kernel is not None:
     kernel = np.asarray(degradation.kernel)
     high = ndimage.convolve(high, kernel, mode='nearest')
-  rows, columns, up_rows, up_columns = map(np.asarray, degradation[:4])
-  low = rows @ high @ columns.T
-  return low, up_rows @ low @ up_columns.T
+  low = np.asarray(degradation.rows) @ high @ np.asarray(degradation.columns).T
+  up_rows, up_columns = degradation.up_rows, degradation.up_columns
+  return low, np.asarray(up_rows) @ low @ np.asarray(up_columns).T
 
 
 def _shrink(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  degradation = degradation_lib.make_degradation(size, plane.shape)
+  degradation = operators.make_downscaling(size, plane.shape)
   return _down_and_up(plane, degradation)[0]
 
 

@@ -1,13 +1,13 @@
-"""Pictures looked up along a flow, and flows turned round.
+"""Backward warping of images, and inversion of flows.
 
-A flow (u, v) says that the pixel (x, y) is found at (x + u, y + v) of the other
-frame, in pixels, u to the right and v down. Backward warping looks it up there:
+A flow (u, v) maps pixel (x, y) to (x + u, y + v) of the other frame, in pixels,
+u to the right and v down. Backward warping samples the other frame there:
 
   warped[y, x] = image[y + v, x + u].
 
-Between the pixels a cubic (Keys 1981, a = -1/2; error of order 3 in the
-distance of the pixels) or a line (order 2) is put through them. Both are exact
-at whole displacements. Nothing is clipped: cubics overshoot at edges.
+Interpolation is cubic (Keys 1981, a = -1/2; third order in the pixel distance)
+or bilinear (second order). Both are exact at whole displacements. Values are
+not clipped: cubics overshoot at edges.
 
 Reference:
   Keys 1981, Cubic convolution interpolation for digital image processing.
@@ -21,9 +21,9 @@ from internal_diffusion.data import patches
 
 Array = jax.Array
 
-_MIN_SIDE = 3  # Quadratics are put through the border.
-# What the inverse may still move where the iteration ends. Rounding of the
-# coordinates of a side of 4096 pixels is four times less.
+_MIN_SIDE = 3  # Quadratic extrapolation needs three pixels.
+# Convergence of the inverse, in pixels. The rounding error of coordinates at a
+# side of 4096 pixels is four times smaller.
 _TOLERANCE = 1e-3
 _MAX_ITERATIONS = 200
 
@@ -31,20 +31,27 @@ _MAX_ITERATIONS = 200
 def warp(
   image: Array, flow: Array, *, interpolation: str = 'cubic'
 ) -> tuple[Array, Array]:
-  """Backward warping of a picture, or of anything with its layout.
+  """Warps an image backward along a flow.
 
   Args:
-    image: [H, W, C], of at least 3 pixels a side.
-    flow: Where to look each pixel up, (u, v), [H, W, 2].
+    image: Image or any other field, [H, W, C], at least 3 pixels a side.
+    flow: Displacement of each sampling position, (u, v), [H, W, 2].
     interpolation: 'cubic' or 'bilinear'.
 
   Returns:
-    The warped picture, [H, W, C]; what lies outside has the value of the next
-    point of the border. And which pixels were looked up inside, [H, W]
-    booleans; those with a flow that is not finite were not.
+    The warped image, [H, W, C]; outside the image the border is repeated. And
+    the mask of pixels sampled inside, [H, W] booleans, False where the flow is
+    not finite.
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
+
+  Example:
+    >>> image = jnp.arange(12.0).reshape(3, 4, 1)
+    >>> right = jnp.tile(jnp.array([1.0, 0.0]), (3, 4, 1))
+    >>> warped, inside = warp(image, right)
+    >>> warped[0, :, 0].tolist(), inside[0].tolist()
+    ([1.0, 2.0, 3.0, 3.0], [True, True, True, False])
   """
   check_flow('flow', flow)
   if image.ndim != 3 or image.shape[:2] != flow.shape[:2]:
@@ -70,7 +77,7 @@ def warp(
 
 
 def stays_inside(flow: Array) -> Array:
-  """Which pixels a flow [H, W, 2] leads to a point of the picture, [H, W]."""
+  """Mask of the pixels that a flow [H, W, 2] keeps inside the image, [H, W]."""
   row, column = _targets(flow)
   height, width = row.shape
   inside = (row >= 0) & (row <= height - 1)
@@ -78,13 +85,13 @@ def stays_inside(flow: Array) -> Array:
 
 
 def invert_flow(flow: Array) -> Array:
-  """The flow back: from the pixels of the second frame to the first.
+  """Inverse flow: from the pixels of the second frame to the first.
 
-  The inverse g of a flow f solves g(x) = -f(x + g(x)), and this equation is its
-  own iteration, which shrinks the error by the steepness c of f (the largest
-  stretch of its differences, see `steepness`). It ends where no vector moves by
-  more than 1e-3 pixels, hence with errors up to c / (1 - c) of that: 0.009
-  pixels at c = 0.9. Where x + g(x) lies outside, f is that of the border.
+  The inverse g of a flow f is the fixed point of g(x) = -f(x + g(x)). Each
+  iteration reduces the error by the factor c, the `steepness` of f. The
+  iteration stops when no vector moves by more than 1e-3 pixels, so the error is
+  at most c / (1 - c) times that: 0.009 pixels at c = 0.9. Where x + g(x) is
+  outside, f takes its value at the border.
 
   Args:
     flow: (u, v), [H, W, 2], of a steepness below 1.
@@ -111,9 +118,9 @@ def invert_flow(flow: Array) -> Array:
 
 
 def steepness(flow: Array) -> Array:
-  """The largest singular value of a flow's differences, over its pixels.
+  """Largest singular value of a flow's Jacobian over all pixels, a scalar.
 
-  Below 1 no two pixels have one target, and `invert_flow` converges.
+  Below 1, no two pixels have the same target, and `invert_flow` converges.
   """
   check_flow('flow', flow)
   along_x = jnp.diff(flow, axis=1)[:-1]
@@ -125,22 +132,25 @@ def steepness(flow: Array) -> Array:
 def frames_between(
   first: Array, second: Array, flow: Array, *, num_frames: int
 ) -> Array:
-  """Frames at equal steps of time between two.
+  """Interpolates frames at equal time steps between two frames.
 
-  At time t the frame is the mean of the first, moved by t of the flow, and of
-  the second, moved back by the rest, weighted by 1 - t and t, and one of them
-  alone where the other is looked up outside. The flow of a pixel in between is
-  that of the pixel of the first frame that it came from, after two iterations
-  of `invert_flow`'s equation: good to look at, no ground truth.
+  The frame at time t is the average, with weights 1 - t and t, of the first
+  frame warped by t times the flow and the second warped back by 1 - t times the
+  flow. Where one of them is sampled outside, the other is used alone. Two
+  iterations of the equation in `invert_flow` estimate the flow at time t; the
+  result is for display, not a ground truth.
 
   Args:
-    first: The frame at time 0, [H, W, C].
-    second: The frame at time 1, [H, W, C].
-    flow: From the first to the second, (u, v), [H, W, 2].
-    num_frames: How many, at times 0, ..., 1.
+    first: Frame at time 0, [H, W, C].
+    second: Frame at time 1, [H, W, C].
+    flow: Flow from the first to the second, (u, v), [H, W, 2].
+    num_frames: Number of frames, at times 0, ..., 1.
 
   Returns:
-    The frames, [num_frames, H, W, C], in the range of the two given.
+    The frames, [num_frames, H, W, C], in the range of the two frames.
+
+  Raises:
+    ValueError: If the shapes differ or `num_frames` is not positive.
   """
   if first.shape != second.shape:
     raise ValueError(
@@ -155,11 +165,11 @@ def frames_between(
       motion, _ = warp(flow, -time * motion, interpolation='bilinear')
     from_first, is_in_first = warp(first, -time * motion)
     from_second, is_in_second = warp(second, (1 - time) * motion)
-    # The small number is for what is in neither.
-    of_first = (1 - time) * (is_in_first + 1e-6)
-    of_second = time * (is_in_second + 1e-6)
-    share = (of_second / (of_first + of_second))[..., None]
-    return (1 - share) * from_first + share * from_second
+    # The small number is for pixels outside both.
+    first_weight = (1 - time) * (is_in_first + 1e-6)
+    second_weight = time * (is_in_second + 1e-6)
+    fraction = (second_weight / (first_weight + second_weight))[..., None]
+    return (1 - fraction) * from_first + fraction * from_second
 
   frames = jax.lax.map(frame_at, jnp.linspace(0.0, 1.0, num_frames))
   low = jnp.minimum(jnp.min(first), jnp.min(second))
@@ -180,13 +190,13 @@ def check_flow(name: str, flow: Array) -> None:
 
 
 def _targets(flow: Array) -> tuple[Array, Array]:
-  """The row and the column that each pixel is looked up at, [H, W] each."""
+  """Row and column of each pixel's sampling position, [H, W] each."""
   rows, columns = jnp.indices(flow.shape[:2], dtype=flow.dtype)
   return rows + flow[..., 1], columns + flow[..., 0]
 
 
 def _extrapolate(image: Array, *, axis: int) -> Array:
-  """Adds a row at both ends, as quadratics go on (Keys 1981, eq. 19)."""
+  """Adds a row at both ends by quadratic extrapolation (Keys 1981, eq. 19)."""
   rows = jnp.moveaxis(image, axis, 0)
   first = 3 * rows[0] - 3 * rows[1] + rows[2]
   last = 3 * rows[-1] - 3 * rows[-2] + rows[-3]
@@ -197,13 +207,13 @@ def _extrapolate(image: Array, *, axis: int) -> Array:
 def _taps(
   position: Array, side: int, interpolation: str
 ) -> tuple[Array, tuple[Array, ...]]:
-  """The first pixel that weighs in along an axis, and the weights from it on.
+  """First pixel of the interpolation stencil and the weights of its pixels.
 
-  For cubics the pixels count from the row that `_extrapolate` has added.
+  Cubic stencils count from the row that `_extrapolate` adds in front.
   """
   position = jnp.clip(position, 0, side - 1)
   pixel = jnp.clip(jnp.floor(position).astype(jnp.int32), 0, side - 2)
-  rest = position - pixel
+  offset = position - pixel
   if interpolation == 'bilinear':
-    return pixel, (1 - rest, rest)
-  return pixel, tuple(patches.keys_cubic(rest - i) for i in range(-1, 3))
+    return pixel, (1 - offset, offset)
+  return pixel, tuple(patches.keys_cubic(offset - i) for i in range(-1, 3))

@@ -1,7 +1,7 @@
-"""PNG files of 16 bits a channel, which Pillow writes for grey alone.
+"""PNG files with 16 bits a channel; Pillow can only write grey ones.
 
-After the W3C's Portable Network Graphics specification, third edition: the
-chunks of section 5, the filter of section 9.2, the header of section 11.2.1.
+Reference: W3C, Portable Network Graphics specification, third edition: chunks
+(section 5), filters (section 9.2), header (section 11.2.1).
 """
 
 import struct
@@ -9,14 +9,14 @@ import zlib
 
 import numpy as np
 
-_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # Of channels; even ones have alpha.
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # By number of channels.
 
 
 def encode_wide_png(samples: np.ndarray) -> bytes:
-  """The bytes of a PNG file with samples [H, W, 1 to 4] uint16."""
+  """Encodes samples [H, W, 1 to 4] uint16 as the bytes of a PNG file."""
   height, width, channels = samples.shape
   rows = samples.astype('>u2').reshape(height, -1).view(np.uint8)
-  # Filter type 2, Up: the difference to the row above, modulo 256.
+  # Filter type 2 (Up): difference from the row above, modulo 256.
   filtered = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))
   scanlines = np.pad(filtered, ((0, 0), (1, 0)), constant_values=2)
   colour_type = _COLOUR_TYPES[channels]

@@ -53,11 +53,13 @@ class GaussianDenoiser:
     """The Wiener filter of x [B, D]; see `Denoiser`."""
     del cond
     variance = _column(sigma) ** 2
-    return self._scaled(x, self.variances / (self.variances + variance))
+    variances = self.variances[None]
+    return self._scaled(x, variances / (variances + variance))
 
   def flow(self, x: Array, sigma: Array) -> Array:
     """The end of the probability flow that passes x [B, D] at `sigma`."""
-    ratio = self.variances / (self.variances + _column(sigma) ** 2)
+    variances = self.variances[None]
+    ratio = variances / (variances + _column(sigma) ** 2)
     return self._scaled(x, jnp.sqrt(ratio))
 
   def _scaled(self, x: Array, factors: Array) -> Array:

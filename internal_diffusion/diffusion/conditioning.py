@@ -1,15 +1,16 @@
-"""What happens to a condition in training: noise on it, or leaving it out.
+"""Condition noise and condition dropout in training.
 
-Noise on the condition (conditioning augmentation, Ho et al. 2022)
+Conditioning augmentation (Ho et al. 2022) adds noise to the condition,
 
-  c' = c + sigma_aug eps
+  c' = c + sigma_aug eps,
 
-makes a network robust to conditions that are themselves generated. Trained to
-convergence on a finite set, it is kernel regression of bandwidth sigma_aug
+which makes a network robust to generated conditions. A network trained to
+convergence on a finite set is kernel regression of bandwidth sigma_aug
 (`denoisers.closed_form`).
 
-Leaving it out for a share of the samples (Ho & Salimans 2022) trains one
-network on both E[x0 | x, c] and E[x0 | x], which `guidance` combines.
+Condition dropout (Ho & Salimans 2022) omits the condition of a random fraction
+of the samples. It trains one network on both E[x0 | x, c] and E[x0 | x], which
+`guidance` combines.
 
 A `key` may be a batch of keys, one for each sample.
 """
@@ -28,13 +29,19 @@ Array = jax.Array
 def draw_sigma_aug(
   key: Array, num: int, *, sigma_min: float, sigma_max: float
 ) -> Array:
-  """Noise levels [num] with ln sigma_aug ~ U(ln sigma_min, ln sigma_max).
+  """Draws ln sigma_aug ~ U(ln sigma_min, ln sigma_max).
 
   Args:
-    key: One key, or a batch of `num` keys.
-    num: How many.
-    sigma_min: Lowest level, above 0.
-    sigma_max: Highest level, at least `sigma_min`.
+    key: One key, or keys [num].
+    num: Number of samples.
+    sigma_min: Lowest sigma, above 0.
+    sigma_max: Highest sigma, at least `sigma_min`.
+
+  Returns:
+    Noise levels, [num].
+
+  Raises:
+    ValueError: If a bound is out of range.
   """
   infinity = float('inf')
   arrays.check_in_range('sigma_min', sigma_min, 0, infinity, open_low=True)
@@ -52,16 +59,16 @@ def augment_condition(
   """Adds Gaussian noise to the condition's vector.
 
   Args:
-    key: One key, or a key [B] for each sample.
-    cond: With a `vector` [B, K].
-    sigma_aug: Noise level, a scalar or [B], 0 or above.
+    key: One key, or keys [B].
+    cond: Condition with a `vector` [B, K].
+    sigma_aug: Noise level, scalar or [B], at least 0.
 
   Returns:
     The condition with the noisy vector.
 
   Raises:
-    ValueError: If there is no vector, or `sigma_aug` is negative or of another
-      shape; the sign of a traced value is not looked at.
+    ValueError: If the condition has no vector, or `sigma_aug` has another shape
+      or is negative; the sign of a traced value is not checked.
   """
   vector = _vector(cond)
   if np.shape(sigma_aug) not in ((), vector.shape[:1]):
@@ -71,27 +78,28 @@ def augment_condition(
     )
   is_known = not isinstance(sigma_aug, jax.core.Tracer)
   if is_known and not np.all(np.asarray(sigma_aug) >= 0):
-    raise ValueError(f'`sigma_aug` must be 0 or above, got {sigma_aug}.')
-  level = arrays.match_rank(jnp.asarray(sigma_aug, vector.dtype), vector)
-  return cond._replace(vector=vector + level * arrays.normal(key, vector.shape))
+    raise ValueError(f'`sigma_aug` must be at least 0, got {sigma_aug}.')
+  sigma = arrays.match_rank(jnp.asarray(sigma_aug, vector.dtype), vector)
+  return cond._replace(vector=vector + sigma * arrays.normal(key, vector.shape))
 
 
 def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
-  """Leaves out the condition's vector at random (Ho & Salimans 2022, alg. 1).
+  """Drops the condition's vector at random (Ho & Salimans 2022, alg. 1).
 
-  The pyramid level stays: it says what is generated, not what is given.
+  The pyramid level is kept: it describes the generated patch.
 
   Args:
-    key: One key, or a key [B] for each sample.
-    cond: With a `vector` [B, K]; what it does not give already stays so.
-    rate: Chance of each sample to lose its vector, in [0, 1].
+    key: One key, or keys [B].
+    cond: Condition with a `vector` [B, K].
+    rate: Probability of dropping the vector of a sample, in [0, 1].
 
   Returns:
-    The condition with `given` [B, 1]. A vector may be 0 by itself: the mask is
-    what tells the two apart.
+    The condition with the mask `given` [B, 1], False for dropped vectors; parts
+    that were not given stay so. The mask distinguishes a dropped vector from a
+    zero vector.
 
   Raises:
-    ValueError: If there is no vector or `rate` is out of range.
+    ValueError: If the condition has no vector or `rate` is out of range.
   """
   vector = _vector(cond)
   arrays.check_in_range('rate', rate, 0, 1)
@@ -102,20 +110,20 @@ def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
 
 
 def give_parts(key: Array, cond: Condition, *, masks: Array) -> Condition:
-  """Gives a random one of several sets of the condition's parts.
+  """Gives a random subset of the condition's parts.
 
-  One network so learns several conditional distributions of the same parts.
+  With it, one network learns several conditional distributions.
 
   Args:
-    key: One key, or a key [B] for each sample.
-    cond: With a `vector` [B, K].
-    masks: The sets to choose from, each as likely, [M, G] booleans.
+    key: One key, or keys [B].
+    cond: Condition with a `vector` [B, K].
+    masks: Subsets, drawn with equal probability, [M, G] booleans.
 
   Returns:
-    The condition with `given` [B, G].
+    The condition with the mask `given` [B, G].
 
   Raises:
-    ValueError: If there is no vector.
+    ValueError: If the condition has no vector.
   """
   uniform = arrays.uniform(key, _vector(cond).shape[:1])
   chosen = arrays.index_from_uniform(uniform, len(masks))
@@ -123,7 +131,7 @@ def give_parts(key: Array, cond: Condition, *, masks: Array) -> Condition:
 
 
 def without_vector(cond: Condition) -> Condition:
-  """The condition with nothing of its vector given."""
+  """Drops the condition's vector for every sample."""
   num = _vector(cond).shape[0]
   return cond._replace(given=jnp.zeros((num, 1), bool))
 
@@ -131,13 +139,16 @@ def without_vector(cond: Condition) -> Condition:
 def drawn_sigma_aug(
   key: Array, cond: Condition, *, sigma_min: float, sigma_max: float
 ) -> Condition:
-  """Draws a noise level, adds noise of it to the vector, and tells it.
+  """Adds noise of a random level to the condition's vector.
 
   Args:
-    key: One key, or a key [B] for each sample.
-    cond: With a `vector` [B, K].
-    sigma_min: Lowest level, above 0.
-    sigma_max: Highest level.
+    key: One key, or keys [B].
+    cond: Condition with a `vector` [B, K].
+    sigma_min: Lowest sigma, above 0.
+    sigma_max: Highest sigma.
+
+  Returns:
+    The condition with the noisy vector and the drawn `sigma_aug` [B].
   """
   num = _vector(cond).shape[0]
   sigma_aug = draw_sigma_aug(

@@ -1,13 +1,13 @@
 """Guidance: functions from a denoiser to a denoiser.
 
 In the unit scale the score is (D(x; sigma) - x) / sigma^2 (Tweedie's formula,
-Efron 2011), so a term added to the score is added to the denoiser times
-sigma^2. By Bayes' rule
+Efron 2011), so a term of the score is sigma^2 times that term in the denoiser.
+By Bayes' rule
 
-  D(x; sigma, c) = D(x; sigma) + sigma^2 grad_x log p(c | x; sigma);
+  D(x; sigma, c) = D(x; sigma) + sigma^2 grad_x log p(c | x; sigma).
 
-guidance weighs the second term, `guidance_weight` w: 0 is the unconditional, 1
-the conditional, and above 1 the condition counts for more than it should.
+Guidance multiplies the second term by a weight w: w = 0 is the unconditional
+denoiser, w = 1 the conditional one, and w > 1 overweights the condition.
 """
 
 import math
@@ -35,13 +35,25 @@ def classifier_free_guidance(
   """D_u + w (D_c - D_u) (Ho & Salimans 2022, eq. 6, with w = 1 + theirs).
 
   Args:
-    conditional_fn: The conditional denoiser D_c.
-    unconditional_fn: The unconditional one D_u. It is given the same `cond`,
-      of which it may use what is not guided.
-    guidance_weight: w; at 0 and 1 only one of the two is evaluated.
+    conditional_fn: Conditional denoiser D_c.
+    unconditional_fn: Unconditional denoiser D_u. It receives the same `cond`
+      and may use the parts that are not guided.
+    guidance_weight: Weight w; with 0 or 1 only one denoiser is evaluated.
 
   Returns:
-    `denoise_fn(x, sigma, cond) -> denoised`.
+    The guided denoiser, `(x, sigma, cond) -> denoised`.
+
+  Raises:
+    ValueError: If the weight is not finite.
+
+  Example:
+    >>> guided = classifier_free_guidance(
+    ...   lambda x, sigma, cond: x + 1.0,
+    ...   lambda x, sigma, cond: x,
+    ...   guidance_weight=3.0,
+    ... )
+    >>> float(guided(jnp.zeros(()), jnp.ones(())))
+    3.0
   """
   _check_weight(guidance_weight)
   if guidance_weight == 0:
@@ -68,35 +80,46 @@ def classifier_guidance(
   """D + w sigma^2 grad_x log p(c | x; sigma) (Dhariwal & Nichol 2021, sec. 4).
 
   Args:
-    denoise_fn: The unconditional denoiser D.
-    log_likelihood_fn: `(x, sigma, cond) -> [B]`, the log likelihood of the
-      condition given the noisy samples, each from its own sample only.
-    guidance_weight: w.
+    denoise_fn: Unconditional denoiser D.
+    log_likelihood_fn: `(x, sigma, cond) -> [B]`, log likelihood of each
+      sample's condition given the noisy sample.
+    guidance_weight: Weight w.
 
   Returns:
-    `denoise_fn(x, sigma, cond) -> denoised`.
+    The guided denoiser, `(x, sigma, cond) -> denoised`.
+
+  Raises:
+    ValueError: If the weight is not finite.
   """
   _check_weight(guidance_weight)
 
   def guided_fn(x: Array, sigma: Array, cond: Condition | None = None) -> Array:
-    slope = jax.grad(lambda y: jnp.sum(log_likelihood_fn(y, sigma, cond)))(x)
+    gradient = jax.grad(lambda y: jnp.sum(log_likelihood_fn(y, sigma, cond)))(x)
     variance = arrays.match_rank(sigma, x) ** 2
-    return denoise_fn(x, sigma, cond) + guidance_weight * variance * slope
+    return denoise_fn(x, sigma, cond) + guidance_weight * variance * gradient
 
   return guided_fn
 
 
 def dynamic_threshold(denoised: Array, *, quantile: float = 0.995) -> Array:
-  """Brings clean estimates back to [-1, 1] (Saharia et al. 2022, sec. 2.3).
+  """Dynamic thresholding to [-1, 1] (Saharia et al. 2022, sec. 2.3).
+
+  Each sample is clipped at a quantile of its absolute values, but at 1 or
+  above, and divided by this bound.
 
   Args:
-    denoised: Clean estimates [B, ...].
-    quantile: Of the absolute values of each sample, in (0, 1]. It becomes 1,
-      and what is above it is clipped; where it is below 1 the sample is only
-      clipped.
+    denoised: Clean estimates, [B, ...].
+    quantile: The quantile, in (0, 1].
 
   Returns:
-    [B, ...], in [-1, 1].
+    Clean estimates in [-1, 1], [B, ...].
+
+  Raises:
+    ValueError: If the quantile is out of range.
+
+  Example:
+    >>> dynamic_threshold(jnp.array([[0.5, -4.0]]), quantile=1.0).tolist()
+    [[0.125, -1.0]]
   """
   arrays.check_in_range('quantile', quantile, 0, 1, open_low=True)
   absolute = jnp.abs(denoised).reshape(denoised.shape[0], -1)
@@ -108,14 +131,17 @@ def dynamic_threshold(denoised: Array, *, quantile: float = 0.995) -> Array:
 def dynamic_thresholding(
   denoise_fn: DenoiseFn, *, quantile: float = 0.995
 ) -> DenoiseFn:
-  """A denoiser whose estimates pass through `dynamic_threshold`.
+  """Applies `dynamic_threshold` to the estimates of a denoiser.
 
   Args:
-    denoise_fn: A denoiser of values that belong in [-1, 1], guided or not.
-    quantile: As there.
+    denoise_fn: Denoiser of values in [-1, 1], guided or not.
+    quantile: Quantile of the absolute values, in (0, 1].
 
   Returns:
-    `denoise_fn(x, sigma, cond) -> denoised`.
+    The denoiser with thresholds, `(x, sigma, cond) -> denoised`.
+
+  Raises:
+    ValueError: If the quantile is out of range.
   """
   arrays.check_in_range('quantile', quantile, 0, 1, open_low=True)
 

@@ -1,14 +1,15 @@
-"""Denoising score matching: noise-level draws, weightings and the loss.
+"""Denoising score matching: draws of sigma, weights and the loss.
 
   loss = E  weight(sigma) |D(x0 + sigma eps; sigma) - x0|^2
 
-Its minimiser is the posterior mean E[x0 | x] whatever the positive weight
-(Vincent 2011); the weight and the draw of sigma say where a finite network
+For every positive weight the minimiser is the posterior mean E[x0 | x] (Vincent
+2011). The weight and the distribution of sigma decide how a finite network
 spends its capacity.
 """
 
 from collections.abc import Sequence
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -20,25 +21,35 @@ Array = jax.Array
 
 
 def stratified_uniform(key: Array, index: Array, num: int) -> Array:
-  """A uniform number for each of `num` strata (Kingma et al. 2021, I.1).
+  """Uniform samples, one in each of `num` strata (Kingma et al. 2021, I.1).
 
-  Every number alone is uniform on [0, 1); together they cover it evenly, which
-  lowers the variance of the loss.
+  Each sample is uniform on [0, 1); together they cover the interval evenly,
+  which lowers the variance of the loss.
 
   Args:
     key: One key for the whole batch.
-    index: Which members of the batch to return, [B] int32.
+    index: Members of the batch to return, [B] int32.
     num: Size of the whole batch.
 
   Returns:
-    [B], the numbers of the given members, the same however the batch is cut.
+    Samples of these members, [B]; they do not depend on how the batch is
+    divided.
   """
   return (index / num + jax.random.uniform(key)) % 1.0
 
 
 def lognormal_sigma(uniform: Array, *, mean: float, std: float) -> Array:
-  """Quantiles of ln sigma ~ N(mean, std^2) (Karras et al. 2022)."""
-  # Away from the ends, where the quantile function is infinite.
+  """Quantiles of ln sigma ~ N(mean, std^2) (Karras et al. 2022).
+
+  Args:
+    uniform: Samples on [0, 1), [B].
+    mean: Mean of ln sigma.
+    std: Standard deviation of ln sigma.
+
+  Returns:
+    Noise levels, [B].
+  """
+  # The quantile function is infinite at 0 and 1.
   margin = 1e-6
   normal = jax.scipy.special.ndtri(jnp.clip(uniform, margin, 1 - margin))
   return jnp.exp(mean + std * normal)
@@ -47,80 +58,101 @@ def lognormal_sigma(uniform: Array, *, mean: float, std: float) -> Array:
 def loguniform_sigma(
   uniform: Array, *, sigma_min: float, sigma_max: float
 ) -> Array:
-  """Ln sigma ~ U(ln sigma_min, ln sigma_max), by its quantile function."""
+  """Quantiles of ln sigma ~ U(ln sigma_min, ln sigma_max).
+
+  Args:
+    uniform: Samples on [0, 1), [B].
+    sigma_min: Lowest sigma, above 0.
+    sigma_max: Highest sigma.
+
+  Returns:
+    Noise levels, [B].
+  """
   low, high = jnp.log(sigma_min), jnp.log(sigma_max)
   return jnp.exp(low + uniform * (high - low))
 
 
 def process_sigma(uniform: Array, process: NoiseProcess) -> Array:
-  """Noise levels at times uniform in a process's own range, for uniform [B].
+  """Noise levels at uniform times of a process.
 
-  The draw of DDPM (Ho et al. 2020) and of flow matching (Lipman et al. 2023).
+  DDPM (Ho et al. 2020) and flow matching (Lipman et al. 2023) train with them.
+
+  Args:
+    uniform: Samples on [0, 1), [B].
+    process: Noise process.
+
+  Returns:
+    Unit-scale noise levels, [B].
   """
-  # The end of the range at 0 is left out: it has no noise to remove.
+  # There is no noise at time 0.
   time = jnp.maximum(uniform, 1e-5) * process.max_time
   return noise_level(process, time)
 
 
 def edm_weight(sigma: Array, sigma_data: Array) -> Array:
-  """1 / c_out^2: the network's own error weighs 1 (Karras et al. 2022, eq. 8).
+  """Weight 1 / c_out^2 of EDM (Karras et al. 2022, eq. 8).
+
+  The error of the raw network then has weight 1.
 
   Args:
-    sigma: Noise levels [B].
+    sigma: Noise levels, [B].
     sigma_data: Standard deviation of the data, broadcasting with [B, D].
 
   Returns:
     Weights, broadcasting with [B, D].
   """
-  level = sigma[:, None]
-  return (sigma_data**2 + level**2) / (level * sigma_data) ** 2
+  chex.assert_rank(sigma, 1)
+  sigma = sigma[:, None]
+  return (sigma_data**2 + sigma**2) / (sigma * sigma_data) ** 2
 
 
 def wiener_weight(
   sigma: Array, sigma_data: Array, *, sizes: Sequence[int] | None = None
 ) -> Array:
-  """1 over the mean squared error of the data's Wiener filter.
+  """Inverse of the mean squared error of the data's Wiener filter.
 
-  That filter, c_skip of `preconditioning.edm_coefficients`, leaves the variance
-  s^2 sigma^2 / (s^2 + sigma^2) in a component of standard deviation s. So
-  weighted, a loss of 1 is the filter's at every noise level, all levels count
-  alike, and within a level all components count by their error in pixels.
-  Where a vector consists of parts, a long patch and a short displacement say,
-  each part is weighted so by itself and all parts count alike.
+  The filter is c_skip of `preconditioning.edm_coefficients`; its error in a
+  component of standard deviation s has variance s^2 sigma^2 / (s^2 + sigma^2).
+  With this weight the filter has loss 1 at every sigma, so all noise levels
+  contribute equally, and within a level each component contributes by its error
+  in pixels. Each part of a vector is weighted by itself, so that a long patch
+  and a short displacement contribute equally.
 
   Args:
-    sigma: Noise levels [B].
+    sigma: Noise levels, [B].
     sigma_data: Standard deviation of each component, [1, D] or [B, D].
-    sizes: Lengths of the parts, adding up to D; None is one part.
+    sizes: Lengths of the parts, which sum to D; None is one part.
 
   Returns:
-    [B, D].
+    Weights, [B, D].
   """
-  level = sigma[:, None]
-  error = (sigma_data * level) ** 2 / (sigma_data**2 + level**2)
+  chex.assert_rank([sigma, sigma_data], [1, 2])
+  sigma = sigma[:, None]
+  error = (sigma_data * sigma) ** 2 / (sigma_data**2 + sigma**2)
   num = error.shape[-1]
   weights, start = [], 0
   for size in sizes or (num,):
     part = error[:, start : start + size]
-    # The mean over all D components is then the mean over the parts.
-    share = num / (size * len(sizes or (num,)))
-    weight = share / jnp.mean(part, axis=-1, keepdims=True)
+    # Makes the mean over all D components the mean over the parts.
+    factor = num / (size * len(sizes or (num,)))
+    weight = factor / jnp.mean(part, axis=-1, keepdims=True)
     weights.append(jnp.broadcast_to(weight, part.shape))
     start += size
   return jnp.concatenate(weights, axis=-1)
 
 
 def snr_weight(sigma: Array, *, max_snr: float = float('inf')) -> Array:
-  """min(1/sigma^2, max_snr), [B, 1].
+  """Weight min(1/sigma^2, max_snr), [B, 1], for noise levels [B].
 
-  Without the bound it is the loss on eps (Ho et al. 2020); with it, min-SNR
+  Without the bound it gives the loss on eps (Ho et al. 2020); with it, min-SNR
   weighting (Hang et al. 2023).
   """
+  chex.assert_rank(sigma, 1)
   return jnp.minimum(1 / sigma**2, max_snr)[:, None]
 
 
 def uniform_weight(sigma: Array) -> Array:
-  """1 at every level, [B, 1]: the plain loss on x0."""
+  """Weight 1 at every noise level, [B, 1]: the plain loss on x0."""
   return jnp.ones_like(sigma)[:, None]
 
 
@@ -134,21 +166,23 @@ def denoising_loss(
   *,
   target_fn: BoundDenoiseFn | None = None,
 ) -> Array:
-  """Weighted squared error of the denoiser, a number for each sample.
+  """Weighted squared error of the denoiser, for each sample.
 
   Args:
-    key: One key, or a key [B] for each sample.
-    denoise_fn: The denoiser.
-    x0: Clean samples [B, D].
-    cond: Their conditions, or None.
-    sigma: Noise levels [B].
-    weight: Broadcasting with [B, D].
-    target_fn: `(x, sigma) -> [B, D]`, an estimate of E[x0 | x] of less variance
-      than x0 to regress on (Xu et al. 2023); None regresses on x0.
+    key: One key, or keys [B].
+    denoise_fn: Denoiser.
+    x0: Clean samples, [B, D].
+    cond: Conditions, or None.
+    sigma: Noise levels, [B].
+    weight: Weights, broadcasting with [B, D].
+    target_fn: `(x, sigma) -> [B, D]`, estimate of E[x0 | x] with a lower
+      variance than x0 as regression target (Xu et al. 2023); None is x0.
 
   Returns:
-    [B], the mean over the components of each sample.
+    Mean over the components of each sample, [B].
   """
+  chex.assert_rank([x0, sigma], [2, 1])
+  chex.assert_equal_shape_prefix([x0, sigma], 1)
   x = x0 + sigma[:, None] * arrays.normal(key, x0.shape)
   target = (
     x0 if target_fn is None else jax.lax.stop_gradient(target_fn(x, sigma))

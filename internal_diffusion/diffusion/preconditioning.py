@@ -1,22 +1,22 @@
-"""From a raw network F to a unit-scale denoiser D (Karras et al. 2022, eq. 7).
+"""Preconditioning of a network F as a denoiser D (Karras et al. 2022, eq. 7).
 
   D(x; sigma) = c_skip(sigma) x + c_out(sigma) F(c_in(sigma) x, c_noise(sigma))
 
-The coefficients keep what the network sees and what it must say of order one.
-`c_noise` is ln(sigma) / 4 throughout, because every sigma of the house is the
+The coefficients keep the inputs and targets of the network of order one.
+`c_noise` is always ln(sigma) / 4, because every sigma in this library is a
 unit-scale noise level.
 
-Where x0 is given in the basis of its principal components, `edm_coefficients`
-takes the standard deviation of *each component* as sigma_data. The skip
-connection is then the exact Wiener filter of the data, c_skip = s^2 /
-(s^2 + sigma^2), and every input and every target of the network has unit
-variance in every component. With one number for sigma_data it is Karras et
-al.'s own choice.
+If x0 is in the basis of its principal components, `edm_coefficients` takes the
+standard deviation of *each component* as sigma_data. The skip connection is
+then the exact Wiener filter of the data, c_skip = s^2 / (s^2 + sigma^2), and
+every input and target of the network has unit variance in each component. A
+single sigma_data is the choice of Karras et al.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -30,7 +30,14 @@ ToX0 = Callable[[Array, Array, Array, Array], Array]
 
 
 class Coefficients(NamedTuple):
-  """The four; c_noise is shaped as sigma, the others broadcast with x."""
+  """Coefficients of a denoiser.
+
+  Attributes:
+    c_skip: Weight of the noisy sample, broadcasting with [B, D].
+    c_out: Scale of the network's output, broadcasting with [B, D].
+    c_in: Scale of the network's input, broadcasting with [B, D].
+    c_noise: The network's noise input, [B].
+  """
 
   c_skip: Array
   c_out: Array
@@ -39,20 +46,27 @@ class Coefficients(NamedTuple):
 
 
 def edm_coefficients(sigma: Array, sigma_data: Array) -> Coefficients:
-  """Karras et al. 2022, table 1, EDM; sigma_data may differ by component.
+  """Coefficients of EDM (Karras et al. 2022, table 1).
 
   Args:
-    sigma: Noise levels [B].
-    sigma_data: Standard deviation of the data, broadcasting with [B, D].
+    sigma: Noise levels, [B].
+    sigma_data: Standard deviation of the data, which may differ by component,
+      broadcasting with [B, D].
 
   Returns:
     Coefficients [B, D] or [B, 1], and c_noise [B].
+
+  Example:
+    >>> edm = edm_coefficients(jnp.array([0.5]), jnp.array([[0.5]]))
+    >>> round(float(edm.c_skip[0, 0]), 6)
+    0.5
   """
-  level = sigma[:, None]
-  total = jnp.sqrt(sigma_data**2 + level**2)
+  chex.assert_rank(sigma, 1)
+  column = sigma[:, None]
+  total = jnp.sqrt(sigma_data**2 + column**2)
   return Coefficients(
     c_skip=(sigma_data / total) ** 2,
-    c_out=level * sigma_data / total,
+    c_out=column * sigma_data / total,
     c_in=1 / total,
     c_noise=jnp.log(sigma) / 4,
   )
@@ -63,24 +77,25 @@ def process_coefficients(
   process: NoiseProcess,
   to_x0: ToX0 = predictions.eps_to_x0,
 ) -> Coefficients:
-  """Coefficients of a network that works in a process's own coordinate.
+  """Coefficients of a network in a process's own coordinate.
 
-  The network sees alpha x and predicts eps, v, score or x0 there; `to_x0` says
-  which. Conversions are affine in (prediction, x), so evaluating one at (0, x)
-  and (1, 0) yields c_skip and c_out. VP and VE with eps give the first two
-  columns of Karras et al.'s table 1.
+  The network receives alpha x and predicts the quantity that `to_x0` converts:
+  eps, v, score, velocity or x0. Conversions are affine in (prediction, x), so
+  their values at (0, x) and (1, 0) are c_skip and c_out. VP and VE with eps are
+  the first two columns of table 1 in Karras et al. 2022.
 
   Args:
-    sigma: Unit-scale noise levels [B].
-    process: The process.
-    to_x0: One of the conversions to x0 of `predictions`.
+    sigma: Unit-scale noise levels, [B].
+    process: Noise process.
+    to_x0: Conversion to x0, from `predictions`.
 
   Returns:
     Coefficients [B, 1], and c_noise [B].
   """
+  chex.assert_rank(sigma, 1)
   time = process.time(sigma)
   alpha = process.alpha(time)
-  # sigma * alpha is the process's own sigma, at every level it can reach.
+  # The process's own sigma at every noise level that it can reach.
   own_sigma = sigma * alpha
   zero, one = jnp.zeros_like(sigma), jnp.ones_like(sigma)
   return Coefficients(
@@ -96,6 +111,15 @@ def apply_coefficients(
   network_fn: Callable[[Array, Array], Array],
   x: Array,
 ) -> Array:
-  """The denoiser D(x; sigma) of the module's first equation, for x [B, D]."""
+  """Evaluates the denoiser D(x; sigma) (eq. 7).
+
+  Args:
+    coefficients: Coefficients at the noise levels of x.
+    network_fn: Network F, `(c_in x, c_noise) -> [B, D]`.
+    x: Noisy samples, [B, D].
+
+  Returns:
+    Clean estimates, [B, D].
+  """
   c_skip, c_out, c_in, c_noise = coefficients
   return c_skip * x + c_out * network_fn(c_in * x, c_noise)

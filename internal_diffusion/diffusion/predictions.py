@@ -1,4 +1,4 @@
-"""What a network may predict, and the exact conversions to and from x0.
+"""Prediction targets of a network, and their exact conversions to and from x0.
 
 With x = alpha x0 + sigma eps in the process's own coordinate:
 
@@ -23,56 +23,56 @@ def _match(x: Array, alpha: Array, sigma: Array) -> tuple[Array, Array]:
 
 
 def x0_to_eps(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """The noise that leads from x0 to x; sigma above 0."""
+  """Noise eps of clean samples; sigma above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x - alpha * x0) / sigma
 
 
 def eps_to_x0(eps: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """The clean sample that noise eps leads to x; alpha above 0."""
+  """Clean samples from noise eps; alpha above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x - sigma * eps) / alpha
 
 
 def x0_to_v(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """V of a clean sample; sigma above 0."""
+  """Prediction v of clean samples; sigma above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   # alpha (x - alpha x0) / sigma - sigma x0
   return (alpha * x - (alpha**2 + sigma**2) * x0) / sigma
 
 
 def v_to_x0(v: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """The clean sample of v, in a variance-preserving process or not."""
+  """Clean samples from v, for any alpha and sigma."""
   alpha, sigma = _match(x, alpha, sigma)
   return (alpha * x - sigma * v) / (alpha**2 + sigma**2)
 
 
 def x0_to_score(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """Score of a clean estimate (Tweedie's formula); sigma above 0."""
+  """Score of clean estimates (Tweedie's formula); sigma above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (alpha * x0 - x) / sigma**2
 
 
 def score_to_x0(score: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """The posterior mean of a score (Tweedie's formula); alpha above 0."""
+  """Posterior mean from the score (Tweedie's formula); alpha above 0."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x + sigma**2 * score) / alpha
 
 
 def x0_to_velocity(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """The linear flow's velocity of a clean sample; sigma above 0."""
+  """Velocity of clean samples in the linear flow; sigma above 0."""
   return x0_to_eps(x0, x, alpha, sigma) - x0
 
 
 def velocity_to_x0(
   velocity: Array, x: Array, alpha: Array, sigma: Array
 ) -> Array:
-  """The clean sample of a velocity, for any alpha and sigma."""
+  """Clean samples from the velocity, for any alpha and sigma."""
   alpha, sigma = _match(x, alpha, sigma)
   return (x - sigma * velocity) / (alpha + sigma)
 
 
 def x0_to_x0(x0: Array, x: Array, alpha: Array, sigma: Array) -> Array:
-  """The identity, for networks that predict x0 itself."""
+  """Identity, for networks that predict x0."""
   del x, alpha, sigma
   return x0

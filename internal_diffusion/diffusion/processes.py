@@ -1,13 +1,12 @@
-"""Noise processes x_t = alpha(t) x0 + sigma(t) eps, and their unit scale.
+"""Noise processes x_t = alpha(t) x0 + sigma(t) eps, and the unit scale.
 
-The house has one coordinate: the unit scale x = x0 + sigma eps, in which the
-signal is never shrunk (Karras et al. 2022). A process is converted at its
-border,
+The library works in one coordinate, the unit scale x = x0 + sigma eps (Karras
+et al. 2022). Other processes are converted at their border,
 
-  x_unit = x_t / alpha(t),   sigma_unit = sigma(t) / alpha(t)   (noise level),
+  x_unit = x_t / alpha(t),   sigma_unit = sigma(t) / alpha(t)   (noise level).
 
-so a process is three functions of one variable: alpha(t), sigma(t) and the time
-of a unit-scale noise level. Everything else follows from these.
+A process is defined by three functions: alpha(t), sigma(t) and the time of a
+unit-scale noise level.
 """
 
 import dataclasses
@@ -27,10 +26,10 @@ class NoiseProcess:
   """A Gaussian noise process on times [0, max_time].
 
   Attributes:
-    alpha: Signal scale at a time.
-    sigma: Noise scale at a time, in the process's own coordinate.
-    time: Time at which the unit-scale noise level sigma/alpha has a value.
-    max_time: Last time, where the noise level is largest and still finite.
+    alpha: Signal scale as a function of time.
+    sigma: Noise scale as a function of time, in the process's own coordinate.
+    time: Time as a function of the unit-scale noise level sigma/alpha.
+    max_time: Last time, with the largest noise level, which is finite.
   """
 
   alpha: Callable[[Array], Array]
@@ -40,25 +39,40 @@ class NoiseProcess:
 
 
 def noise_level(process: NoiseProcess, time: Array) -> Array:
-  """Unit-scale noise level sigma(t) / alpha(t)."""
+  """Unit-scale noise level sigma(t) / alpha(t).
+
+  Example:
+    >>> float(noise_level(flow_process(), 0.5))
+    1.0
+  """
   time = jnp.asarray(time, jnp.float32)
   return process.sigma(time) / process.alpha(time)
 
 
 def to_unit_scale(process: NoiseProcess, x: Array, time: Array) -> Array:
-  """Process coordinate to unit scale: x / alpha(t). `time` is scalar or [B]."""
+  """Converts x_t [B, ...] at times scalar or [B] to the unit scale."""
   return x / arrays.match_rank(process.alpha(time), x)
 
 
 def from_unit_scale(process: NoiseProcess, x: Array, time: Array) -> Array:
-  """Unit scale to process coordinate: alpha(t) x. `time` is scalar or [B]."""
+  """Converts unit-scale samples to x_t; inverts `to_unit_scale`."""
   return x * arrays.match_rank(process.alpha(time), x)
 
 
 def add_noise(
   key: Array, process: NoiseProcess, x0: Array, time: Array
 ) -> Array:
-  """Draws x_t given x0 [B, ...], in the process's coordinate."""
+  """Draws x_t given x0, in the process's own coordinate.
+
+  Args:
+    key: One key, or keys [B].
+    process: Noise process.
+    x0: Clean samples, [B, ...].
+    time: Times, scalar or [B].
+
+  Returns:
+    Noisy samples, [B, ...].
+  """
   eps = arrays.normal(key, x0.shape)
   alpha = arrays.match_rank(process.alpha(time), x0)
   sigma = arrays.match_rank(process.sigma(time), x0)
@@ -66,7 +80,7 @@ def add_noise(
 
 
 def edm_process(*, sigma_max: float = 80.0) -> NoiseProcess:
-  """Alpha = 1, sigma = t (Karras et al. 2022): the unit scale itself."""
+  """EDM (Karras et al. 2022): alpha = 1, sigma = t, the unit scale itself."""
   return NoiseProcess(
     alpha=jnp.ones_like,
     sigma=lambda time: time,
@@ -107,8 +121,8 @@ def vp_linear_process(
     return beta_min * time + 0.5 * slope * time**2
 
   def time(level: Array) -> Array:
-    # sigma/alpha = level means B = log(1 + level^2); then the positive root,
-    # in the form that does not cancel for small levels.
+    # From sigma/alpha = level follows B = log(1 + level^2). This form of the
+    # positive root has no cancellation at small levels.
     b = jnp.log1p(level**2)
     return 2 * b / (beta_min + jnp.sqrt(beta_min**2 + 2 * slope * b))
 
@@ -126,8 +140,8 @@ def vp_cosine_process(
   """Variance preserving with a cosine signal (Nichol & Dhariwal 2021, eq. 17).
 
   alpha = cos(u) / cos(u_0) with u = (t + offset) / (1 + offset) pi/2 and u_0
-  its value at t = 0; sigma^2 = 1 - alpha^2. alpha is 0 at t = 1, so the process
-  is cut at `max_time`.
+  the value of u at t = 0; sigma^2 = 1 - alpha^2. Since alpha is 0 at t = 1, the
+  process ends at `max_time`.
   """
   arrays.check_in_range(
     'max_time', max_time, 0, 1, open_low=True, open_high=True
@@ -136,8 +150,8 @@ def vp_cosine_process(
   start = offset * rate
 
   def sigma(time: Array) -> Array:
-    # 1 - alpha^2 = (cos^2 u_0 - cos^2 u) / cos^2 u_0, without cancellation:
-    # cos^2 a - cos^2 b = sin(b - a) sin(b + a).
+    # 1 - alpha^2 = (cos^2 u_0 - cos^2 u) / cos^2 u_0, where
+    # cos^2 a - cos^2 b = sin(b - a) sin(b + a) avoids cancellation.
     u = start + rate * time
     return jnp.sqrt(jnp.sin(u - start) * jnp.sin(u + start)) / math.cos(start)
 
@@ -158,7 +172,7 @@ def vp_cosine_process(
 def flow_process(*, max_time: float = 0.99) -> NoiseProcess:
   """Linear flow (Lipman et al. 2023): alpha = 1 - t, sigma = t.
 
-  alpha is 0 at t = 1, so the process is cut at `max_time`.
+  Since alpha is 0 at t = 1, the process ends at `max_time`.
   """
   arrays.check_in_range(
     'max_time', max_time, 0, 1, open_low=True, open_high=True

@@ -1,6 +1,6 @@
-"""Grids of noise levels for samplers: decreasing, [num_steps + 1], ending in 0.
+"""Grids of noise levels for samplers: decreasing, [num_steps + 1], last one 0.
 
-All are in the unit scale, sigma / alpha, whatever the process they come from.
+All are unit-scale noise levels sigma / alpha.
 """
 
 import jax
@@ -26,7 +26,7 @@ def _ending_in_zero(sigmas: Array) -> Array:
 
 
 def _fractions(num_steps: int) -> Array:
-  """From 0 to 1 in `num_steps` values; a single step starts at 0."""
+  """`num_steps` values from 0 to 1; only 0 for one step."""
   return jnp.arange(num_steps) / max(num_steps - 1, 1)
 
 
@@ -37,7 +37,24 @@ def karras_sigmas(
   sigma_max: float = 80.0,
   rho: float = 7.0,
 ) -> Array:
-  """Uniform in sigma^(1/rho) (Karras et al. 2022, eq. 5)."""
+  """Grid uniform in sigma^(1/rho) (Karras et al. 2022, eq. 5).
+
+  Args:
+    num_steps: Number of sampler steps T.
+    sigma_min: Lowest noise level before 0.
+    sigma_max: Highest noise level.
+    rho: Exponent of the grid.
+
+  Returns:
+    Noise levels, float32 [T + 1].
+
+  Raises:
+    ValueError: If an option is out of range.
+
+  Example:
+    >>> karras_sigmas(3, sigma_min=1.0, sigma_max=9.0, rho=2.0).tolist()
+    [9.0, 4.0, 1.0, 0.0]
+  """
   _check(num_steps, sigma_min, sigma_max)
   arrays.check_in_range('rho', rho, 0, float('inf'), open_low=True)
   high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
@@ -47,7 +64,7 @@ def karras_sigmas(
 def linear_sigmas(
   num_steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0
 ) -> Array:
-  """Uniform in sigma."""
+  """Grid uniform in sigma; options as in `karras_sigmas`."""
   return karras_sigmas(
     num_steps, sigma_min=sigma_min, sigma_max=sigma_max, rho=1.0
   )
@@ -56,7 +73,7 @@ def linear_sigmas(
 def exponential_sigmas(
   num_steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0
 ) -> Array:
-  """Uniform in log sigma; the limit of Karras et al.'s grid as rho grows."""
+  """Grid uniform in log sigma, the limit of `karras_sigmas` as rho grows."""
   _check(num_steps, sigma_min, sigma_max)
   high, low = jnp.log(sigma_max), jnp.log(sigma_min)
   return _ending_in_zero(jnp.exp(high + _fractions(num_steps) * (low - high)))
@@ -65,14 +82,14 @@ def exponential_sigmas(
 def cosine_sigmas(
   num_steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0
 ) -> Array:
-  """Uniform in the angle arctan(sigma), where alpha is the angle's cosine."""
+  """Grid uniform in arctan(sigma), the angle in which alpha is a cosine."""
   _check(num_steps, sigma_min, sigma_max)
   high, low = jnp.arctan(sigma_max), jnp.arctan(sigma_min)
   return _ending_in_zero(jnp.tan(high + _fractions(num_steps) * (low - high)))
 
 
 def process_sigmas(num_steps: int, process: processes.NoiseProcess) -> Array:
-  """Uniform in a process's own time, from its `max_time` to 0."""
+  """Grid uniform in a process's own time, from `max_time` to 0."""
   arrays.check_positive_int('num_steps', num_steps)
   times = process.max_time * (1 - jnp.arange(num_steps) / num_steps)
   return _ending_in_zero(processes.noise_level(process, times))

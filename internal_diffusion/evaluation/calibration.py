@@ -1,20 +1,19 @@
-"""Calibration: does a prediction know how wrong it is?
+"""Calibration of predictive distributions: coverage, CRPS and likelihood.
 
 A prediction is a set of samples [K, ...], a pair of quantiles, or a Gaussian.
-It is calibrated if its intervals of level p hold the truth in a share p of all
-cases. Any wide prediction can be made so; the CRPS and the likelihood reward
-narrow ones too.
+It is calibrated if its intervals of confidence p contain the truth in a
+fraction p of the cases. CRPS and likelihood also reward narrow predictions.
 
-Coverage by samples. If the truth and the K samples of a case are exchangeable,
-the number R of samples below the truth is uniform on 0, ..., K. So U, uniform
-on [R / (K+1), (R+1) / (K+1)], is uniform on [0, 1], and the truth counts as
-covered where U lies in the central [(1-p)/2, (1+p)/2]. What is reported is the
-probability of that given R, so nothing is drawn, and its mean over calibrated
-cases is p exactly for every p and K, which the empirical quantiles of a few
-samples do not reach: the outermost of K samples hold (K-1) / (K+1). Samples
-equal to the truth come before or after it, all orders being alike.
+Coverage of samples. If the truth and the K samples are exchangeable, the number
+R of samples below the truth is uniform on 0, ..., K. Then U, uniform on
+[R / (K+1), (R+1) / (K+1)], is uniform on [0, 1], and the truth is covered if U
+is in the central interval [(1-p)/2, (1+p)/2]. The functions return the
+probability of this event given R, without random draws. Its mean over
+calibrated cases is exactly p for every p and K. Empirical quantiles do not have
+this property: the range of K samples covers (K-1) / (K+1). Ties of truth and
+samples are averaged over all orders.
 
-All is computed in float64 by NumPy, whatever the arguments are.
+All functions compute in float64 with NumPy.
 
 References:
   Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and
@@ -29,20 +28,20 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from internal_diffusion import arrays
 
-_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 class Reliability(NamedTuple):
-  """Coverage at several levels.
+  """Coverage at several confidences.
 
   Attributes:
-    nominal: The levels asked for, [L].
-    empirical: The share of cases covered, [L]. Below `nominal` the prediction
-      is too sure of itself, above not sure enough.
+    nominal: Confidences, [L].
+    empirical: Fractions of cases covered, [L]. Below `nominal` the prediction
+      is overconfident, above it underconfident.
   """
 
   nominal: np.ndarray
@@ -50,51 +49,56 @@ class Reliability(NamedTuple):
 
   @property
   def mean_error(self) -> float:
-    """Mean distance from nominal to empirical."""
+    """Mean absolute difference of nominal and empirical coverage."""
     return float(np.mean(np.abs(self.empirical - self.nominal)))
 
 
 def interval_coverage(
-  samples: ArrayLike, truth: ArrayLike, level: float
+  samples: ArrayLike, truth: ArrayLike, confidence: float
 ) -> float:
-  """Share of the truth in the samples' central intervals, as the module says.
+  """Fraction of the truth inside the samples' central intervals.
 
   Args:
-    samples: [K, ...], at least one a case.
-    truth: [...].
-    level: p in (0, 1).
+    samples: Samples, [K, ...], K at least 1.
+    truth: True values, [...].
+    confidence: Confidence p of the intervals, in (0, 1).
 
   Returns:
-    A number in [0, 1], of expectation p where truth and samples are
+    The coverage, in [0, 1], with expectation p if truth and samples are
     exchangeable.
 
   Raises:
-    ValueError: If an argument is not as said above, empty, or not finite.
+    ValueError: If an argument is invalid, empty or not finite.
+
+  Example:
+    >>> interval_coverage(np.array([[0.0], [1.0], [2.0]]), np.array([1.5]), 0.5)
+    1.0
   """
   drawn, values = _check_samples(samples, truth, min_samples=1)
-  _check_level(level)
+  _check_confidence(confidence)
   ends = len(drawn) + 1
   low = np.sum(drawn < values, axis=0) / ends
   high = (np.sum(drawn <= values, axis=0) + 1) / ends
-  overlap = np.minimum(high, (1 + level) / 2) - np.maximum(low, (1 - level) / 2)
+  tail = (1 - confidence) / 2
+  overlap = np.minimum(high, 1 - tail) - np.maximum(low, tail)
   return float(np.mean(np.maximum(overlap, 0) / (high - low)))
 
 
 def bounds_coverage(
   lower: ArrayLike, upper: ArrayLike, truth: ArrayLike
 ) -> float:
-  """Share of the truth between two predicted quantiles, bounds included.
+  """Fraction of the truth between two predicted quantiles, bounds included.
 
   Args:
-    lower: [...].
-    upper: [...], nowhere below `lower`.
-    truth: [...].
+    lower: Lower quantiles, [...].
+    upper: Upper quantiles, [...], at least `lower`.
+    truth: True values, [...].
 
   Returns:
-    A number in [0, 1]; for quantiles q and 1 - q it should be 1 - 2 q.
+    The coverage, in [0, 1]; calibrated quantiles q and 1 - q give 1 - 2 q.
 
   Raises:
-    ValueError: If an argument is not as said above, empty, or not finite.
+    ValueError: If an argument is invalid, empty or not finite.
   """
   low, values = check_finite('lower', lower), check_finite('truth', truth)
   high = check_finite('upper', upper)
@@ -106,52 +110,61 @@ def bounds_coverage(
       )
   if np.any(high < low):
     raise ValueError(
-      f'`upper` must not be below `lower`, got {np.min(high - low):g} more.'
+      '`upper` must be at least `lower`, got a difference of'
+      f' {np.min(high - low):g}.'
     )
   return float(np.mean((low <= values) & (values <= high)))
 
 
 def reliability(
-  coverage_fn: Callable[[float], float], *, levels: Sequence[float] = _LEVELS
+  coverage_fn: Callable[[float], float],
+  *,
+  confidences: Sequence[float] = _CONFIDENCES,
 ) -> Reliability:
-  """The table of nominal against empirical coverage.
+  """Nominal and empirical coverage at several confidences.
 
   Args:
-    coverage_fn: The coverage at a level, such as `lambda level:
-      interval_coverage(samples, truth, level)`.
-    levels: Levels, each in (0, 1).
+    coverage_fn: Coverage at a confidence, such as `lambda p:
+      interval_coverage(samples, truth, p)`.
+    confidences: Confidences, each in (0, 1).
 
   Returns:
-    The table.
+    The coverages.
 
   Raises:
-    ValueError: If there is no level or one is out of its range.
+    ValueError: If there is no confidence or one is out of range.
   """
-  if not len(levels):
-    raise ValueError('`levels` must hold at least one level, got none.')
-  for level in levels:
-    _check_level(level)
-  empirical = [coverage_fn(level) for level in levels]
-  return Reliability(np.asarray(levels, float), np.asarray(empirical, float))
+  if not len(confidences):
+    raise ValueError('`confidences` must not be empty.')
+  for confidence in confidences:
+    _check_confidence(confidence)
+  empirical = [coverage_fn(confidence) for confidence in confidences]
+  return Reliability(
+    np.asarray(confidences, float), np.asarray(empirical, float)
+  )
 
 
 def crps(samples: ArrayLike, truth: ArrayLike) -> np.ndarray:
-  """Continuous ranked probability score, of expectation E|X-y| - E|X-X'| / 2.
+  """Continuous ranked probability score, E|X-y| - E|X-X'| / 2.
 
   The fair estimator (Ferro 2014): the second mean is over pairs of different
-  samples, so few samples are not worse than many, on average. With x_(1) <= ...
-  <= x_(K), the sum of |x_i - x_j| over i < j is that of (2i - K - 1) x_(i).
+  samples, so its expectation does not depend on K. For x_(1) <= ... <= x_(K),
+  the sum of |x_i - x_j| over i < j is the sum of (2i - K - 1) x_(i).
 
   Args:
-    samples: [K, ...], at least two a case.
-    truth: y, [...].
+    samples: Samples, [K, ...], K at least 2.
+    truth: True values y, [...].
 
   Returns:
-    [...], in the unit of the values, lower is better. It may be below 0 for one
-    case, its expectation is not.
+    Scores in the unit of the values, [...]; lower is better. A single score may
+    be negative, its expectation is not.
 
   Raises:
-    ValueError: If an argument is not as said above, empty, or not finite.
+    ValueError: If an argument is invalid, empty or not finite.
+
+  Example:
+    >>> crps(np.array([[0.0], [2.0]]), np.array([1.0])).tolist()
+    [0.0]
   """
   drawn, values = _check_samples(samples, truth, min_samples=2)
   errors = np.sort(drawn - values, axis=0)
@@ -162,28 +175,29 @@ def crps(samples: ArrayLike, truth: ArrayLike) -> np.ndarray:
 
 
 def gaussian_coverage(
-  error: ArrayLike, covariance: ArrayLike, level: float
+  error: ArrayLike, covariance: ArrayLike, confidence: float
 ) -> float:
-  """Share of the truth in the ellipsoids that hold a share of a Gaussian.
+  """Fraction of the truth inside the confidence ellipsoids of Gaussians.
 
-  The squared Mahalanobis distance e^T C^-1 e of D values that are drawn from
-  N(0, C) has the chi-squared distribution of D degrees.
+  For errors drawn from N(0, C), the squared Mahalanobis distance e^T C^-1 e has
+  a chi-squared distribution with D degrees of freedom.
 
   Args:
     error: Truth minus mean, [..., D].
-    covariance: C, [..., D, D].
-    level: p in (0, 1).
+    covariance: Covariance C, [..., D, D].
+    confidence: Confidence p of the ellipsoids, in (0, 1).
 
   Returns:
-    A number in [0, 1], of expectation p where the Gaussians are right.
+    The coverage, in [0, 1], with expectation p if the Gaussians are right.
 
   Raises:
-    ValueError: If an argument is not as said above, empty, or not finite, or C
-      is not positive definite.
+    ValueError: If an argument is invalid, empty or not finite, or C is not
+      positive definite.
   """
-  _check_level(level)
+  _check_confidence(confidence)
   whitened, _ = _whiten(error, covariance)
-  radius = stats.chi2.ppf(level, whitened.shape[-1])
+  # The quantile of the chi-squared distribution.
+  radius = 2 * special.gammaincinv(whitened.shape[-1] / 2, confidence)
   return float(np.mean(np.sum(whitened**2, axis=-1) <= radius))
 
 
@@ -194,14 +208,14 @@ def gaussian_log_likelihood(
 
   Args:
     error: Truth minus mean, [..., D].
-    covariance: C, [..., D, D].
+    covariance: Covariance C, [..., D, D].
 
   Returns:
-    [...].
+    Log densities, [...].
 
   Raises:
-    ValueError: If an argument is not as said above, empty, or not finite, or C
-      is not positive definite.
+    ValueError: If an argument is invalid, empty or not finite, or C is not
+      positive definite.
   """
   whitened, log_scale = _whiten(error, covariance)
   dim = whitened.shape[-1]
@@ -210,14 +224,14 @@ def gaussian_log_likelihood(
 
 
 def check_finite(name: str, values: ArrayLike) -> np.ndarray:
-  """Returns numbers as float64, or says what is wrong with them.
+  """Checks that values are finite and not empty; returns them as float64.
 
   Args:
-    name: What messages call the values.
-    values: Any shape.
+    name: Name of the argument, for messages.
+    values: Values of any shape.
 
   Returns:
-    float64 of the same shape.
+    The values, float64 of the same shape.
 
   Raises:
     ValueError: If they are empty or not finite.
@@ -230,8 +244,10 @@ def check_finite(name: str, values: ArrayLike) -> np.ndarray:
   return numbers
 
 
-def _check_level(level: float) -> None:
-  arrays.check_in_range('level', level, 0, 1, open_low=True, open_high=True)
+def _check_confidence(confidence: float) -> None:
+  arrays.check_in_range(
+    'confidence', confidence, 0, 1, open_low=True, open_high=True
+  )
 
 
 def _check_samples(

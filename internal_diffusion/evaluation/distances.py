@@ -1,8 +1,8 @@
 """Distances between the distributions of two sets of patches.
 
-A set of patches is an array of floats [N, P, P, C] or [N, D], finite; every
-function flattens a patch to a vector of D values. All of these figures have a
-floor that depends on N: put beside each the same figure for real against real.
+A set of patches is an array of finite floats [N, P, P, C] or [N, D]; every
+function flattens patches to vectors of length D. Each distance has a bias that
+depends on N, so compare it with the same distance between two real sets.
 
 References:
   Rabin et al. 2012, Wasserstein barycenter and its application to texture
@@ -24,25 +24,25 @@ from internal_diffusion import arrays
 
 Array = jax.Array
 
-# Projections held at once: a tile of N x 64 values.
+# Projections at once: a tile of N x 64 values.
 _PROJECTION_CHUNK = 64
-# On GPUs the default for float32 products is a shorter mantissa.
+# By default GPUs round float32 products to a shorter mantissa.
 _EXACT = jax.lax.Precision.HIGHEST
 
 
 def as_vectors(*, min_patches: int = 2, **sets: ArrayLike) -> list[np.ndarray]:
-  """Returns sets of patches as float32 [N, D], or says what is wrong.
+  """Checks sets of patches and converts them to float32 [N, D].
 
   Args:
-    min_patches: Smallest N that makes sense.
-    **sets: The sets of patches, by the names that messages call them.
+    min_patches: Smallest valid N.
+    **sets: Sets of patches by name, for messages.
 
   Returns:
-    The sets, in the order given.
+    The sets in the given order.
 
   Raises:
-    ValueError: If a set is not as the module says, is smaller than
-      `min_patches`, or has patches of another length than the first set.
+    ValueError: If a set is invalid or smaller than `min_patches`, or the sets
+      have patches of different lengths.
   """
   vectors: dict[str, np.ndarray] = {}
   for name, patches in sets.items():
@@ -68,7 +68,7 @@ def as_vectors(*, min_patches: int = 2, **sets: ArrayLike) -> list[np.ndarray]:
 
 
 def check_same_size(**sets: np.ndarray) -> None:
-  """Raises ValueError unless all the sets hold equally many patches."""
+  """Raises ValueError unless all sets have the same number of patches."""
   _check_same(sets, axis=0, what='equally many patches')
 
 
@@ -84,27 +84,27 @@ def sliced_wasserstein(
 ) -> float:
   """Sliced 2-Wasserstein distance (Rabin et al. 2012; Bonneel et al. 2015).
 
-  SW_2^2 = E_theta W_2^2(theta . x, theta . y) over unit vectors theta. On a
-  line, W_2^2 is the integral over u in [0, 1] of the squared difference of the
-  two quantile functions; of samples these are steps, so the sum over the
-  steps of both is exact, for sets of unequal size also.
+  SW_2^2 = E_theta W_2^2(theta . x, theta . y) over unit vectors theta. In one
+  dimension, W_2^2 is the integral over u in [0, 1] of the squared difference of
+  the two quantile functions. For samples these are step functions, so a sum
+  over the steps of both is exact, also for sets of different size.
 
   Args:
-    key: Key for the projections; the same key gives the same projections.
+    key: Key of the projections.
     x: Patches, [N, P, P, C] or [N, D].
     y: Patches, [M, P, P, C] or [M, D].
     num_projections: Number of random directions.
 
   Returns:
-    SW_2, in the unit of the values; a shift by v makes |v| / sqrt(D).
+    SW_2, in the unit of the values; a shift by v gives |v| / sqrt(D).
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('num_projections', num_projections)
   xs, ys = as_vectors(x=x, y=y)
   num_x, num_y = len(xs), len(ys)
-  # In units of 1 / (N M) all ends of steps are whole numbers.
+  # In units of 1 / (N M) all steps end at integers.
   edges = np.union1d(
     np.arange(num_x + 1, dtype=np.int64) * num_y,
     np.arange(num_y + 1, dtype=np.int64) * num_x,
@@ -140,10 +140,10 @@ class SquaredMmd(NamedTuple):
   """Squared maximum mean discrepancy.
 
   Attributes:
-    value: The unbiased estimate, around 0 (below it also) for equal
-      distributions.
-    null_std: Standard deviation of the estimate if the distributions were
-      equal: the unit in which to read `value`.
+    value: Unbiased estimate; for equal distributions its mean is 0, so it may
+      be negative.
+    null_std: Standard deviation of the estimate under equal distributions, the
+      unit for `value`.
   """
 
   value: float
@@ -160,23 +160,23 @@ def mmd_squared(
   """Unbiased squared MMD under a mean of Gaussian kernels.
 
   The U-statistic of Gretton et al. 2012, eq. 4, and its standard deviation
-  under the null hypothesis (appendix B.3 there): with pairs z_i = (x_i, y_i),
+  under the null hypothesis (appendix B.3): with pairs z_i = (x_i, y_i),
 
     h(z_i, z_j) = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i),
     MMD^2 = mean of h over i != j,     variance = 2 mean of h^2 / (N (N - 1)).
 
   Args:
     x: Patches, [N, P, P, C] or [N, D].
-    y: Patches, equally many.
-    bandwidths: Standard deviations of the Gaussians, of which k is the mean;
+    y: Patches of the same shape.
+    bandwidths: Standard deviations of the Gaussian kernels, whose mean is k;
       see `median_bandwidths`.
-    chunk_size: Side of the square tiles in which the N x N pairs are visited.
+    chunk_size: Side of the square tiles of the N x N pairs.
 
   Returns:
-    The estimate, with its standard deviation under the null hypothesis.
+    The estimate and its standard deviation under the null hypothesis.
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('chunk_size', chunk_size)
   xs, ys = as_vectors(x=x, y=y)
@@ -185,7 +185,7 @@ def mmd_squared(
     raise ValueError(
       f'`bandwidths` must be positive and finite numbers, got {bandwidths}.'
     )
-  # Only differences count; small values lose less in the squared distances.
+  # Centred values have smaller rounding errors in the squared distances.
   centre = ys.mean(axis=0)
   pairs = np.stack([xs - centre, ys - centre])
   scales = jnp.asarray(bandwidths, jnp.float32)
@@ -199,7 +199,7 @@ def mmd_squared(
         scales,
         on_diagonal=rows == columns,
       )
-      # h is symmetric: a tile off the diagonal stands for its mirror also.
+      # h is symmetric, so a tile off the diagonal counts twice.
       multiplicity = 1 if rows == columns else 2
       sums += multiplicity * np.sum(np.asarray(tile, np.float64), axis=1)
   num_pairs = len(xs) * (len(xs) - 1)
@@ -239,52 +239,52 @@ def median_bandwidths(
 ) -> tuple[float, ...]:
   """Bandwidths around the median distance (Gretton et al. 2012, section 8).
 
-  One bandwidth sees one scale of differences. Smaller ones are added since the
-  contrast of photographs varies, and most patches lie closer than the median.
+  One bandwidth detects differences of one scale. Smaller ones are added because
+  the contrast of photographs varies and most distances are below the median.
 
   Args:
-    patches: The real patches, [N, P, P, C] or [N, D].
-    factors: The bandwidths, in units of the median distance.
-    max_patches: Number of patches, evenly spaced in the set, to measure.
+    patches: Real patches, [N, P, P, C] or [N, D].
+    factors: Bandwidths in units of the median distance.
+    max_patches: Maximum number of patches, evenly spaced in the set, to use.
 
   Returns:
     One bandwidth for each factor.
 
   Raises:
-    ValueError: If the patches are not as said above, or most are equal.
+    ValueError: If the patches are invalid or all equal.
   """
   (vectors,) = as_vectors(patches=patches)
   arrays.check_positive_int('max_patches', max_patches)
   stride = -(-len(vectors) // max_patches)
-  found = distance.pdist(vectors[::stride])
-  # Flat areas make many equal patches, which say nothing of the scale.
-  found = found[found > 0]
-  if not found.size:
+  pairwise = distance.pdist(vectors[::stride])
+  # Flat areas have many equal patches.
+  pairwise = pairwise[pairwise > 0]
+  if not pairwise.size:
     raise ValueError('`patches` must differ, got equal ones.')
-  median = float(np.median(found))
+  median = float(np.median(pairwise))
   return tuple(factor * median for factor in factors)
 
 
 def principal_variance_ratios(
   generated: ArrayLike, reference: ArrayLike
 ) -> np.ndarray:
-  """Variance of the generated over that of the real patches, by component.
+  """Variance ratio of generated to real patches along principal components.
 
-  The components are the principal ones of the real set. Below 1 the generated
-  set lacks variety or detail, above 1 it has noise. The components fit their
-  own set best: for real against real also the last ratios lie above 1, by
-  2 D / M for Gaussian data and by more where the tails are heavy.
+  The components are those of the real set. A ratio below 1 means a lack of
+  variety or detail, above 1 it means noise. Because the components are fitted
+  to the reference, the last ratios of another real set are above 1 too: by
+  2 D / M for Gaussian data, by more for heavy tails.
 
   Args:
     generated: Patches, [N, P, P, C] or [N, D].
     reference: Real patches, [M, P, P, C] or [M, D].
 
   Returns:
-    [K], by decreasing variance of the real set. K is D, less the directions in
-    which the real set does not vary: a ratio has no meaning there.
+    Ratios [K], by decreasing variance of the real set. K is D without the
+    components in which the real set is constant.
 
   Raises:
-    ValueError: If a set is not as said above, or the real one does not vary.
+    ValueError: If a set is invalid or the real one is constant.
   """
   made, real = as_vectors(generated=generated, reference=reference)
   covariance = np.cov(real, rowvar=False, dtype=np.float64)

@@ -1,7 +1,7 @@
 """Fidelity of an image to a reference: PSNR and SSIM.
 
-Images are floats [H, W, C] in [-1, 1], so a peak-to-peak value is 2. Clip what
-overshoots first: what is judged is the picture that is written.
+Images are floats [H, W, C] in [-1, 1], so the peak-to-peak value is 2. Clip
+them first, as an image file does.
 """
 
 import math
@@ -19,17 +19,21 @@ _SSIM_WINDOW = 11
 
 
 def psnr(image: ArrayLike, reference: ArrayLike) -> float:
-  """Peak signal-to-noise ratio in dB; infinite where the images are equal.
+  """Peak signal-to-noise ratio in dB; infinite for equal images.
 
   Args:
-    image: [H, W, C] in [-1, 1].
-    reference: The truth, [H, W, C] in [-1, 1].
+    image: Image, [H, W, C] in [-1, 1].
+    reference: True image, [H, W, C] in [-1, 1].
 
   Returns:
     10 log10(4 / mean squared error).
 
   Raises:
-    ValueError: If the images are not as said above, or of two shapes.
+    ValueError: If the images are invalid or have different shapes.
+
+  Example:
+    >>> round(psnr(np.zeros((4, 4, 1)), np.full((4, 4, 1), 0.2)), 6)
+    20.0
   """
   image, reference = _check_pair(image, reference)
   if np.array_equal(image, reference):
@@ -40,17 +44,17 @@ def psnr(image: ArrayLike, reference: ArrayLike) -> float:
 
 
 def ssim(image: ArrayLike, reference: ArrayLike) -> float:
-  """Structural similarity (Wang et al. 2004), the mean over the channels.
+  """Structural similarity (Wang et al. 2004), mean over the channels.
 
   Args:
-    image: [H, W, C] in [-1, 1], at least 11 pixels high and wide.
-    reference: The truth, [H, W, C] in [-1, 1].
+    image: Image, [H, W, C] in [-1, 1], at least 11 pixels high and wide.
+    reference: True image, [H, W, C] in [-1, 1].
 
   Returns:
-    A number up to 1, which is reached by equal images only.
+    The similarity, at most 1; it is 1 for equal images only.
 
   Raises:
-    ValueError: If the images are not as said above, or of two shapes.
+    ValueError: If the images are invalid or have different shapes.
   """
   image, reference = _check_pair(image, reference)
   if min(image.shape[:2]) < _SSIM_WINDOW:
@@ -58,8 +62,8 @@ def ssim(image: ArrayLike, reference: ArrayLike) -> float:
       f'`image` must be at least {_SSIM_WINDOW} pixels high and wide for SSIM,'
       f' got shape {image.shape}.'
     )
-  # The luminance term compares means of intensities that start at 0: it is
-  # not invariant to a shift, and in [-1, 1] a mid grey would divide by 0.
+  # The luminance term needs intensities from 0: it is not invariant to a
+  # shift, and in [-1, 1] it would divide by 0 at a mid grey.
   return float(
     metrics.structural_similarity(
       reference + 1,
@@ -76,7 +80,7 @@ def ssim(image: ArrayLike, reference: ArrayLike) -> float:
 def _check_pair(
   image: ArrayLike, reference: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns both images as float64, or says what is wrong with them."""
+  """Checks both images and converts them to float64."""
   first = image_io.check_image(image, name='image')
   second = image_io.check_image(reference, name='reference')
   if first.shape != second.shape:

@@ -1,16 +1,16 @@
-"""Errors of an optical flow against the truth.
+"""Errors of an optical flow against the ground truth.
 
-Flows are (u, v), [H, W, 2], in pixels. Pixels count where the truth is finite
-and the mask, if there is one, is true. Sums are taken in float64.
+Flows are (u, v), [H, W, 2], in pixels. Errors are over the pixels where the
+truth is finite and the mask, if given, is true. Sums are in float64.
 
-  Endpoint error: the length of the difference, in pixels; its mean is the AEPE.
-  Angular error: the angle between (u, v, 1) and its truth, in degrees, that is
-    between directions in space and time (Barron et al. 1994, section 4.1). The
-    1 keeps it defined where nothing moves and bounds what small motions weigh.
-  R0.5, R1, R2: the share of pixels whose endpoint error is above so many pixels
+  Endpoint error: length of the difference in pixels; its mean is the AEPE.
+  Angular error: angle between (u, v, 1) and its truth in degrees, the angle in
+    space and time (Barron et al. 1994, section 4.1). The 1 keeps it defined
+    without motion and limits the weight of small motions.
+  R0.5, R1, R2: fraction of pixels with an endpoint error above 0.5, 1, 2 pixels
     (Baker et al. 2011).
-  Fl: the share of those where it is above 3 pixels and above 5 percent of the
-    true length (Menze and Geiger 2015, the KITTI benchmark).
+  Fl: fraction of pixels with an endpoint error above 3 pixels and above 5
+    percent of the true length (Menze and Geiger 2015, the KITTI benchmark).
 
 References:
   Baker et al. 2011, A database and evaluation methodology for optical flow.
@@ -32,16 +32,16 @@ from internal_diffusion.data import image_io
 
 
 class FlowErrors(NamedTuple):
-  """Errors over the pixels that count; shares are in [0, 1].
+  """Errors over the valid pixels; fractions are in [0, 1].
 
   Attributes:
-    aepe: Mean endpoint error, in pixels.
-    angular: Mean angular error, in degrees.
-    r0_5: Share of pixels with an endpoint error above 0.5 pixels.
-    r1: The same above 1.
-    r2: The same above 2.
-    fl: Share of KITTI's outliers.
-    num_pixels: How many pixels count.
+    aepe: Mean endpoint error in pixels.
+    angular: Mean angular error in degrees.
+    r0_5: Fraction of pixels with an endpoint error above 0.5 pixels.
+    r1: Fraction above 1 pixel.
+    r2: Fraction above 2 pixels.
+    fl: Fraction of KITTI outliers.
+    num_pixels: Number of valid pixels.
   """
 
   aepe: float
@@ -56,30 +56,36 @@ class FlowErrors(NamedTuple):
 def flow_errors(
   flow: ArrayLike, truth: ArrayLike, *, mask: ArrayLike | None = None
 ) -> FlowErrors:
-  """All errors over the pixels that count.
+  """All errors over the valid pixels.
 
   Args:
-    flow: The estimate, [H, W, 2], finite where pixels count.
-    truth: The true flow, [H, W, 2]; not finite where it is unknown.
-    mask: Which pixels count, [H, W] booleans; None is all of known truth.
+    flow: Estimated flow, [H, W, 2], finite at the valid pixels.
+    truth: True flow, [H, W, 2], not finite where unknown.
+    mask: Mask of the pixels to use, [H, W] booleans; None is all known ones.
 
   Returns:
     The errors.
 
   Raises:
-    ValueError: If an argument is not as said above, or no pixel counts.
+    ValueError: If an argument is invalid or no pixel is valid.
+
+  Example:
+    >>> truth = np.full((2, 2, 2), [3.0, 4.0])
+    >>> errors = flow_errors(np.zeros((2, 2, 2)), truth)
+    >>> errors.aepe, errors.fl
+    (5.0, 1.0)
   """
   estimates, truths = _check_flows(flow, truth)
-  counts = np.all(np.isfinite(truths), axis=-1)
+  valid = np.all(np.isfinite(truths), axis=-1)
   if mask is not None:
-    counts &= _check_mask(mask, counts.shape)
-  estimates, truths = estimates[counts], truths[counts]
+    valid &= _check_mask(mask, valid.shape)
+  estimates, truths = estimates[valid], truths[valid]
   if not len(truths):
-    raise ValueError('`mask` must leave a pixel of known truth, got none.')
+    raise ValueError('`mask` must include a pixel with a known truth.')
   num_bad = np.sum(~np.all(np.isfinite(estimates), axis=-1))
   if num_bad:
     raise ValueError(
-      f'`flow` must be finite where it is judged, got {num_bad} vectors that'
+      f'`flow` must be finite at valid pixels, got {num_bad} vectors that'
       ' are not.'
     )
   errors = endpoint_error(estimates, truths)
@@ -96,18 +102,18 @@ def flow_errors(
 
 
 def endpoint_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
-  """Length of the difference in pixels, [..., 2] to [...]; NaN if unknown."""
+  """Endpoint errors in pixels, [..., 2] to [...]; NaN where unknown."""
   estimates, truths = _check_flows(flow, truth)
   return np.linalg.norm(estimates - truths, axis=-1)
 
 
 def angular_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
-  """Angle in space and time in degrees, [..., 2] to [...]; NaN if unknown."""
+  """Angular errors in degrees, [..., 2] to [...]; NaN where unknown."""
   first, second = (
     np.concatenate([part, np.ones_like(part[..., :1])], axis=-1)
     for part in _check_flows(flow, truth)
   )
-  # The arc cosine of the inner product alone loses angles below 1e-6 degrees.
+  # An arc cosine cannot resolve angles below 1e-6 degrees.
   sine = np.linalg.norm(np.cross(first, second), axis=-1)
   cosine = np.sum(first * second, axis=-1)
   return np.degrees(np.arctan2(sine, cosine))
@@ -116,23 +122,23 @@ def angular_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
 def textured(
   image: ArrayLike, *, window: int = 3, min_gradient: float = 4 / 127.5
 ) -> np.ndarray:
-  """Where a frame has texture to match, after Scharstein and Szeliski 2002.
+  """Mask of the textured pixels of a frame (Scharstein and Szeliski 2002).
 
-  They call a pixel textureless where the squared gradient, averaged over a
-  square window, is below a threshold: of 4 grey levels in 3x3 pixels. There it
-  is the horizontal gradient, the direction of stereo; here it is all of it.
+  They call a pixel textureless if the mean squared gradient in a window of 3x3
+  pixels is below the square of 4 grey levels. They use the horizontal gradient,
+  for stereo; this function uses the full gradient.
 
   Args:
-    image: The frame, [H, W, C] in [-1, 1]; channels are averaged.
-    window: Side of the window, in pixels.
-    min_gradient: Root mean square gradient of texture, in units of the range
-      [-1, 1] a pixel; a grey level of 8 bits is 1/127.5.
+    image: Frame, [H, W, C] in [-1, 1]; channels are averaged.
+    window: Side of the window in pixels.
+    min_gradient: Threshold of the root mean square gradient, per pixel, in the
+      unit of the values; a grey level of 8 bits is 1/127.5.
 
   Returns:
-    Booleans, [H, W]; ~ of it is where nothing is to be seen.
+    The mask, [H, W] booleans.
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('window', window)
   arrays.check_in_range('min_gradient', min_gradient, 0, math.inf)
@@ -147,7 +153,7 @@ def textured(
 def _check_flows(
   flow: ArrayLike, truth: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns both flows as float64, or says what is wrong with them."""
+  """Checks both flows and converts them to float64."""
   first, second = np.asarray(flow), np.asarray(truth)
   if first.shape != second.shape or first.shape[-1:] != (2,):
     raise ValueError(

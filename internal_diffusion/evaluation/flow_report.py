@@ -1,4 +1,4 @@
-"""How good a flow is, and how true what it says of its own errors."""
+"""Report of a flow's errors and of the calibration of its covariance."""
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -9,7 +9,7 @@ from internal_diffusion.evaluation import (
   sparsification,
 )
 
-_LEVEL = 0.9
+_CONFIDENCE = 0.9
 
 
 def judge_flow(
@@ -22,24 +22,25 @@ def judge_flow(
   rival_spread: ArrayLike | None = None,
   is_horizontal: bool = False,
 ) -> dict[str, float]:
-  """Errors and uncertainty of a flow against the truth.
+  """Errors and calibration of a flow against the truth.
 
   Args:
-    mean: (u, v), [H, W, 2].
-    covariance: Of its error, [H, W, 2, 2].
-    truth: [H, W, 2].
-    valid: Where it is known, [H, W] booleans.
-    image: The first frame, [H, W, C] in [-1, 1].
-    rival_spread: Another uncertainty to rank errors by, such as what the flows
-      there and back disagree by, [H, W]; None is none.
-    is_horizontal: Whether nothing moves along y, as in rectified stereo. Then
-      coverage and log-likelihood are those of u.
+    mean: Estimated flow (u, v), [H, W, 2].
+    covariance: Covariance of the error, [H, W, 2, 2].
+    truth: True flow, [H, W, 2].
+    valid: Mask of the pixels with a known truth, [H, W] booleans.
+    image: First frame, [H, W, C] in [-1, 1].
+    rival_spread: Alternative uncertainty, such as the difference of forward and
+      backward flow, [H, W]; None is none.
+    is_horizontal: Whether the motion is along x only, as in rectified stereo;
+      then coverage and likelihood are those of u.
 
   Returns:
-    `aepe` in pixels over all and over textured pixels, `angular` in degrees,
-    `coverage` of the ellipses of 90 percent, mean `log_likelihood` in nats and
-    that of the one Gaussian that fits the errors best, `ause` and, if given,
-    that of the rival.
+    Figures by name: `aepe` and `aepe_textured` in pixels, `angular` in degrees,
+    `r1`, `coverage` of the ellipses of 90 percent confidence, mean
+    `log_likelihood` in nats, `log_likelihood_one_gaussian` of the single
+    Gaussian that fits the errors best, `ause`, and `ause_rival` of the
+    alternative.
   """
   errors = flow_error.flow_errors(mean, truth, mask=valid)
   textured = valid & flow_error.textured(image)
@@ -48,13 +49,13 @@ def judge_flow(
   own = np.asarray(covariance, np.float64)[valid][:, :num, :num]
   length = np.linalg.norm((truth - mean)[valid], axis=-1)
   offset = difference - difference.mean(axis=0)
-  # The best there is for these very errors; a grid without errors has none.
+  # The small number is for a flow without errors.
   fitted = offset.T @ offset / len(offset) + 1e-12 * np.eye(num)
   figures = {
     'aepe': errors.aepe,
     'angular': errors.angular,
     'r1': errors.r1,
-    'coverage': calibration.gaussian_coverage(difference, own, _LEVEL),
+    'coverage': calibration.gaussian_coverage(difference, own, _CONFIDENCE),
     'log_likelihood': float(
       calibration.gaussian_log_likelihood(difference, own).mean()
     ),
@@ -75,4 +76,4 @@ def judge_flow(
 
 
 def _area(spread: np.ndarray, length: np.ndarray) -> float:
-  return sparsification.sparsification(spread, length).area
+  return sparsification.sparsification_curves(spread, length).area

@@ -1,7 +1,7 @@
-"""How far several generated images differ from each other.
+"""Diversity of several generated images.
 
-  pixel diversity      in their pixels (Shaham et al. 2019, SinGAN)
-  neighbour diversity  in the places they take patches from
+  pixel diversity      of their pixel values (Shaham et al. 2019, SinGAN)
+  neighbour diversity  of the positions of their nearest patches
 
 Images are floats [H, W, C] in [-1, 1].
 """
@@ -20,22 +20,21 @@ from internal_diffusion.evaluation.nearest_patches import (
 def pixel_diversity(
   generated: Sequence[ArrayLike], reference: ArrayLike
 ) -> float:
-  """How much a pixel varies over generated images, in units of the reference.
+  """Standard deviation of a pixel over images, relative to the reference.
 
-  The standard deviation of a pixel's grey over the images, its mean over the
-  pixels, divided by the standard deviation of the reference's pixels.
+  The standard deviation of a pixel's grey value over the images, averaged over
+  the pixels, divided by the standard deviation of the reference's pixels.
 
   Args:
     generated: Two or more images [H, W, C] in [-1, 1] of one size.
-    reference: [H, W, C] in [-1, 1], of any size.
+    reference: Reference image, [H, W, C] in [-1, 1], of any size.
 
   Returns:
-    0 for equal images; about 1 for pixels that are drawn from the reference at
-    random, and below that for few images, whose standard deviation is small.
+    0 for equal images; about 1 for many images of pixels drawn at random from
+    the reference, and less for few images.
 
   Raises:
-    ValueError: If an argument is not as said above, or the reference is of one
-      colour.
+    ValueError: If an argument is invalid or the reference is constant.
   """
   made, real = check_images(generated, reference, patch_size=1)
   check_varies(real)
@@ -45,28 +44,27 @@ def pixel_diversity(
     raise ValueError(
       f'`generated` must hold images of one size, got sizes {sizes}.'
     )
-  deviation = np.std([_grey(image) for image in made], axis=0)
-  return float(np.mean(deviation) / np.std(_grey(real)))
+  stds = np.std([_grey(image) for image in made], axis=0)
+  return float(np.mean(stds) / np.std(_grey(real)))
 
 
 def neighbour_diversity(fields: Sequence[NearestPatches]) -> float:
-  """How much the places that images take their patches from differ.
+  """Fraction of patches whose nearest reference patches differ in position.
 
-  Of each pair of images and each patch: whether the nearest patches in the
-  reference lie more than one pixel apart, along either axis. In flat areas
-  noise alone makes them so; a small shift of all pixels' values does not.
+  For each pair of images and each patch: whether the nearest patches in the
+  reference are more than one pixel apart along either axis. In flat areas noise
+  is enough to separate them; a small shift of all pixel values is not.
 
   Args:
-    fields: What `nearest_patches` gave for two or more images of one size,
+    fields: `find_nearest_patches` results for two or more images of one size,
       with one reference and one stride.
 
   Returns:
-    The mean over pairs and patches, in [0, 1]: 0 for images that are alike, 1
-    where no two have a place in common.
+    Mean over pairs and patches, in [0, 1]; 0 for equal images.
 
   Raises:
-    ValueError: If there are fewer than two, or their patches do not lie at the
-      same places.
+    ValueError: If there are fewer than two results or their patches have
+      different positions.
   """
   _check_several(len(fields))
   if not all(np.array_equal(f.query, fields[0].query) for f in fields):
@@ -74,21 +72,21 @@ def neighbour_diversity(fields: Sequence[NearestPatches]) -> float:
       '`fields` must have the same `query`: images of one size, one stride.'
     )
   positions = np.stack([field.position for field in fields])
-  shares = [
+  fractions = [
     np.mean(np.abs(positions[first] - positions[second]).max(axis=1) > 1)
     for first in range(len(fields))
     for second in range(first)
   ]
-  return float(np.mean(shares))
+  return float(np.mean(fractions))
 
 
 def _check_several(num: int) -> None:
   if num < 2:
-    raise ValueError(f'A diversity needs at least two images, got {num}.')
+    raise ValueError(f'Diversity needs at least two images, got {num}.')
 
 
 def check_varies(reference: np.ndarray) -> None:
-  """Raises ValueError for an image [H, W, C] of one colour."""
+  """Raises ValueError for a constant image [H, W, C]."""
   if np.ptp(_grey(reference)) == 0:
     raise ValueError('`reference` must vary, got an image of one colour.')
 

@@ -1,4 +1,4 @@
-"""Generated images against the one image they were learnt from, as a report."""
+"""Report of generated images against their reference image."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +16,10 @@ from internal_diffusion.evaluation.image_diversity import (
 )
 from internal_diffusion.evaluation.nearest_patches import (
   check_images,
-  nearest_patches,
+  find_nearest_patches,
 )
 from internal_diffusion.evaluation.patch_statistics import (
-  copied_share,
+  copied_fraction,
   detail_ratios,
   multiscale_sliced_wasserstein,
 )
@@ -40,27 +40,26 @@ def compare_images(
   """All statistics of generated images against the reference.
 
   Args:
-    key: Key of the projections; the same key gives the same figures.
-    generated: Images [H, W, C] in [-1, 1], of any sizes.
-    reference: [H, W, C] in [-1, 1].
-    patch_size: P, odd.
+    key: Key of the projections.
+    generated: Images, [H, W, C] in [-1, 1], of any sizes.
+    reference: Reference image, [H, W, C] in [-1, 1].
+    patch_size: Side P of a patch in pixels, odd.
     num_projections: Number of random directions of the Wasserstein distance.
-    query_stride: Of how many patches one looks for its nearest.
+    query_stride: Step between the patches whose nearest patch is searched.
     progress: Whether to show progress bars.
 
   Returns:
-    Plain numbers, fit for JSON: `images`, a list of the figures of each image,
-    and `mean`, their means. Several images of one size have also
-    `pixel_diversity` and `neighbour_diversity`. The figures:
+    Numbers for JSON: `images`, a list of the figures of each image, and `mean`,
+    their means. For several images of one size also `pixel_diversity` and
+    `neighbour_diversity`. The figures:
 
     sliced_wasserstein: `multiscale_sliced_wasserstein`; 0 is perfect.
-    coherence, completeness: The functions of these names; 0 is perfect.
+    coherence, completeness: Functions of these names; 0 is perfect.
     detail_level_0, _1, _2: `detail_ratios`, finest first; 1 is perfect.
-    copied_share: The function of this name; 1 is a copy.
+    copied_fraction: Function of this name; 1 is a copy.
 
   Raises:
-    ValueError: If an argument is not as said above, or the reference is of one
-      colour.
+    ValueError: If an argument is invalid or the reference is constant.
   """
   made, real = check_images(generated, reference, patch_size=patch_size)
   check_varies(real)
@@ -71,7 +70,7 @@ def compare_images(
     made, desc='comparing', disable=not progress or len(made) == 1
   ):
     nearest, reverse = (
-      nearest_patches(
+      find_nearest_patches(
         *pair,
         patch_size=patch_size,
         query_stride=query_stride,
@@ -91,7 +90,7 @@ def compare_images(
         'coherence': float(np.mean(nearest.distance)),
         'completeness': float(np.mean(reverse.distance)),
         **_named_details(detail_ratios(image, real)),
-        'copied_share': copied_share(
+        'copied_fraction': copied_fraction(
           nearest, image, real, patch_size=patch_size
         ),
       }

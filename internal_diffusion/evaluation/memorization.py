@@ -1,18 +1,17 @@
-"""Memorization: are generated patches copies of training patches?
+"""Memorization: fraction of generated patches that copy a training patch.
 
 Distances are root mean squares per value: 0.0078 is one grey level of an 8-bit
-image. A small distance alone does not make a copy, since in a flat area any
-good patch lies close to many training patches. A copy is closer to *one*
-training patch than the training patches are to each other, which is the ratio
-test: the nearest distance is below a share of the second nearest one (Lowe
-2004, section 7.1, for matches of local features; Yoon et al. 2023 with the
-share 1/3 for memorization by diffusion models). Somepalli et al. 2023 define
-and measure copies by learnt features instead; short vectors need none.
+image. A small distance is not enough for a copy, because in a flat area every
+good patch is close to many training patches. A copy is closer to *one* training
+patch than the training patches are to each other. The ratio test compares the
+nearest distance with a fraction of the second nearest (Lowe 2004, section 7.1,
+for matches of local features; Yoon et al. 2023 with the fraction 1/3 for
+memorization by diffusion models). Somepalli et al. 2023 measure copies with
+learnt features, which short vectors do not need.
 
-A training patch that occurs twice would hide its copies, the second distance
-being as small as the first. The second neighbour must therefore be another
-patch (Lowe's: from another object): equal training patches count as one. Near
-duplicates stay, so that a generated patch of a flat area is no copy.
+Equal training patches count as one; otherwise a patch that occurs twice would
+hide its copies. Near duplicates are kept, so that a generated patch of a flat
+area is not a copy.
 
 References:
   Lowe 2004, Distinctive image features from scale-invariant keypoints.
@@ -34,9 +33,9 @@ from internal_diffusion.evaluation import distances
 
 Array = jax.Array
 
-# Neighbours kept for the exact comparison; two would do but for rounding.
+# Neighbours kept for the exact comparison, more than two because of rounding.
 _NUM_CANDIDATES = 8
-# On GPUs the default for float32 products is a shorter mantissa.
+# By default GPUs round float32 products to a shorter mantissa.
 _EXACT = jax.lax.Precision.HIGHEST
 
 
@@ -44,8 +43,8 @@ class NearestDistances(NamedTuple):
   """Distances to the two nearest training patches, RMS per value.
 
   Attributes:
-    first: [N].
-    second: [N], to the nearest training patch that differs from the first.
+    first: Distance to the nearest training patch, [N].
+    second: Distance to the nearest training patch that differs from it, [N].
   """
 
   first: np.ndarray
@@ -64,18 +63,18 @@ def nearest_distances(
 
   Args:
     queries: Patches, [N, P, P, C] or [N, D].
-    training: The training patches, [M, P, P, C] or [M, D].
-    leave_one_out: Whether to pass over a training patch that equals the query;
-      for queries that are training patches themselves.
-    query_chunk: Number of queries compared at once.
-    training_chunk: Number of training patches they are compared with at once.
+    training: Training patches, [M, P, P, C] or [M, D].
+    leave_one_out: Whether to skip a training patch that equals the query, for
+      queries that are training patches themselves.
+    query_chunk: Number of queries at once.
+    training_chunk: Number of training patches at once.
 
   Returns:
     The distances.
 
   Raises:
-    ValueError: If an argument is not as said above, or there are fewer than
-      three different training patches.
+    ValueError: If an argument is invalid, or there are fewer than three
+      different training patches.
   """
   arrays.check_positive_int('query_chunk', query_chunk)
   arrays.check_positive_int('training_chunk', training_chunk)
@@ -101,20 +100,20 @@ def nearest_distances(
 def is_copy(
   nearest: NearestDistances, *, max_ratio: float = 1 / 3
 ) -> np.ndarray:
-  """The ratio test: whether each query copies a training patch.
+  """Ratio test: whether each query copies a training patch.
 
-  Its share among real patches, measured with `leave_one_out`, is what chance
-  and the repetition in the photograph make.
+  Compare its mean with that of real patches, measured with `leave_one_out`:
+  chance and repetition in the photograph make some of them pass.
 
   Args:
     nearest: Distances from `nearest_distances`.
-    max_ratio: The ratio below which a query counts as a copy, in (0, 1).
+    max_ratio: Threshold of the ratio of first to second distance, in (0, 1).
 
   Returns:
     Booleans, [N].
 
   Raises:
-    ValueError: If `max_ratio` is out of its range.
+    ValueError: If `max_ratio` is out of range.
   """
   arrays.check_in_range(
     'max_ratio', max_ratio, 0, 1, open_low=True, open_high=True
@@ -123,8 +122,8 @@ def is_copy(
 
 
 def _distinct(vectors: np.ndarray) -> np.ndarray:
-  """The different rows, each once, in their order."""
-  # Compared as bytes, far faster than value by value; + 0 makes -0 equal 0.
+  """Removes duplicate rows and keeps the order."""
+  # A comparison as bytes is far faster than by values; + 0 makes -0 equal 0.
   rows = np.ascontiguousarray(vectors + 0)
   whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))
   _, first = np.unique(whole.ravel(), return_index=True)
@@ -144,11 +143,11 @@ def _two_nearest(
 ) -> Array:
   """Squared distances to the two nearest rows of the bank, [N, 2].
 
-  |q - t|^2 = |q|^2 + |t|^2 - 2 q.t makes of the search a matrix product, but
-  in float32 it loses the small distances that tell a copy. So it only selects
-  candidates, whose distances are then taken from the differences.
+  |q - t|^2 = |q|^2 + |t|^2 - 2 q.t turns the search into a matrix product, but
+  in float32 it loses the small distances of copies. So it only selects
+  candidates; their distances are computed from the differences.
   """
-  centre = jnp.mean(bank, axis=0, keepdims=True)  # Small values lose less.
+  centre = jnp.mean(bank, axis=0, keepdims=True)  # Lowers rounding errors.
   tiles = _tiles(bank - centre, training_chunk)
   num_candidates = min(_NUM_CANDIDATES, len(bank))
 
@@ -175,9 +174,9 @@ def _two_nearest(
 
 
 def _tiles(vectors: Array, size: int) -> tuple[Array, Array, Array]:
-  """Cuts rows into tiles of one size: vectors, squared norms, row numbers.
+  """Divides rows into tiles of one size: vectors, squared norms, row numbers.
 
-  The rows that fill up the last tile are infinitely far from everything.
+  The padding rows of the last tile have an infinite norm.
   """
   num, dim = vectors.shape
   missing = -num % size

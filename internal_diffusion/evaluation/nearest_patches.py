@@ -1,4 +1,4 @@
-"""The nearest patch of one image to each patch of another, found exactly."""
+"""Exact nearest-neighbour search between the patches of two images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,20 +14,20 @@ from internal_diffusion.data import image_io, patches
 
 Array = jax.Array
 
-# Neighbours kept for the exact comparison; one would do but for rounding.
+# Neighbours kept for the exact comparison, more than one because of rounding.
 _NUM_CANDIDATES = 4
-# On GPUs the default for float32 products is a shorter mantissa.
+# By default GPUs round float32 products to a shorter mantissa.
 _EXACT = jax.lax.Precision.HIGHEST
 
 
 class NearestPatches(NamedTuple):
-  """The nearest patch of one image to each of some patches of another.
+  """The nearest patch in one image for each query patch of another.
 
   Attributes:
-    query: Row and column of the patches asked for, [N, 2].
-    position: Row and column of the nearest patch to each, [N, 2]; of several
-      equally near the first.
-    distance: Distance to it, root mean square per value, [N].
+    query: Row and column of the query patches, [N, 2].
+    position: Row and column of the nearest patches, [N, 2]; the first of
+      several at the same distance.
+    distance: Distances, root mean square per value, [N].
   """
 
   query: np.ndarray
@@ -38,19 +38,19 @@ class NearestPatches(NamedTuple):
 def check_images(
   generated: Sequence[ArrayLike], reference: ArrayLike, *, patch_size: int = 7
 ) -> tuple[list[np.ndarray], np.ndarray]:
-  """Returns the images as float32, or says what is wrong with them.
+  """Checks images and converts them to float32.
 
   Args:
-    generated: Images [H, W, C] in [-1, 1], of any sizes.
-    reference: [H, W, C] in [-1, 1].
-    patch_size: P, odd.
+    generated: Images, [H, W, C] in [-1, 1], of any sizes.
+    reference: Reference image, [H, W, C] in [-1, 1].
+    patch_size: Side P of a patch in pixels, odd.
 
   Returns:
     The generated images, and the reference.
 
   Raises:
-    ValueError: If there is no generated image, one is not as said above or has
-      not the reference's channels, or a patch does not fit.
+    ValueError: If there is no generated image, one is invalid or has another
+      number of channels than the reference, or a patch does not fit.
   """
   if not len(generated):
     raise ValueError('`generated` must hold at least one image, got none.')
@@ -63,13 +63,13 @@ def check_images(
     )
     if image.shape[-1] != real.shape[-1]:
       raise ValueError(
-        f'`{name}` and `reference` must have equally many channels, got'
+        f'`{name}` and `reference` must have the same channels, got'
         f' {image.shape[-1]} and {real.shape[-1]}.'
       )
   return made, real
 
 
-def nearest_patches(
+def find_nearest_patches(
   generated: ArrayLike,
   reference: ArrayLike,
   *,
@@ -79,27 +79,26 @@ def nearest_patches(
   reference_chunk: int = 4096,
   progress: bool = False,
 ) -> NearestPatches:
-  """The nearest patch of the reference to the patches of a generated image.
+  """Finds the nearest reference patch for patches of a generated image.
 
-  The search is exact. |q - r|^2 = |q|^2 + |r|^2 - 2 q.r makes of it a matrix
-  product, which loses small distances to rounding; so it only selects
-  candidates, whose distances are then taken from the differences.
+  The search is exact. |q - r|^2 = |q|^2 + |r|^2 - 2 q.r turns it into a matrix
+  product, which loses small distances by rounding. So it only selects
+  candidates; their distances are computed from the differences.
 
   Args:
-    generated: [H, W, C] in [-1, 1].
-    reference: [H, W, C] in [-1, 1], of any size.
-    patch_size: P, odd.
-    query_stride: One of how many patches is looked for, in reading order; 1 is
-      all of them.
-    query_chunk: Number of patches compared at once.
-    reference_chunk: Number of patches they are compared with at once.
-    progress: Whether to show a progress bar on a long search.
+    generated: Generated image, [H, W, C] in [-1, 1].
+    reference: Reference image, [H, W, C] in [-1, 1], of any size.
+    patch_size: Side P of a patch in pixels, odd.
+    query_stride: Step between query patches, in reading order; 1 is all.
+    query_chunk: Number of query patches at once.
+    reference_chunk: Number of reference patches at once.
+    progress: Whether to show a progress bar for a long search.
 
   Returns:
-    The positions and distances.
+    Positions and distances.
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
   """
   (made,), real = check_images([generated], reference, patch_size=patch_size)
   arrays.check_positive_int('query_stride', query_stride)
@@ -107,7 +106,7 @@ def nearest_patches(
   arrays.check_positive_int('reference_chunk', reference_chunk)
   queries = all_vectors(made, patch_size)[::query_stride]
   bank = all_vectors(real, patch_size)
-  centre = bank.mean(axis=0, keepdims=True)  # Small values lose less.
+  centre = bank.mean(axis=0, keepdims=True)  # Lowers rounding errors.
   tiles = _tiles(bank - centre, min(reference_chunk, len(bank)))
   query_chunk = min(query_chunk, len(queries))
   starts = range(0, len(queries), query_chunk)
@@ -116,10 +115,10 @@ def nearest_patches(
     starts, desc='nearest patches', delay=2, leave=False, disable=not progress
   ):
     chunk = queries[start : start + query_chunk]
-    found = _candidates(chunk - centre, tiles, size=query_chunk)
-    exact = np.mean((bank[found] - chunk[:, None]) ** 2, axis=-1)
+    candidates = _candidates(chunk - centre, tiles, size=query_chunk)
+    exact = np.mean((bank[candidates] - chunk[:, None]) ** 2, axis=-1)
     best = np.argmin(exact, axis=1)[:, None]
-    indices.append(np.take_along_axis(found, best, axis=1)[:, 0])
+    indices.append(np.take_along_axis(candidates, best, axis=1)[:, 0])
     squares.append(np.take_along_axis(exact, best, axis=1)[:, 0])
   query = np.arange(len(queries)) * query_stride
   return NearestPatches(
@@ -130,7 +129,7 @@ def nearest_patches(
 
 
 def all_vectors(image: np.ndarray, patch_size: int) -> np.ndarray:
-  """All patches in reading order, [N, D]."""
+  """All patches of an image in reading order, [N, D]."""
   window = (patch_size, patch_size, image.shape[-1])
   views = np.lib.stride_tricks.sliding_window_view(image, window)
   return views.reshape(-1, np.prod(window))
@@ -139,15 +138,15 @@ def all_vectors(image: np.ndarray, patch_size: int) -> np.ndarray:
 def _positions(
   indices: np.ndarray, image: np.ndarray, patch_size: int
 ) -> np.ndarray:
-  """Row and column of patches in reading order, [N, 2]."""
+  """Row and column of patches with given numbers in reading order, [N, 2]."""
   num_columns = image.shape[1] - patch_size + 1
   return np.stack(np.divmod(indices, num_columns), axis=-1)
 
 
 def _tiles(vectors: np.ndarray, size: int) -> list[tuple[Array, Array, Array]]:
-  """Cuts rows into tiles of one size: vectors, squared norms, row numbers.
+  """Divides rows into tiles of one size: vectors, squared norms, row numbers.
 
-  The rows that fill up the last tile are infinitely far from everything.
+  The padding rows of the last tile have an infinite norm.
   """
   tiles = []
   for start in range(0, len(vectors), size):
@@ -165,8 +164,8 @@ def _tiles(vectors: np.ndarray, size: int) -> list[tuple[Array, Array, Array]]:
 def _candidates(
   queries: np.ndarray, tiles: list[tuple[Array, Array, Array]], *, size: int
 ) -> np.ndarray:
-  """Row numbers of the nearest few to each query, nearest first, [N, few]."""
-  # Filled up to one size, so that the last chunk does not compile anew.
+  """Row numbers of the candidates of each query, nearest first, [N, 4]."""
+  # Padded to one size, so that the last chunk compiles nothing.
   padded = jnp.asarray(np.pad(queries, ((0, size - len(queries)), (0, 0))))
   shape = (size, _NUM_CANDIDATES)
   best = jnp.full(shape, -jnp.inf), jnp.zeros(shape, jnp.int32)
@@ -181,7 +180,7 @@ def _nearer(
   queries: Array,
   tile: tuple[Array, Array, Array],
 ) -> tuple[Array, Array]:
-  """Merges the nearest of a tile into scores and row numbers, nearest first."""
+  """Merges a tile's candidates into scores and row numbers, nearest first."""
   vectors, norms, rows = tile
   products = jnp.matmul(queries, vectors.T, precision=_EXACT)
   scores, kept = jax.lax.top_k(
@@ -196,7 +195,7 @@ def _nearer(
 def vectors_at(
   image: np.ndarray, positions: np.ndarray, patch_size: int
 ) -> np.ndarray:
-  """Patches at given rows and columns, [N, D]."""
+  """Patches of an image at given rows and columns [N, 2], [N, D]."""
   window = (patch_size, patch_size, image.shape[-1])
   views = np.lib.stride_tricks.sliding_window_view(image, window)
   return views[positions[:, 0], positions[:, 1]].reshape(len(positions), -1)

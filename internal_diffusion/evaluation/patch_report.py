@@ -1,4 +1,4 @@
-"""All figures of generated against real patches, beside real against real."""
+"""Report of generated patches against real ones, with a real control set."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ Array = jax.Array
 
 _Stage = Callable[[], dict[str, Any]]
 
-# Patches whose nearest neighbours are looked for; the search is exact.
+# Patches whose nearest neighbours are searched.
 _MAX_QUERIES = 2048
 
 
@@ -28,31 +28,30 @@ def compare_patches(
   training: ArrayLike | None = None,
   progress: bool = False,
 ) -> dict[str, Any]:
-  """All figures for generated against real patches, beside real against real.
+  """Compares generated with real patches, and a real control set with them.
 
-  The control set plays the part of a perfect generator: real patches, drawn as
-  the reference is, at other positions. Read every figure of `generated` beside
-  the same of `control`. A distance a little below the control's is chance;
-  nearest distances far below it, and a share of copies above it, are copying.
+  The control set stands for a perfect generator: real patches drawn like the
+  reference, at other positions. Compare each figure of `generated` with that of
+  `control`. A distance slightly below the control's is chance; nearest
+  distances far below it, and a fraction of copies above it, mean copying.
 
   Draw reference and control at random from the whole photograph, not from two
-  sides of it, which are two distributions. Distances to the training patches
-  leave out the patch itself for the control, so that it may be of them.
+  halves, which have different distributions. The control may contain training
+  patches: its distances to them exclude the patch itself.
 
   Args:
-    key: Key; the same key gives the same figures.
-    generated: Patches, [N, P, P, C] or [N, D], N at least 128.
-    reference: Real patches, equally many.
-    control: Other real patches, equally many.
-    training: All patches that the model has seen, [M, P, P, C] or [M, D];
-      by default the reference.
+    key: Key of all random choices.
+    generated: Generated patches, [N, P, P, C] or [N, D], N at least 128.
+    reference: Real patches of the same shape.
+    control: Other real patches of the same shape.
+    training: All training patches, [M, P, P, C] or [M, D]; None is the
+      reference.
     progress: Whether to show a progress bar.
 
   Returns:
-    A report of plain numbers, strings and lists, fit for JSON: `num_patches`,
-    `patch_dim`, `num_training`; the figures of `generated` and `control`; and
-    `ratios` of those where one has a meaning, generated over control, None
-    where the control's is 0. The figures:
+    Numbers and lists for JSON: `num_patches`, `patch_dim`, `num_training`; the
+    figures of `generated` and `control`; and `ratios` of some of them,
+    generated over control, None where the control's is 0. The figures:
 
     c2st_accuracy, c2st_standard_error: `perceptron_two_sample_test`.
     boosted_trees_accuracy: `boosted_trees_two_sample_test`.
@@ -61,12 +60,12 @@ def compare_patches(
       reference.
     variance_ratios: `distances.principal_variance_ratios`, a list.
     variance_log_rms: Root mean square of their logarithms; 0 is perfect.
-    nearest_distance_median: Of `memorization.nearest_distances`, over the
+    nearest_distance_median: Median of `memorization.nearest_distances` over the
       first 2048 patches.
-    copy_share: Share of copies, `memorization.is_copy`.
+    copy_fraction: Fraction of copies, `memorization.is_copy`.
 
   Raises:
-    ValueError: If the sets are not as said above.
+    ValueError: If a set is invalid.
   """
   made, real, other = distances.as_vectors(
     generated=generated,
@@ -131,7 +130,7 @@ def _distance_figures(
     patches, reference, bandwidths=distances.median_bandwidths(reference)
   )
   ratios = distances.principal_variance_ratios(patches, reference)
-  # A direction that the generator lost altogether must not make it infinite.
+  # The bound keeps a component without variance finite.
   logs = np.log(np.maximum(ratios, 1e-12))
   return {
     'sliced_wasserstein': distances.sliced_wasserstein(key, patches, reference),
@@ -153,7 +152,7 @@ def _copy_figures(
   )
   return {
     'nearest_distance_median': float(np.median(nearest.first)),
-    'copy_share': float(np.mean(memorization.is_copy(nearest))),
+    'copy_fraction': float(np.mean(memorization.is_copy(nearest))),
   }
 
 

@@ -1,20 +1,19 @@
-"""Statistics of generated images against the one image they were learnt from.
+"""Patch statistics of generated images against their reference image.
 
-Images are floats [H, W, C] in [-1, 1]; a generated one may have another size
-than the reference, and need not lie on it pixel by pixel. No learnt features:
-an image counts as alike if its patches of P x P pixels are.
+Images are floats [H, W, C] in [-1, 1]; generated images may have another size
+than the reference. The statistics compare patches of P x P pixels and use no
+learnt features.
 
-  sliced Wasserstein   whether the patches of both have one distribution
-  coherence            how far a generated patch is from the nearest real one
-  completeness         how far a real patch is from the nearest generated one
-  detail ratios        whether it is as sharp, by spatial frequency
-  copied share         how much of it is the reference, moved as a whole
+  sliced Wasserstein   distance between the distributions of patches
+  coherence            distance of a generated patch to the nearest real one
+  completeness         distance of a real patch to the nearest generated one
+  detail ratios        sharpness relative to the reference, by frequency
+  copied fraction      fraction that copies the reference at one offset
 
-No single one will do: a copy has the best distances and no diversity
+They complement each other: a copy has the best distances and no diversity
 (`image_diversity`), noise the reverse. Distances are in the unit of the values,
-of which there are 2 from black to white: 0.0078 is one grey level of 8 bits,
-and images in [0, 1] have half the distance. Those of patches are root mean
-squares per value.
+with 2 from black to white: 0.0078 is one grey level of 8 bits. Patch distances
+are root mean squares per value.
 
 References:
   Simakov et al. 2008, Summarizing visual data using bidirectional similarity
@@ -36,17 +35,17 @@ from internal_diffusion.evaluation.nearest_patches import (
   NearestPatches,
   all_vectors,
   check_images,
-  nearest_patches,
+  find_nearest_patches,
   vectors_at,
 )
 
 Array = jax.Array
 
 _DOWNSCALINGS = (1, 2, 4)
-# Distances this close are one but for rounding.
+# Distances this close differ by rounding only.
 _TIE = 1e-6
 _BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
-# Below this a band holds rounding errors only.
+# A band below this strength contains rounding errors only.
 _EMPTY_BAND = 1e-6
 
 
@@ -58,33 +57,33 @@ def multiscale_sliced_wasserstein(
   patch_size: int = 7,
   num_projections: int = 128,
 ) -> float:
-  """Sliced 1-Wasserstein distance of all patches, the mean over three scales.
+  """Sliced 1-Wasserstein distance of all patches, mean over three scales.
 
-  The scales are 1, 1/2 and 1/4 (antialiased), less those at which a patch does
-  not fit both images. On a line the distance is the mean of |difference| of the
-  two quantile functions, here at as many steps as the larger image has
-  patches: exact for images of one size.
+  The scales are 1, 1/2 and 1/4 (antialiased), without those at which a patch
+  does not fit both images. In one dimension the distance is the mean absolute
+  difference of the two quantile functions, here at as many points as the larger
+  image has patches: exact for images of one size.
 
   Args:
-    key: Key of the projections; the same key gives the same projections.
-    generated: [H, W, C] in [-1, 1].
-    reference: [H, W, C] in [-1, 1], of any size.
-    patch_size: P, odd.
+    key: Key of the projections.
+    generated: Generated image, [H, W, C] in [-1, 1].
+    reference: Reference image, [H, W, C] in [-1, 1], of any size.
+    patch_size: Side P of a patch in pixels, odd.
     num_projections: Number of random directions.
 
   Returns:
-    The mean over directions, unit vectors in the space of patches; a shift of
-    all values by v makes about 0.8 |v|, the mean of |v . direction|.
+    Mean over the directions, unit vectors in the space of patches; a shift of
+    all values by v gives about 0.8 |v|, the mean of |v . direction|.
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('num_projections', num_projections)
   (made,), real = check_images([generated], reference, patch_size=patch_size)
   shape = (num_projections, patch_size**2 * real.shape[-1])
   directions = np.asarray(jax.random.normal(key, shape))
   directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-  found = []
+  per_scale = []
   for divisor in _DOWNSCALINGS:
     sizes = [np.array(image.shape[:2]) // divisor for image in (made, real)]
     if np.min(sizes) < patch_size:
@@ -94,7 +93,7 @@ def multiscale_sliced_wasserstein(
       for image, size in zip((made, real), sizes, strict=True)
     )
     num_steps = max(sorted_made.shape[1], sorted_real.shape[1])
-    found.append(
+    per_scale.append(
       np.mean(
         np.abs(
           _quantiles(sorted_made, num_steps)
@@ -103,7 +102,7 @@ def multiscale_sliced_wasserstein(
         dtype=np.float64,
       )
     )
-  return float(np.mean(found))
+  return float(np.mean(per_scale))
 
 
 def _resize(image: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -126,12 +125,12 @@ def coherence(
   patch_size: int = 7,
   query_stride: int = 3,
 ) -> float:
-  """Mean distance of a generated patch to the nearest of the reference.
+  """Mean distance of generated patches to the nearest reference patch.
 
-  0 means that all of the image looks, patch by patch, like the reference; of
-  what it leaves out it says nothing. Arguments as of `nearest_patches`.
+  0 means that every patch occurs in the reference; parts of the reference may
+  be missing. Arguments as in `find_nearest_patches`.
   """
-  nearest = nearest_patches(
+  nearest = find_nearest_patches(
     generated, reference, patch_size=patch_size, query_stride=query_stride
   )
   return float(np.mean(nearest.distance))
@@ -144,40 +143,41 @@ def completeness(
   patch_size: int = 7,
   query_stride: int = 3,
 ) -> float:
-  """Mean distance of a patch of the reference to the nearest generated one.
+  """Mean distance of reference patches to the nearest generated patch.
 
-  0 means that nothing was left out; of what was added it says nothing.
-  Arguments as of `nearest_patches`.
+  0 means that no part of the reference is missing; other patches may occur too.
+  Arguments as in `find_nearest_patches`.
   """
   return coherence(
     reference, generated, patch_size=patch_size, query_stride=query_stride
   )
 
 
-def copied_share(
+def copied_fraction(
   nearest: NearestPatches,
   generated: ArrayLike,
   reference: ArrayLike,
   *,
   patch_size: int = 7,
 ) -> float:
-  """Share of the patches that copy the reference at one common offset.
+  """Fraction of the patches that copy the reference at one common offset.
 
-  The offset is the most frequent one between a patch and its nearest. A patch
-  counts if the patch of the reference at that offset is as near as the nearest,
-  so flat areas, where many are, do not hide a copy.
+  The offset is the most frequent one between a patch and its nearest reference
+  patch. A patch counts as copied if the reference patch at that offset is as
+  close as the nearest one, so flat areas with many close patches do not hide a
+  copy.
 
   Args:
-    nearest: What `nearest_patches` gave for these images.
-    generated: [H, W, C] in [-1, 1].
-    reference: [H, W, C] in [-1, 1].
-    patch_size: P, as given to `nearest_patches`.
+    nearest: Result of `find_nearest_patches` for these images.
+    generated: Generated image, [H, W, C] in [-1, 1].
+    reference: Reference image, [H, W, C] in [-1, 1].
+    patch_size: Side P of a patch in pixels, as in `find_nearest_patches`.
 
   Returns:
-    A number in (0, 1]; 1 is a copy of the reference, or of a part of it.
+    The fraction, in (0, 1]; 1 is a copy of the reference or of a part of it.
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
   """
   (made,), real = check_images([generated], reference, patch_size=patch_size)
   offsets, counts = np.unique(
@@ -196,24 +196,23 @@ def copied_share(
 def detail_ratios(
   generated: ArrayLike, reference: ArrayLike, *, num_bands: int = 3
 ) -> list[float]:
-  """Strength of detail in bands of frequency, generated over reference.
+  """Ratio of detail in frequency bands, generated over reference.
 
-  The bands are those of a Laplacian pyramid of the grey image: what a binomial
-  blur of 5 pixels takes away, then the same of every second pixel of the
-  blurred image, and so on. A strength is a root mean square, the square root of
-  an energy.
+  The bands are those of a Laplacian pyramid of the grey image: the difference
+  from a binomial blur of 5 pixels, then the same for the blurred image at every
+  second pixel, and so on. The strength of a band is its root mean square.
 
   Args:
-    generated: [H, W, C] in [-1, 1].
-    reference: [H, W, C] in [-1, 1], of any size.
-    num_bands: Number of bands, each an octave below the one before.
+    generated: Generated image, [H, W, C] in [-1, 1].
+    reference: Reference image, [H, W, C] in [-1, 1], of any size.
+    num_bands: Number of bands, each an octave below the previous one.
 
   Returns:
-    One ratio a band, finest first; below 1 is blurred, above 1 too rough. NaN
-    where the reference has nothing in a band.
+    A ratio for each band, finest first: below 1 the image is too smooth, above
+    1 too rough. NaN where the reference has no detail in a band.
 
   Raises:
-    ValueError: If an argument is not as said above.
+    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('num_bands', num_bands)
   (made,), real = check_images([generated], reference, patch_size=1)

@@ -1,27 +1,26 @@
-"""Are generated patches distinguishable from real ones? A classifier's answer.
+"""Classifier two-sample tests of generated against real patches.
 
-The classifier two-sample test (Lopez-Paz & Oquab 2017, Revisiting classifier
-two-sample tests): train a classifier on half of both sets to tell them apart,
-and measure its accuracy on the other half. For equal distributions it is 1/2;
-what no classifier can tell apart reaches 1/2, so the test is as severe as its
-classifier is good. There are two here:
+The test (Lopez-Paz & Oquab 2017, Revisiting classifier two-sample tests) trains
+a classifier on half of both sets to distinguish them and measures its accuracy
+on the other half. Equal distributions give an accuracy of 1/2. There are two
+kinds of classifiers:
 
-Perceptrons, as in the paper: one on standardised pixel values, which sees large
-structure, one on whitened principal components, which sees fine detail; the
-better of the two counts.
+Perceptrons, as in the paper: one on standardised pixel values, which is
+sensitive to large structure, and one on whitened principal components, which is
+sensitive to fine detail. The higher accuracy counts.
 
-Boosted trees (Friedman 2001), the more severe. Where generated patches of a
-photograph go wrong decides their features. A model has the large components
-right soon; noise that is left, or detail that is missing, shows in the small
-ones, at a level which is wrong for the contrast of the patch. So the features
-are, with z the coordinates in the whitened principal components of the pooled
-training half, smallest variance first:
+Boosted trees (Friedman 2001), the more severe test. A model learns the large
+components early; residual noise or missing detail appears in the small ones,
+with an energy that does not fit the contrast of the patch. Let z be the
+coordinates in the whitened principal components of the pooled training half,
+smallest variance first. The features are
 
   z_1 ... z_D,      e_k = z_1^2 + ... + z_k^2,      e_k / e_D,
 
-with k at some twenty cuts: energies of the finest detail, and their share of
-the whole, in which contrast cancels. On Gaussian mixtures, noise, blur and
-diffusion samples they found more than any perceptron, at a tenth of the time.
+for about twenty k: energies of the finest detail, and their fractions of the
+total, in which contrast cancels. On Gaussian mixtures, noise, blur and
+diffusion samples the trees were more accurate than the perceptrons in a tenth
+of the time.
 """
 
 import warnings
@@ -32,7 +31,6 @@ import jax
 import numpy as np
 import threadpoolctl
 from jax.typing import ArrayLike
-from sklearn import ensemble, exceptions, neural_network
 
 from internal_diffusion.evaluation import distances
 
@@ -41,16 +39,16 @@ Array = jax.Array
 MIN_PATCHES = 128
 _NUM_CUTS = 20
 
-# `(train, labels, test) -> answers`: fits a classifier and asks it.
+# `(train, labels, test) -> predicted labels`.
 _Classifier = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class TwoSampleTest(NamedTuple):
-  """The outcome of a classifier two-sample test.
+  """Result of a classifier two-sample test.
 
   Attributes:
-    accuracy: Share of the held-out patches told right; 0.5 is perfect.
-    standard_error: Its standard error, sqrt(a (1 - a) / number held out).
+    accuracy: Accuracy a on the test half; 0.5 is a perfect generator.
+    standard_error: Its standard error, sqrt(a (1 - a) / number of patches).
   """
 
   accuracy: float
@@ -60,21 +58,21 @@ class TwoSampleTest(NamedTuple):
 def perceptron_two_sample_test(
   key: Array, x: ArrayLike, y: ArrayLike
 ) -> TwoSampleTest:
-  """How well the better of two perceptrons tells the sets apart.
+  """Accuracy of the better of two perceptrons.
 
-  Of two tries at chance the better is a little above it, by half a standard
+  For equal distributions the better of two is above 0.5 by half a standard
   error.
 
   Args:
-    key: Key for the split into halves; the same key gives the same figures.
+    key: Key of the split into halves.
     x: Patches, [N, P, P, C] or [N, D], N at least 128.
-    y: Patches, equally many.
+    y: Patches of the same shape.
 
   Returns:
-    The accuracy and its standard error, for independent draws.
+    The accuracy and its standard error for independent samples.
 
   Raises:
-    ValueError: If the sets are not as said above, or all patches are equal.
+    ValueError: If the sets are invalid or all patches are equal.
   """
   outcomes = [_test(key, x, y, _on_pixels), _test(key, x, y, _on_components)]
   return max(outcomes)
@@ -83,18 +81,18 @@ def perceptron_two_sample_test(
 def boosted_trees_two_sample_test(
   key: Array, x: ArrayLike, y: ArrayLike
 ) -> TwoSampleTest:
-  """How well boosted trees on energies of detail tell the sets apart.
+  """Accuracy of boosted trees on energies of detail.
 
   Args:
-    key: Key for the split into halves; the same key gives the same figures.
+    key: Key of the split into halves.
     x: Patches, [N, P, P, C] or [N, D], N at least 128.
-    y: Patches, equally many.
+    y: Patches of the same shape.
 
   Returns:
-    The accuracy and its standard error, for independent draws.
+    The accuracy and its standard error for independent samples.
 
   Raises:
-    ValueError: If the sets are not as said above, or all patches are equal.
+    ValueError: If the sets are invalid or all patches are equal.
   """
   return _test(key, x, y, _on_energies)
 
@@ -109,8 +107,8 @@ def _test(
   train_y, test_y = _halves(key_y, y)
   train, train_labels = _labelled(train_x, train_y)
   test, test_labels = _labelled(test_x, test_y)
-  answers = classifier(train, train_labels, test)
-  accuracy = float(np.mean(answers == test_labels))
+  predicted = classifier(train, train_labels, test)
+  accuracy = float(np.mean(predicted == test_labels))
   variance = accuracy * (1 - accuracy) / len(test_labels)
   return TwoSampleTest(accuracy, float(np.sqrt(variance)))
 
@@ -118,12 +116,15 @@ def _test(
 def _perceptron(
   train: np.ndarray, labels: np.ndarray, test: np.ndarray
 ) -> np.ndarray:
+  # The import takes a second, which other uses of the package would wait for.
+  from sklearn import exceptions, neural_network
+
   classifier = neural_network.MLPClassifier(
     (256, 256), early_stopping=True, random_state=0
   )
-  # One thread adds in one order, so one key gives one answer.
+  # With one thread the order of sums, and so the result, is reproducible.
   with warnings.catch_warnings(), threadpoolctl.threadpool_limits(limits=1):
-    # It stops early or at its last epoch; either is an answer.
+    # The last epoch may come before convergence.
     warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
     return classifier.fit(train, labels).predict(test)
 
@@ -131,10 +132,8 @@ def _perceptron(
 def _on_pixels(
   train: np.ndarray, labels: np.ndarray, test: np.ndarray
 ) -> np.ndarray:
-  mean, deviation = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)
-  return _perceptron(
-    (train - mean) / deviation, labels, (test - mean) / deviation
-  )
+  mean, std = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)
+  return _perceptron((train - mean) / std, labels, (test - mean) / std)
 
 
 def _on_components(
@@ -149,12 +148,14 @@ def _on_components(
 def _on_energies(
   train: np.ndarray, labels: np.ndarray, test: np.ndarray
 ) -> np.ndarray:
+  from sklearn import ensemble
+
   basis = _whitening(train)
   classifier = ensemble.HistGradientBoostingClassifier(
     max_iter=100, max_leaf_nodes=8, early_stopping=False, random_state=0
   )
-  # The work is small: a second thread gains little, and where the machine is
-  # shared, threads that wait for one another lose tenfold.
+  # The work is small: a second thread gains little, and on a shared machine
+  # waiting threads are ten times slower.
   with threadpoolctl.threadpool_limits(limits=1, user_api='openmp'):
     classifier.fit(_features(train, *basis), labels)
     return classifier.predict(_features(test, *basis))
@@ -171,11 +172,11 @@ def _labelled(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The mean, and components over their deviation by increasing variance."""
+  """Mean, and components over their standard deviation, smallest first."""
   mean = vectors.mean(axis=0, dtype=np.float64)
   centred = vectors - mean
   variances, components = np.linalg.eigh(centred.T @ centred / len(vectors))
-  # Directions in which neither set varies say nothing.
+  # Components in which both sets are constant are dropped.
   varies = variances > 1e-12 * variances[-1]
   if not np.any(varies):
     raise ValueError('`x` and `y` must vary, got equal patches.')
@@ -185,11 +186,11 @@ def _whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _features(
   vectors: np.ndarray, mean: np.ndarray, whitening: np.ndarray
 ) -> np.ndarray:
-  """z, e_k and e_k / e_D of the module's text, [N, D + cuts + cuts]."""
+  """Features z, e_k and e_k / e_D, [N, D + cuts + cuts]."""
   z = (vectors - mean) @ whitening
   energies = np.cumsum(z**2, axis=1)
   total = energies[:, -1:]
   cuts = np.unique(np.linspace(0, z.shape[1] - 1, _NUM_CUTS + 1).astype(int))
   energies = energies[:, cuts]
-  shares = energies / np.maximum(total, np.finfo(np.float64).tiny)
-  return np.concatenate([z, energies, shares], axis=1)
+  fractions = energies / np.maximum(total, np.finfo(np.float64).tiny)
+  return np.concatenate([z, energies, fractions], axis=1)

@@ -1,9 +1,10 @@
-"""Sparsification: are the places that a prediction doubts those it gets wrong?
+"""Sparsification: whether predicted uncertainty ranks the errors.
 
-The places of the largest predicted uncertainty are removed first, and the mean
-error of the rest is followed. It falls at best as if the largest errors were
-removed first (the oracle), and stays as it is if the uncertainty says nothing.
-Only the order of the uncertainties counts, so they may have any unit.
+Values are removed in order of decreasing predicted uncertainty, and the mean
+error of the remaining values is recorded. The best possible curve removes the
+largest errors first (the oracle); a constant curve means that uncertainty and
+error are unrelated. Only the order of the uncertainties matters, not their
+unit.
 
 Reference:
   Ilg et al. 2018, Uncertainty estimates and multi-hypotheses networks for
@@ -14,21 +15,21 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
-from scipy import stats
 
 from internal_diffusion import arrays
 from internal_diffusion.evaluation import calibration
 
 
 class Sparsification(NamedTuple):
-  """Mean errors of what remains, in the unit of the error.
+  """Sparsification curves, in the unit of the error.
 
   Attributes:
-    removed: Share of the places that are removed, from 0, below 1, [num].
-    remaining: Mean error of the others by the predicted order, [num].
-    oracle: The same by the order of the errors, [num].
-    area: Area between the two over all shares, over the mean error (AUSE); 0
-      is the order of the errors.
+    removed: Fraction of removed values, from 0 to below 1, [num].
+    remaining: Mean error of the remaining values in predicted order, [num].
+    oracle: Mean error of the remaining values in the order of the errors,
+      [num].
+    area: Area between the two curves over the mean error (AUSE); 0 is a perfect
+      order.
   """
 
   removed: np.ndarray
@@ -41,40 +42,43 @@ def rank_correlation(predicted: ArrayLike, error: ArrayLike) -> float:
   """Spearman's correlation of predicted uncertainty and error.
 
   Args:
-    predicted: Any shape, not constant.
-    error: Of the same shape, not constant.
+    predicted: Uncertainties of any shape, not constant.
+    error: Errors of the same shape, not constant.
 
   Returns:
-    A number in [-1, 1], 1 where the orders agree.
+    The correlation, in [-1, 1].
 
   Raises:
-    ValueError: If an argument is not as said above, empty, or not finite.
+    ValueError: If an argument is invalid, empty or not finite.
+
+  Example:
+    >>> round(rank_correlation([1.0, 2.0, 3.0], [0.1, 0.2, 0.9]), 6)
+    1.0
   """
   uncertainties, errors = _check_pair(predicted, error)
   for name, values in (('predicted', uncertainties), ('error', errors)):
     if np.all(values == values[0]):
       raise ValueError(f'`{name}` must not be constant, got {values[0]:g}.')
-  return float(stats.spearmanr(uncertainties, errors).statistic)
+  return float(np.corrcoef(_ranks(uncertainties), _ranks(errors))[0, 1])
 
 
-def sparsification(
+def sparsification_curves(
   predicted: ArrayLike, error: ArrayLike, *, num: int = 20
 ) -> Sparsification:
-  """How the mean error falls as the least certain places are removed.
+  """Sparsification curves of predicted uncertainties.
 
-  Places of equal uncertainty are removed in all orders alike: the curve is the
-  mean over these.
+  The order of equal uncertainties is averaged over all permutations.
 
   Args:
     predicted: Uncertainties of any shape.
     error: Errors of the same shape, at least 0.
-    num: Points of the curves; the area is over all shares.
+    num: Number of points of the curves; the area uses all fractions.
 
   Returns:
     The curves and the area between them.
 
   Raises:
-    ValueError: If an argument is not as said above, empty, or not finite.
+    ValueError: If an argument is invalid, empty or not finite.
   """
   arrays.check_positive_int('num', num)
   uncertainties, errors = _check_pair(predicted, error)
@@ -82,7 +86,7 @@ def sparsification(
     raise ValueError(f'`error` must be at least 0, got {errors.min():g}.')
   remaining, oracle = _kept(uncertainties, errors), _kept(errors, errors)
   size, mean = len(errors), errors.mean()
-  # The last share leaves one place.
+  # The last fraction keeps one value.
   num_removed = np.arange(num) * size // num
   shown = size - 1 - num_removed
   return Sparsification(
@@ -93,8 +97,14 @@ def sparsification(
   )
 
 
+def _ranks(values: np.ndarray) -> np.ndarray:
+  """Ranks from 1; ties take their mean rank."""
+  _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+  return (np.cumsum(counts) - (counts - 1) / 2)[place]
+
+
 def _kept(order: np.ndarray, errors: np.ndarray) -> np.ndarray:
-  """Mean error of the first 1, 2, ..., N by an order; ties share their mean."""
+  """Mean error of the first 1, 2, ..., N in an order; ties take their mean."""
   _, place, counts = np.unique(order, return_inverse=True, return_counts=True)
   means = np.bincount(place, weights=errors) / counts
   return np.cumsum(np.repeat(means, counts)) / np.arange(1, len(errors) + 1)
@@ -103,7 +113,7 @@ def _kept(order: np.ndarray, errors: np.ndarray) -> np.ndarray:
 def _check_pair(
   predicted: ArrayLike, error: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Both as float64 vectors."""
+  """Checks both and converts them to float64 vectors."""
   uncertainties = calibration.check_finite('predicted', predicted)
   errors = calibration.check_finite('error', error)
   if uncertainties.shape != errors.shape:

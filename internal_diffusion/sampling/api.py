@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.sampling.constraints import Constraint
 from internal_diffusion.sampling.samplers import Sampler, sample_heun
 from internal_diffusion.types import Condition, Denoiser
 
@@ -53,6 +55,7 @@ class SampleFn:
     cond: Condition | None = None,
     *,
     num_samples: int | None = None,
+    constraints: Sequence[Constraint] = (),
     progress: bool = False,
   ) -> np.ndarray:
     """Draws samples.
@@ -62,6 +65,8 @@ class SampleFn:
       key: One key.
       cond: Conditions with a leading axis of the number of samples, or None.
       num_samples: Number of samples N; optional where a condition implies it.
+      constraints: Constraints on every clean estimate, in the coordinates of
+        the model.
       progress: Whether to show a progress bar.
 
     Returns:
@@ -80,7 +85,9 @@ class SampleFn:
         # The last chunk is filled up with copies of its last condition.
         index = np.minimum(start + np.arange(size), num_samples - 1)
         chunk_cond = jax.tree.map(lambda c, index=index: c[index], cond)
-        chunk = _sample_chunk(model, key, start, chunk_cond, self)
+        chunk = _sample_chunk(
+          model, key, start, chunk_cond, tuple(constraints), self
+        )
         results.append(np.asarray(chunk)[:count])
         bar.update(count)
     return np.concatenate(results)
@@ -147,17 +154,23 @@ def _sample_chunk(
   key: Array,
   start: Array,
   cond: Condition | None,
+  constraints: tuple[Constraint, ...],
   options: SampleFn,
 ) -> Array:
   index = start + jnp.arange(options.chunk_size)
   keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
   sigmas = jnp.asarray(options.sigmas, jnp.float32)
   shape = (options.chunk_size, *options.sample_shape)
+  noise = arrays.normal(arrays.fold_in(keys, 0), shape)
+  for constraint in constraints:
+    noise = constraint.project_noise(noise)
   states = options.sampler(
     arrays.fold_in(keys, 1),
-    lambda x, sigma: model(x, sigma, cond),
-    sigmas[0] * arrays.normal(arrays.fold_in(keys, 0), shape),
+    model,
+    sigmas[0] * noise,
     sigmas,
+    cond=cond,
+    constraints=constraints,
     return_trajectory=options.return_trajectory,
     **dict(options.sampler_options),
   )

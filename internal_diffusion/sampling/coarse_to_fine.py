@@ -1,56 +1,63 @@
-"""Images from coarse to fine: each level keeps the low band of the one before.
+"""Images from coarse to fine: each level keeps the low band of the coarser one.
 
 The coarsest level is sampled from noise, or from a given picture with noise on
-it. Every finer one begins with the finished coarser image, enlarged, with noise
-that hides no more than its missing detail; and the coarser image stays a
-constraint on the clean estimate,
-
-  x0_hat <- up(coarse) + x0_hat - up(down(x0_hat)),
-
-which leaves the denoiser the detail that the coarser level cannot hold. The
-last step is left alone, so that the result is the denoiser's own.
+it. Every finer level begins with the finished coarser image, enlarged, with
+just enough noise to hide its missing detail. The coarser image also remains a
+constraint on the clean estimate (`constraints.LowBand`), which leaves the
+denoiser the detail that the coarser level cannot hold. The last step has no
+such constraint, so that the result is the denoiser's own.
 """
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.data.pyramid import resample
-from internal_diffusion.sampling import full_image
+from internal_diffusion.data.operators import Size
+from internal_diffusion.data.resampling import Border, resample
+from internal_diffusion.sampling import constraints as constraints_lib
+from internal_diffusion.sampling.constraints import Constraint, LowBand
 from internal_diffusion.sampling.samplers import sample_euler
-from internal_diffusion.types import BoundDenoiseFn, ProjectFn
+from internal_diffusion.types import Condition, Denoiser, static
 
 Array = jax.Array
-# `resize_fn(image [..., H, W, C], size) -> [..., *size, C]`.
-ResizeFn = Callable[[Array, tuple[int, int]], Array]
 
-FROM_NOISE = 100.0  # Noise level that stands for noise alone.
-
-
-# `denoise_fn(params, coarse, x, sigma) -> denoised` of images [B, H, W, C]; the
-# finished coarser level is [B, h, w, C], None at the coarsest.
-LevelDenoiseFn = Callable[[Any, Array | None, Array, Array], Array]
+FROM_NOISE = 100.0  # Noise level of noise alone.
+_LAST_SIGMA = 1e-3  # The last step's: its estimate is made of nearest patches.
 
 
-class Level(NamedTuple):
-  """What makes one level of an image.
+@flax.struct.dataclass
+class Level:
+  """One pyramid level of a prior of images.
 
   Attributes:
-    denoise_fn: The same object for all images of one size, or it is compiled
-      again.
-    params: What it has learnt, or looks up.
-    sigma_max: Noise on the enlarged coarser level that it begins with.
-    step_share: Number of its steps over that of a usual level.
+    denoiser: Denoiser of its images [B, H, W, C], given the finished coarser
+      level as `cond.image` (None at the coarsest).
+    sigma_max: Noise level on the enlarged coarser level that it begins with.
+    step_factor: Its number of steps, relative to `num_steps`.
   """
 
-  denoise_fn: LevelDenoiseFn
-  params: Any
-  sigma_max: float
-  step_share: float
+  denoiser: Denoiser
+  sigma_max: float = static()
+  step_factor: float = static()
+
+
+class Start(NamedTuple):
+  """A picture to begin with, instead of noise alone.
+
+  Attributes:
+    picture: [h, w, C] in [-1, 1]; resized to its level.
+    sigma: Noise level on the picture, in [0.002, 100]; less keeps more of it.
+    level: Pyramid level that begins with it, counted from the finest, 0;
+      coarser levels are not made. None is the coarsest.
+  """
+
+  picture: Array | np.ndarray
+  sigma: float = 0.8
+  level: int | None = None
 
 
 def linear_flow_sigmas(
@@ -58,15 +65,15 @@ def linear_flow_sigmas(
 ) -> np.ndarray:
   """Noise levels at even times of the flow x = (1 - t) x0 + t eps.
 
-  sigma = t / (1 - t) from sigma_max down, then a last step from a level that is
-  next to nothing: the clean image's own nearest patches.
+  sigma = t / (1 - t), from `sigma_max` down to a last step from almost no noise
+  to 0.
 
   Args:
-    num_steps: T, at least 2.
-    sigma_max: The first level.
+    num_steps: Number of steps T, at least 2.
+    sigma_max: First noise level.
 
   Returns:
-    Decreasing, the last 0, [T+1].
+    Decreasing noise levels, the last 0, [T+1].
 
   Raises:
     ValueError: If there are fewer than 2 steps.
@@ -74,156 +81,83 @@ def linear_flow_sigmas(
   if num_steps < 2:
     raise ValueError(f'`num_steps` must be at least 2, got {num_steps}.')
   time = np.linspace(sigma_max / (1 + sigma_max), 0, num_steps)[:-1]
-  return np.array([*time / (1 - time), 1e-3, 0.0], np.float32)
-
-
-def resize_torus(image: Array, size: tuple[int, int]) -> Array:
-  """`pyramid.resample` where the opposite borders meet."""
-  tiled = jnp.tile(image, (*(1,) * (image.ndim - 3), 3, 3, 1))
-  height, width = size
-  resized = resample(tiled, (3 * height, 3 * width))
-  return resized[..., height : 2 * height, width : 2 * width, :]
-
-
-def keep_low_band(
-  coarse: Array, *, sigma_min: float | Array, resize_fn: ResizeFn = resample
-) -> ProjectFn:
-  """The constraint that a finished coarser image is, above a noise level.
-
-  Args:
-    coarse: [B, h, w, C].
-    sigma_min: Level at which, and below which, the estimate is left alone.
-    resize_fn: How to go from one size to another.
-  """
-
-  def project_fn(key: Array, x0_hat: Array, sigma: Array) -> Array:
-    del key
-    low = resize_fn(x0_hat, (coarse.shape[-3], coarse.shape[-2]))
-    size = (x0_hat.shape[-3], x0_hat.shape[-2])
-    kept = x0_hat + resize_fn(coarse - low, size)
-    return jnp.where(sigma > sigma_min, kept, x0_hat)
-
-  return project_fn
-
-
-def keep_symmetric(axis: int) -> ProjectFn:
-  """The constraint that an image is its own mirror image along an axis."""
-
-  def project_fn(key: Array, x0_hat: Array, sigma: Array) -> Array:
-    del key, sigma
-    return (x0_hat + jnp.flip(x0_hat, axis)) / 2
-
-  return project_fn
-
-
-def all_of(project_fns: Sequence[ProjectFn]) -> ProjectFn | None:
-  """Several constraints, one after the other; None if there is none."""
-  if not project_fns:
-    return None
-
-  def project_fn(key: Array, x0_hat: Array, sigma: Array) -> Array:
-    for function in project_fns:
-      x0_hat = function(key, x0_hat, sigma)
-    return x0_hat
-
-  return project_fn
+  return np.array([*time / (1 - time), _LAST_SIGMA, 0.0], np.float32)
 
 
 def sample_levels(
   key: Array,
   levels: Sequence[Level],
-  sizes: Sequence[tuple[int, int]],
+  sizes: Sequence[Size],
   *,
   num_channels: int,
   num_steps: int = 10,
-  begin: Array | None = None,
-  begin_sigma: float = FROM_NOISE,
-  patch_size: int,
-  torus: bool = False,
-  mirrored: int | None = None,
+  start: Start | None = None,
+  constraints: Sequence[Constraint] = (),
 ) -> list[Array]:
   """Samples an image, level by level.
 
   Args:
     key: One key.
-    levels: Coarsest first.
-    sizes: (height, width) of each.
+    levels: Levels of the prior, finest first.
+    sizes: (height, width) of each level.
     num_channels: C.
-    num_steps: Noise levels of a level, times its `step_share`.
-    begin: A picture [B, h, w, C] that the coarsest level begins with, resized;
-      None is noise alone, B = 1.
-    begin_sigma: Noise on it.
-    patch_size: How far the denoisers look, for a torus.
-    torus: Whether opposite borders meet.
-    mirrored: Axis, 0 or 1, along which the image is its own mirror image.
+    num_steps: Number of steps of a level with `step_factor` 1.
+    start: Picture to begin with; None is noise alone.
+    constraints: Constraints on the image at its finest size.
 
   Returns:
-    The image at all levels, [B, H, W, C], coarsest first.
+    The image at all levels from the start's on, [1, H, W, C], finest first.
   """
-  coarse: Array | None = None
+  wraps = any(constraint.border is Border.WRAP for constraint in constraints)
+  border = Border.WRAP if wraps else Border.REPLICATE
+  first = len(levels) - 1
+  if start is not None and start.level is not None:
+    first = start.level
   made: list[Array] = []
-  for index, (level, size) in enumerate(zip(levels, sizes, strict=True)):
-    sigmas = linear_flow_sigmas(
-      max(2, round(level.step_share * num_steps)),
-      sigma_max=level.sigma_max if index else begin_sigma,
+  for level in range(first, -1, -1):
+    size, sigma = sizes[level], levels[level].sigma_max
+    carried = [constraint.at_size(size) for constraint in constraints]
+    low_band, mean = None, None
+    if made:
+      low_band = constraints_lib.make_low_band(
+        made[0], size, sigma_min=_LAST_SIGMA, border=border
+      )
+    elif start is None:
+      sigma = FROM_NOISE
+      mean = np.zeros((1, *size, num_channels), np.float32)
+    else:
+      sigma = start.sigma
+      mean = resample(start.picture, size, border=border)[None]
+    num = max(2, round(levels[level].step_factor * num_steps))
+    sigmas = linear_flow_sigmas(num, sigma_max=sigma)
+    own_key = jax.random.fold_in(key, first - level)
+    denoiser = levels[level].denoiser
+    made.insert(
+      0, _sample_level(own_key, denoiser, mean, low_band, sigmas, carried)
     )
-    coarse = _sample_level(
-      jax.random.fold_in(key, index),
-      level.params,
-      begin if index == 0 else coarse,
-      coarse,
-      jnp.asarray(sigmas),
-      denoise_fn=level.denoise_fn,
-      shape=(*size, num_channels),
-      margin=patch_size + patch_size % 2 if torus else 0,
-      mirrored=mirrored,
-    )
-    made.append(coarse)
   return made
 
 
-@functools.partial(
-  jax.jit, static_argnames=('denoise_fn', 'shape', 'margin', 'mirrored')
-)
+@jax.jit
 def _sample_level(
   key: Array,
-  params: Any,
-  begin: Array | None,
-  coarse: Array | None,
+  denoiser: Denoiser,
+  mean: Array | None,
+  low_band: LowBand | None,
   sigmas: Array,
-  *,
-  denoise_fn: LevelDenoiseFn,
-  shape: tuple[int, int, int],
-  margin: int,
-  mirrored: int | None,
+  constraints: list[Constraint],
 ) -> Array:
-  """One level [B, *shape]; `margin` is 0 unless opposite borders meet."""
-  resize_fn = resize_torus if margin else resample
-  num = 1 if begin is None else len(begin)
-  noise = jax.random.normal(key, (num, *shape))
-  seen = coarse
-  if margin and coarse is not None:
-    seen = full_image.pad_torus(coarse, margin // 2)
-
-  def whole_fn(x: Array, sigma: Array) -> Array:
-    return denoise_fn(params, seen, x, sigma)
-
-  bound_fn: BoundDenoiseFn = whole_fn
-  if margin:
-    bound_fn = full_image.wrap_around(whole_fn, margin=margin)
-  project_fns: list[ProjectFn] = []
-  if coarse is not None:
-    project_fns.append(
-      keep_low_band(coarse, sigma_min=sigmas[-2], resize_fn=resize_fn)
-    )
-  if mirrored is not None:
-    noise = (noise + jnp.flip(noise, 1 + mirrored)) / np.sqrt(2)
-    project_fns.append(keep_symmetric(1 + mirrored))
-  x = sigmas[0] * noise
-  if begin is not None:
-    x += resize_fn(begin, shape[:2])
-  x = sample_euler(key, bound_fn, x, sigmas, project_fn=all_of(project_fns))
-  if mirrored is None:
-    return x
-  # Once more, against rounding.
-  return keep_symmetric(1 + mirrored)(key, x, sigmas[-1])
+  """One level [B, H, W, C], from a mean or from the coarser level's low band."""
+  cond = None
+  if low_band is not None:
+    mean = low_band.enlarged()
+    cond = Condition(image=low_band.coarse)
+    constraints = [low_band, *constraints]
+  assert mean is not None
+  noise = jax.random.normal(key, mean.shape)
+  for constraint in constraints:
+    noise = constraint.project_noise(noise)
+  x = sigmas[0] * noise + mean
+  x = sample_euler(key, denoiser, x, sigmas, cond=cond, constraints=constraints)
+  # Once more, to remove rounding errors of the last step.
+  return constraints_lib.project(key, x, x, jnp.float32(0), constraints)

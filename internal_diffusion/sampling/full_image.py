@@ -233,24 +233,3 @@ def _add_border(
   )
   window = make_window(side)[None, :, :, None]
   return total.at[rows, columns].add(window * values)
-
-
-def pad_torus(x: Array, margin: int) -> Array:
-  """Images [B, H, W, C] with `margin` pixels of the opposite border around."""
-  edge = (margin, margin)
-  return jnp.pad(x, ((0, 0), edge, edge, (0, 0)), mode='wrap')
-
-
-def wrap_around(denoise_fn: BoundDenoiseFn, *, margin: int) -> BoundDenoiseFn:
-  """The same on a torus, where the opposite borders of an image meet.
-
-  Args:
-    denoise_fn: Of images [B, H, W, C].
-    margin: How far the denoiser looks, in pixels; at least a patch's side.
-  """
-
-  def wrapped_fn(x: Array, sigma: Array) -> Array:
-    inside = slice(margin, -margin)
-    return denoise_fn(pad_torus(x, margin), sigma)[:, inside, inside]
-
-  return wrapped_fn

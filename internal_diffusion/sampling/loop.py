@@ -1,61 +1,67 @@
 """The only loop over noise levels.
 
 A step is a function `step_fn(key, x, sigma, sigma_next, denoise_fn) -> x`. The
-loop scans it over neighbouring pairs of a decreasing grid that ends in 0.
+loop scans it over neighbouring pairs of a path of noise levels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
-from internal_diffusion.types import BoundDenoiseFn, ProjectFn
+from internal_diffusion.sampling.constraints import Constraint, bind, project
+from internal_diffusion.types import BoundDenoiseFn, Condition, Denoiser
 
 Array = jax.Array
 StepFn = Callable[[Array, Array, Array, Array, BoundDenoiseFn], Array]
 
 
-def constrain(
-  key: Array, denoise_fn: BoundDenoiseFn, project_fn: ProjectFn | None
-) -> BoundDenoiseFn:
-  """The denoiser whose clean estimate is passed through a constraint."""
-  if project_fn is None:
-    return denoise_fn
+class ScanOptions(TypedDict, total=False):
+  """Options of every sampler.
 
-  def constrained_fn(x: Array, sigma: Array) -> Array:
-    return project_fn(key, denoise_fn(x, sigma), sigma)
+  Attributes:
+    cond: Condition of the denoiser; None calls it without one.
+    constraints: Constraints on every clean estimate, applied in this order.
+    return_trajectory: Whether to return the states at all noise levels.
+  """
 
-  return constrained_fn
+  cond: Condition | None
+  constraints: Sequence[Constraint]
+  return_trajectory: bool
 
 
 def scan_sigmas(
   key: Array,
   step_fn: StepFn,
-  denoise_fn: BoundDenoiseFn,
+  denoiser: Denoiser | BoundDenoiseFn,
   x: Array,
   sigmas: Array,
   *,
-  project_fn: ProjectFn | None = None,
+  cond: Condition | None = None,
+  constraints: Sequence[Constraint] = (),
   return_trajectory: bool = False,
 ) -> Array:
-  """Takes x from the first noise level of a grid to its last.
+  """Takes x from the first noise level of a path to its last.
 
   Args:
-    key: One key, or a key [B] for each sample. Step t draws
-      from fold_in(key, t): 0 of that for the constraint, 1 for its noise.
-    step_fn: One step between neighbouring levels.
-    denoise_fn: `(x, sigma) -> denoised`, the condition bound.
-    x: Samples at level sigmas[0], [B, ...]; sigmas[0] times normal noise, to
-      start from nothing.
-    sigmas: Decreasing grid [T+1], the last 0.
-    project_fn: Constraint on every clean estimate, or None.
-    return_trajectory: Whether to return the states at all levels.
+    key: One key, or one key for each sample, [B]. Step t uses fold_in(key, t):
+      its child 0 for the constraints, its child 1 for its noise.
+    step_fn: One step between neighbouring noise levels.
+    denoiser: `(x, sigma) -> denoised`, or `(x, sigma, cond) -> denoised`.
+    x: Samples at noise level sigmas[0], [B, ...]: sigmas[0] times normal noise,
+      for samples of the prior.
+    sigmas: Path of noise levels, [T+1].
+    cond: See `ScanOptions`.
+    constraints: See `ScanOptions`.
+    return_trajectory: See `ScanOptions`.
 
   Returns:
-    Samples at the last level, [B, ...], or all states [T+1, B, ...], the first
-    of them the given x.
+    Samples at the last noise level, [B, ...], or all states [T+1, B, ...], the
+    first of them the given x.
   """
+  bound_fn = bind(denoiser, cond, constraints)
 
   def body(
     x: Array, step: tuple[Array, Array, Array]
@@ -63,7 +69,10 @@ def scan_sigmas(
     index, sigma, sigma_next = step
     step_key = arrays.fold_in(key, index)
     project_key, noise_key = (arrays.fold_in(step_key, i) for i in range(2))
-    constrained_fn = constrain(project_key, denoise_fn, project_fn)
+
+    def constrained_fn(x: Array, sigma: Array) -> Array:
+      return project(project_key, bound_fn(x, sigma), x, sigma, constraints)
+
     x = step_fn(noise_key, x, sigma, sigma_next, constrained_fn)
     return x, (x if return_trajectory else None)
 

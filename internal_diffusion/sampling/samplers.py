@@ -1,65 +1,70 @@
-"""Samplers: flat functions over a decreasing grid of noise levels ending in 0.
+"""Samplers: flat functions over a path of noise levels that ends in 0.
 
-All have one signature, so that one may stand for another,
+A path usually decreases. Where it rises from sigma_1 to sigma_2, a sampler adds
+noise of standard deviation sqrt(sigma_2^2 - sigma_1^2); from 0 too.
 
-  sample_*(key, denoise_fn, x, sigmas, *, project_fn=None,
+All samplers have one signature, so that one can replace another,
+
+  sample_*(key, denoiser, x, sigmas, *, cond=None, constraints=(),
            return_trajectory=False, ...options of its own)
 
-with the meaning of `loop.scan_sigmas`; `functools.partial` binds the options.
+with the arguments of `loop.scan_sigmas`; `functools.partial` binds the options.
 """
 
+import functools
 import math
-from typing import Protocol
+from typing import Protocol, Unpack
 
 import jax
 
 from internal_diffusion import arrays
 from internal_diffusion.sampling import loop, steps
-from internal_diffusion.types import BoundDenoiseFn, ProjectFn
+from internal_diffusion.sampling.loop import ScanOptions
+from internal_diffusion.types import BoundDenoiseFn, Denoiser
 
 Array = jax.Array
 
 
 class Sampler(Protocol):
-  """What every sampler is, its own options bound."""
+  """The signature of every sampler, its own options bound."""
 
   def __call__(
     self,
     key: Array,
-    denoise_fn: BoundDenoiseFn,
+    denoiser: Denoiser | BoundDenoiseFn,
     x: Array,
     sigmas: Array,
-    *,
-    project_fn: ProjectFn | None = None,
-    return_trajectory: bool = False,
+    **options: Unpack[ScanOptions],
   ) -> Array:
-    """Takes x [B, ...] from level sigmas[0] to sigmas[-1]."""
+    """Takes x [B, ...] from noise level sigmas[0] to sigmas[-1]."""
+
+
+def _sample(
+  key: Array,
+  step_fn: loop.StepFn,
+  denoiser: Denoiser | BoundDenoiseFn,
+  x: Array,
+  sigmas: Array,
+  **options: Unpack[ScanOptions],
+) -> Array:
+  step_fn = steps.with_rises(step_fn)
+  return loop.scan_sigmas(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_euler(
   key: Array,
-  denoise_fn: BoundDenoiseFn,
+  denoiser: Denoiser | BoundDenoiseFn,
   x: Array,
   sigmas: Array,
-  *,
-  project_fn: ProjectFn | None = None,
-  return_trajectory: bool = False,
+  **options: Unpack[ScanOptions],
 ) -> Array:
   """Probability flow by Euler's method: T evaluations, order 1."""
-  return loop.scan_sigmas(
-    key,
-    steps.euler_step,
-    denoise_fn,
-    x,
-    sigmas,
-    project_fn=project_fn,
-    return_trajectory=return_trajectory,
-  )
+  return _sample(key, steps.euler_step, denoiser, x, sigmas, **options)
 
 
 def sample_heun(
   key: Array,
-  denoise_fn: BoundDenoiseFn,
+  denoiser: Denoiser | BoundDenoiseFn,
   x: Array,
   sigmas: Array,
   *,
@@ -67,69 +72,48 @@ def sample_heun(
   s_tmin: float = 0.0,
   s_tmax: float = float('inf'),
   s_noise: float = 1.0,
-  project_fn: ProjectFn | None = None,
-  return_trajectory: bool = False,
+  **options: Unpack[ScanOptions],
 ) -> Array:
-  """Heun's method, with churn if asked for: 2T - 1 evaluations, order 2.
+  """Heun's method, optionally with churn: 2T - 1 evaluations, order 2.
 
   Args:
     key: See the module.
-    denoise_fn: See the module.
+    denoiser: See the module.
     x: See the module.
     sigmas: See the module.
-    s_churn: Total churn over the grid, at least 0 (Karras et al. 2022,
+    s_churn: Total churn over the path, at least 0 (Karras et al. 2022,
       algorithm 2); 0 is the deterministic sampler.
-    s_tmin: Lowest level that is churned.
-    s_tmax: Highest level that is churned.
+    s_tmin: Lowest noise level with churn.
+    s_tmax: Highest noise level with churn.
     s_noise: Standard deviation of the churn's noise.
-    project_fn: See the module.
-    return_trajectory: See the module.
+    **options: See the module.
 
   Raises:
     ValueError: If `s_churn` is negative.
   """
   arrays.check_in_range('s_churn', s_churn, 0, float('inf'))
-  gamma = min(s_churn / (len(sigmas) - 1), math.sqrt(2) - 1)
-
-  def step_fn(
-    key: Array, x: Array, sigma: Array, sigma_next: Array, fn: BoundDenoiseFn
-  ) -> Array:
-    if not gamma:
-      return steps.heun_step(key, x, sigma, sigma_next, fn)
-    return steps.churn_step(
-      key,
-      x,
-      sigma,
-      sigma_next,
-      fn,
-      gamma=gamma,
+  step_fn: loop.StepFn = steps.heun_step
+  if s_churn:
+    step_fn = functools.partial(
+      steps.churn_step,
+      gamma=min(s_churn / (len(sigmas) - 1), math.sqrt(2) - 1),
       s_tmin=s_tmin,
       s_tmax=s_tmax,
       s_noise=s_noise,
     )
-
-  return loop.scan_sigmas(
-    key,
-    step_fn,
-    denoise_fn,
-    x,
-    sigmas,
-    project_fn=project_fn,
-    return_trajectory=return_trajectory,
-  )
+  return _sample(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_ddim(
   key: Array,
-  denoise_fn: BoundDenoiseFn,
+  denoiser: Denoiser | BoundDenoiseFn,
   x: Array,
   sigmas: Array,
   *,
   eta: float = 0.0,
-  project_fn: ProjectFn | None = None,
-  return_trajectory: bool = False,
+  **options: Unpack[ScanOptions],
 ) -> Array:
-  """DDIM with a share `eta` in [0, 1] of fresh noise; T evaluations.
+  """DDIM with fresh noise of scale `eta` in [0, 1]; T evaluations.
 
   0 is Euler's method; 1 is ancestral sampling, see `sample_ddpm`.
 
@@ -137,60 +121,28 @@ def sample_ddim(
     ValueError: If `eta` is out of range.
   """
   arrays.check_in_range('eta', eta, 0, 1)
-
-  def step_fn(
-    key: Array, x: Array, sigma: Array, sigma_next: Array, fn: BoundDenoiseFn
-  ) -> Array:
-    return steps.ddim_step(key, x, sigma, sigma_next, fn, eta=eta)
-
-  return loop.scan_sigmas(
-    key,
-    step_fn,
-    denoise_fn,
-    x,
-    sigmas,
-    project_fn=project_fn,
-    return_trajectory=return_trajectory,
-  )
+  step_fn = functools.partial(steps.ddim_step, eta=eta)
+  return _sample(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_ddpm(
   key: Array,
-  denoise_fn: BoundDenoiseFn,
+  denoiser: Denoiser | BoundDenoiseFn,
   x: Array,
   sigmas: Array,
-  *,
-  project_fn: ProjectFn | None = None,
-  return_trajectory: bool = False,
+  **options: Unpack[ScanOptions],
 ) -> Array:
   """Ancestral sampling (Ho et al. 2020, algorithm 2): DDIM with eta 1."""
-  return sample_ddim(
-    key,
-    denoise_fn,
-    x,
-    sigmas,
-    eta=1.0,
-    project_fn=project_fn,
-    return_trajectory=return_trajectory,
-  )
+  return sample_ddim(key, denoiser, x, sigmas, eta=1.0, **options)
 
 
 def sample_euler_maruyama(
   key: Array,
-  denoise_fn: BoundDenoiseFn,
+  denoiser: Denoiser | BoundDenoiseFn,
   x: Array,
   sigmas: Array,
-  *,
-  project_fn: ProjectFn | None = None,
-  return_trajectory: bool = False,
+  **options: Unpack[ScanOptions],
 ) -> Array:
   """The reverse SDE by Euler-Maruyama: T evaluations, many steps needed."""
-  return loop.scan_sigmas(
-    key,
-    steps.euler_maruyama_step,
-    denoise_fn,
-    x,
-    sigmas,
-    project_fn=project_fn,
-    return_trajectory=return_trajectory,
-  )
+  step_fn = steps.euler_maruyama_step
+  return _sample(key, step_fn, denoiser, x, sigmas, **options)

@@ -2,16 +2,44 @@
 
 The probability-flow equation is dx/dsigma = (x - D(x; sigma)) / sigma (Karras
 et al. 2022, eq. 3). At sigma_next = 0 every step returns the clean estimate.
-Where a step draws noise, `key` may be a batch of keys, one for each sample.
+A step that draws noise takes one key, or one key for each sample.
 """
 
 import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
+from internal_diffusion.sampling.loop import StepFn
 from internal_diffusion.types import BoundDenoiseFn
 
 Array = jax.Array
+
+
+def with_rises(step_fn: StepFn) -> StepFn:
+  """The step for paths that rise again in places.
+
+  A rise from sigma to sigma_next > sigma is the forward process: it adds noise
+  of standard deviation sqrt(sigma_next^2 - sigma^2). All other steps are
+  `step_fn`'s.
+  """
+
+  def step(
+    key: Array,
+    x: Array,
+    sigma: Array,
+    sigma_next: Array,
+    denoise_fn: BoundDenoiseFn,
+  ) -> Array:
+    def rise(x: Array) -> Array:
+      added = jnp.sqrt(sigma_next**2 - sigma**2)
+      return x + added * arrays.normal(key, x.shape).astype(x.dtype)
+
+    def descend(x: Array) -> Array:
+      return step_fn(key, x, sigma, sigma_next, denoise_fn)
+
+    return jax.lax.cond(sigma_next > sigma, rise, descend, x)
+
+  return step
 
 
 def euler_step(
@@ -62,29 +90,29 @@ def churn_step(
 ) -> Array:
   """Stochastic Heun (Karras et al. 2022, algorithm 2).
 
-  Raises the level to sigma (1 + gamma) by fresh noise, then takes a Heun step
+  Fresh noise raises the noise level to sigma (1 + gamma); then a Heun step goes
   down to sigma_next.
 
   Args:
     key: Key of the fresh noise.
-    x: Samples at level `sigma`, [B, ...].
-    sigma: Current level, scalar.
-    sigma_next: Next level, scalar.
+    x: Samples at noise level `sigma`, [B, ...].
+    sigma: Current noise level, scalar.
+    sigma_next: Next noise level, scalar.
     denoise_fn: `(x, sigma) -> denoised`.
-    gamma: Relative raise of the level, min(s_churn / T, sqrt(2) - 1).
-    s_tmin: No noise is added below this level.
-    s_tmax: No noise is added above this level.
-    s_noise: Standard deviation of the fresh noise; slightly above 1 makes up
+    gamma: Relative rise of the noise level, min(s_churn / T, sqrt(2) - 1).
+    s_tmin: Noise level below which no noise is added.
+    s_tmax: Noise level above which no noise is added.
+    s_noise: Standard deviation of the fresh noise. Slightly above 1 makes up
       for detail that an imperfect denoiser removes.
 
   Returns:
-    Samples at level `sigma_next`, [B, ...].
+    Samples at noise level `sigma_next`, [B, ...].
   """
   in_window = (sigma >= s_tmin) & (sigma <= s_tmax)
   raised = jnp.where(in_window, gamma, 0.0)
   sigma_hat = sigma * (1 + raised)
-  # sqrt(sigma_hat^2 - sigma^2), in a form that is exactly 0 where nothing is
-  # raised: the difference of squares leaves a rounding error whose root shows.
+  # sqrt(sigma_hat^2 - sigma^2), in a form that is exactly 0 outside the window:
+  # the rounding error of a difference of squares would have a visible root.
   added = sigma * jnp.sqrt(raised * (2 + raised))
   x = x + added * s_noise * arrays.normal(key, x.shape)
   return heun_step(key, x, sigma_hat, sigma_next, denoise_fn)
@@ -101,28 +129,29 @@ def ddim_step(
 ) -> Array:
   """One DDIM step (Song et al. 2021, eq. 12 and 16, in the unit scale).
 
-  Of the noise sigma_next that the result holds, `eta` times the ancestral
-  sampler's share is fresh and the rest points where the estimated noise does.
+  The result has noise of standard deviation sigma_next. A fraction of it is
+  fresh, `eta` times the ancestral sampler's; the remainder has the direction of
+  the estimated noise.
 
   Args:
     key: Key of the fresh noise; unused where `eta` is 0.
-    x: Samples at level `sigma`, [B, ...].
-    sigma: Current level, scalar.
-    sigma_next: Next level, scalar.
+    x: Samples at noise level `sigma`, [B, ...].
+    sigma: Current noise level, scalar.
+    sigma_next: Next noise level, scalar.
     denoise_fn: `(x, sigma) -> denoised`.
-    eta: Share of fresh noise in [0, 1]; 0 is DDIM, 1 is DDPM's posterior.
+    eta: Scale of the fresh noise in [0, 1]; 0 is DDIM, 1 is DDPM's posterior.
 
   Returns:
-    Samples at level `sigma_next`, [B, ...].
+    Samples at noise level `sigma_next`, [B, ...].
   """
   denoised = denoise_fn(x, sigma)
   eps = (x - denoised) / sigma
   # DDPM's posterior variance is sigma_next^2 (1 - sigma_next^2 / sigma^2).
   ratio = sigma_next / sigma
-  fresh_share = eta * jnp.sqrt(1 - ratio**2)
-  # The maximum guards against a share that rounds to just above 1.
-  kept = sigma_next * jnp.sqrt(jnp.maximum(1 - fresh_share**2, 0.0))
-  fresh = sigma_next * fresh_share
+  fresh_fraction = eta * jnp.sqrt(1 - ratio**2)
+  # The maximum guards against a fraction that rounds to just above 1.
+  kept = sigma_next * jnp.sqrt(jnp.maximum(1 - fresh_fraction**2, 0.0))
+  fresh = sigma_next * fresh_fraction
   x = denoised + kept * eps
   return x + fresh * arrays.normal(key, x.shape) if eta else x
 
@@ -143,6 +172,6 @@ def euler_maruyama_step(
   variance = sigma**2 - sigma_next**2
   score = (denoise_fn(x, sigma) - x) / sigma**2
   x = x + variance * score
-  # The last step adds none: it would be noise that nothing removes.
+  # The last step adds no noise: nothing would remove it.
   std = jnp.where(sigma_next > 0, jnp.sqrt(variance), 0.0)
   return x + std * arrays.normal(key, x.shape)

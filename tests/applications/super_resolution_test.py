@@ -15,7 +15,7 @@ from internal_diffusion.applications import (
 )
 from internal_diffusion.applications import upscaler as upscaler_lib
 from internal_diffusion.configs import upscale as upscale_config
-from internal_diffusion.data import degradation as degradations
+from internal_diffusion.data import operators
 from internal_diffusion.evaluation.fidelity import psnr
 
 KEY = jax.random.key(0)
@@ -50,8 +50,8 @@ def truth():
 @pytest.fixture(scope='module')
 def image(truth):
   size = tuple(side // 2 for side in truth.shape[:2])
-  degradation = degradations.make_degradation(size, truth.shape[:2])
-  return np.asarray(degradations.downscale(truth, degradation)).clip(-1, 1)
+  degradation = operators.make_downscaling(size, truth.shape[:2])
+  return np.asarray(degradation.apply(truth)).clip(-1, 1)
 
 
 @pytest.fixture(scope='module')
@@ -70,13 +70,13 @@ def mean_of(upscaler, image, factor=2):
 
 
 def consistency(high, low):
-  degradation = degradations.make_degradation(low.shape[:2], high.shape[:2])
-  return psnr(np.clip(degradations.downscale(high, degradation), -1, 1), low)
+  degradation = operators.make_downscaling(low.shape[:2], high.shape[:2])
+  return psnr(np.clip(degradation.apply(high), -1, 1), low)
 
 
 def bicubic(image, size):
-  degradation = degradations.make_degradation(image.shape[:2], size)
-  return np.asarray(degradations.upscale(image, degradation)).clip(-1, 1)
+  degradation = operators.make_downscaling(image.shape[:2], size)
+  return np.asarray(degradation.interpolate(image)).clip(-1, 1)
 
 
 def rms(values):
@@ -107,8 +107,8 @@ def test_any_factor_is_nearer_to_the_truth_than_bicubic(
   upscaler, truth, factor, side
 ):
   high = truth[: round(factor * side), : round(factor * side)]
-  degradation = degradations.make_degradation((side, side), high.shape[:2])
-  low = np.asarray(degradations.downscale(high, degradation))
+  degradation = operators.make_downscaling((side, side), high.shape[:2])
+  low = np.asarray(degradation.apply(high))
   mean = mean_of(upscaler, low, factor)
   assert psnr(mean, high) > psnr(bicubic(low, high.shape[:2]), high) + 0.5
 
@@ -173,8 +173,8 @@ def test_rounds_learn_from_the_own_result_too(image, truth):
     return upscaler_training.train_upscaler(image, config)
 
   once, twice = map(trained, (1, 2))
-  degradation = degradations.make_degradation((24, 24), (96, 96))
-  low = np.asarray(degradations.downscale(truth, degradation))
+  degradation = operators.make_downscaling((24, 24), (96, 96))
+  low = np.asarray(degradation.apply(truth))
   first, second = (mean_of(upscaler, low, 4) for upscaler in (once, twice))
   assert rms(first - second) > 1e-3
   assert psnr(second, truth) > psnr(bicubic(low, (96, 96)), truth)
@@ -196,13 +196,13 @@ def test_the_closed_form_needs_no_training(image, truth):
 
 def test_a_blur_kernel_is_undone(truth):
   kernel = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
-  degradation = degradations.make_degradation((32, 32), (96, 96), kernel=kernel)
-  image = np.asarray(degradations.downscale(truth, degradation)).clip(-1, 1)
+  degradation = operators.make_downscaling((32, 32), (96, 96), kernel=kernel)
+  image = np.asarray(degradation.apply(truth)).clip(-1, 1)
   upscaler = upscaler_training.train_upscaler(
     np.tile(image, (2, 2, 1)), small_config(rest=False), kernel=kernel, factor=3
   )
   mean = mean_of(upscaler, image, 3)
-  again = np.asarray(degradations.downscale(mean, degradation)).clip(-1, 1)
+  again = np.asarray(degradation.apply(mean)).clip(-1, 1)
   assert psnr(again, image) > 45
   assert psnr(mean, truth) > psnr(bicubic(image, (96, 96)), truth)
   with pytest.raises(ValueError, match=r'`factor` must be 3.*got 2'):

@@ -7,7 +7,6 @@ import pytest
 import skimage.data
 from scipy import ndimage
 
-from internal_diffusion.bin import command
 from internal_diffusion.data import image_io
 from tests.bin import commands
 
@@ -38,14 +37,15 @@ def test_a_pattern_gives_table_figures_and_report(folder, tmp_path):
   assert json.loads(out) == figures
   paths = [f'{folder}/sample_{i}.png' for i in range(2)]
   assert content['settings'] == {
-    'reference': f'{folder}/photo.png',
-    'generated': paths,
+    'max_patches': 4096,
     'patch_size': 7,
     'query_stride': 3,
   }
+  inputs = [given['path'] for given in content['inputs']]
+  assert inputs == [*paths, f'{folder}/photo.png']
   copy, blurred = (figures[path] for path in paths)
   assert copy['coherence'] == 0
-  assert copy['copied_share'] == 1
+  assert copy['copied_fraction'] == 1
   assert copy['ssim'] == pytest.approx(1)
   assert blurred['detail_level_0'] < 0.6
   assert blurred['coherence'] > 0.01
@@ -75,7 +75,7 @@ def test_a_list_of_files_of_several_sizes(folder, tmp_path):
     'mean',
   ]
   part = figures[f'{folder}/part.png']
-  assert part['copied_share'] == 1
+  assert part['copied_fraction'] == 1
   assert part['completeness'] > 0
   # They compare pixel by pixel, which needs the photograph's size.
   assert 'psnr_db' not in part
@@ -106,12 +106,3 @@ def test_mistakes_give_one_line_and_code_2(folder, tmp_path, arguments, words):
   commands.assert_one_line_and_nothing_written(code, err, out)
   for word in words:
     assert word in err
-
-
-def test_files_are_found_once_and_brackets_may_be_part_of_a_name(tmp_path):
-  for name in ('a.png', 'b.png', 'c[1].png'):
-    (tmp_path / name).touch()
-  found = command.find_files(
-    [f'{tmp_path}/b.png', f'{tmp_path}/c[1].png', f'{tmp_path}/*.png']
-  )
-  assert [path.name for path in found] == ['b.png', 'c[1].png', 'a.png']

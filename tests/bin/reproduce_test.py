@@ -6,45 +6,80 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from internal_diffusion import figures
 from internal_diffusion.bin import reproduce
+from internal_diffusion.experiments.result import Measure, Result
 from tests.bin import commands
 
 
-@pytest.fixture(scope='module')
-def out(tmp_path_factory):
-  path = tmp_path_factory.mktemp('out')
+def fake_experiment(value):
+  def run(seed, *, effort, progress):
+    assert progress
+    figure = figures.new_figure(3, 2)
+    return Result(
+      {
+        'distance': Measure(value * effort, at_most=1.0),
+        'number': Measure(float(seed)),
+      },
+      {'drawn': np.arange(3.0)},
+      {'curve': (figure, 'A curve.')},
+    )
+
+  return run
+
+
+def test_all_experiments_have_folders_and_one_page(tmp_path, monkeypatch):
+  monkeypatch.setattr(
+    reproduce,
+    'EXPERIMENTS',
+    {'near': fake_experiment(1.0), 'far': fake_experiment(8.0)},
+  )
+  reproduce._FLAGS.unparse_flags()
+  code, printed, err = commands.run_function(
+    reproduce.run,
+    '--experiment=all',
+    '--effort=0.5',
+    '--seed=3',
+    f'--out={tmp_path}',
+  )
+  assert code == 0, err
+  assert printed.splitlines()[-1] == 'idiff-reproduce: 1 of 2 goals met'
+  for name, value in (('near', 0.5), ('far', 4.0)):
+    assert {path.name for path in (tmp_path / name).iterdir()} == {
+      'curve.png',
+      'index.html',
+      'report.json',
+      'samples.npz',
+    }
+    report = commands.assert_report(tmp_path / name / 'report.json')
+    assert report['settings'] == {'experiment': 'all', 'effort': 0.5}
+    assert report['figures'] == {
+      'distance': {'value': value, 'goal': 'at most 1', 'met': value <= 1},
+      'number': {'value': 3.0, 'goal': '', 'met': None},
+    }
+    with np.load(tmp_path / name / 'samples.npz') as samples:
+      np.testing.assert_array_equal(samples['drawn'], [0, 1, 2])
+  page = (tmp_path / 'index.html').read_text()
+  assert 'near/curve.png' in page
+  row = '<th>far: distance</th><td>4.000</td><td>at most 1</td><td>missed</td>'
+  assert row in page
+
+
+@pytest.mark.long
+def test_numbers_can_be_recomputed_from_the_draws(tmp_path):
   code, printed, err = commands.run(
-    'reproduce', '--experiment=circle', '--effort=0.004', f'--out={path}'
+    'reproduce', '--experiment=circle', '--effort=0.004', f'--out={tmp_path}'
   )
   assert code == 0, err
   assert 'goals met' in printed
-  return path
-
-
-def test_writes_figures_draws_and_report(out):
-  folder = out / 'circle'
-  assert {p.name for p in folder.iterdir()} == {
-    'circle.png',
-    'report.json',
-    'samples.npz',
-  }
-  with Image.open(folder / 'circle.png') as picture:
+  with Image.open(tmp_path / 'circle.png') as picture:
     assert min(picture.size) > 500
-  report = json.loads((folder / 'report.json').read_text())
-  assert report['settings'] == {'effort': 0.004}
-  assert all(
-    set(figure) == {'value', 'goal', 'met'}
-    for figure in report['figures'].values()
-  )
-
-
-def test_numbers_can_be_recomputed_from_the_draws(out):
-  found = np.load(out / 'circle' / 'samples.npz')
+  found = np.load(tmp_path / 'samples.npz')
   own = np.linalg.norm(
     found['drawn_no_noise'] - found['queries'][:, None], axis=-1
   )
   copies = (own < np.pi / len(found['points'])).mean()
-  report = json.loads((out / 'circle' / 'report.json').read_text())
+  report = json.loads((tmp_path / 'report.json').read_text())
   (value,) = (
     figure['value']
     for name, figure in report['figures'].items()
@@ -56,17 +91,16 @@ def test_numbers_can_be_recomputed_from_the_draws(out):
 @pytest.mark.parametrize(
   ('arguments', 'words'),
   [
-    (('--experiment=square',), ('patches', 'circle', 'all', "'square'")),
+    (('--experiment=square',), ('patches|', '|circle|', '|all', 'square')),
     ((), ('--experiment is required',)),
-    (('--experiment=circle', '--effort=0'), ('effort',)),
-    (('--experiment=circle', '--seed=-1'), ('seed',)),
+    (('--experiment=circle', '--effort=0'), ('--effort',)),
+    (('--experiment=circle', '--seed=-1'), ('--seed',)),
   ],
 )
 def test_bad_flags_give_one_line_and_code_2(tmp_path, arguments, words):
   folder = tmp_path / 'out'
   code, _, err = commands.run('reproduce', *arguments, f'--out={folder}')
   commands.assert_one_line_and_nothing_written(code, err, folder)
-  assert not folder.exists()
   for word in words:
     assert word in err
 

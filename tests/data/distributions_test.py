@@ -72,7 +72,7 @@ def test_a_whole_condition_needs_no_mask():
     ({'delta': TRIPLET.delta}, 'delta.*source, target'),
     ({'source': TRIPLET.delta}, r'source.*\[B, 9\].*\(4, 3\)'),
     ({}, 'At least one'),
-    ({'source': TRIPLET.source, 'target': TRIPLET.target[:2]}, 'as many'),
+    ({'source': TRIPLET.source, 'target': TRIPLET.target[:2]}, 'one batch'),
   ],
 )
 def test_queries_that_do_not_fit_are_refused(parts, words):
@@ -82,5 +82,5 @@ def test_queries_that_do_not_fit_are_refused(parts, words):
 
 
 def test_an_unknown_part():
-  with pytest.raises(ValueError, match="'delta' is not among"):
+  with pytest.raises(ValueError, match="'delta' cannot be given"):
     distributions.delta_given_pair.mask('delta')

@@ -132,7 +132,7 @@ def test_other_pictures_and_no_pictures_are_refused(tmp_path):
   with pytest.raises(ValueError, match=r'must be a PNG.*got TIFF'):
     flow_io.read_flow(path)
   path.write_bytes(b'nothing')
-  with pytest.raises(ValueError, match='not a picture'):
+  with pytest.raises(ValueError, match='not an image'):
     flow_io.read_flow(path)
 
 

@@ -1,10 +1,15 @@
-"""Reading picture files of 8 bits a sample, made by Pillow, and broken ones."""
+"""Reading image files of 8 bits a sample, made by Pillow, and broken ones."""
 
+import io
 import pathlib
+import struct
+import time
 import warnings
+import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from internal_diffusion.data import image_io
@@ -139,8 +144,9 @@ def test_exif_orientation_is_applied(tmp_path, extension, orientation):
   )
 
 
-@pytest.mark.parametrize('extension', ['.png', '.tif', '.webp'])
+@pytest.mark.parametrize('extension', ['.png', '.tif', '.webp', '.gif'])
 def test_the_first_frame_is_read_with_a_warning(tmp_path, extension):
+  # Twenty colours a frame, which the palette of a GIF can hold.
   frames = [samples(4, 5, 3, seed=seed) for seed in range(3)]
   path = tmp_path / f'a{extension}'
   save(
@@ -153,6 +159,116 @@ def test_the_first_frame_is_read_with_a_warning(tmp_path, extension):
   with pytest.warns(UserWarning, match=r'a\..*first of 3 frames'):
     image = image_io.read_image(path)
   np.testing.assert_allclose(image, to_pixels(frames[0]), rtol=0, atol=3e-7)
+
+
+def test_a_still_gif_is_read_as_it_is(tmp_path):
+  colours = samples(4, 5, 3)
+  assert_reads(save(tmp_path / 'a.gif', colours), to_pixels(colours))
+  grey = samples(4, 5)
+  path = save(tmp_path / 'grey.gif', grey)
+  assert_reads(path, to_pixels(grey)[..., None], channels=1)
+
+
+def test_transparent_gif_becomes_white(tmp_path):
+  picture = Image.fromarray(np.array([[0, 1]], np.uint8)).convert('P')
+  picture.putpalette([10, 20, 30, 40, 50, 60])
+  path = save(tmp_path / 'a.gif', picture, transparency=1)
+  with pytest.warns(UserWarning, match='white'):
+    image = image_io.read_image(path)
+  expected = to_pixels([[[10, 20, 30], [255] * 3]])
+  np.testing.assert_allclose(image, expected, rtol=0, atol=3e-7)
+
+
+def with_tiff_tag(data, tag, value):
+  """A little-endian TIFF whose first page has another value of a number."""
+  data = bytearray(data)
+  (start,) = struct.unpack_from('<I', data, 4)
+  (count,) = struct.unpack_from('<H', data, start)
+  entries = range(start + 2, start + 2 + 12 * count, 12)
+  (entry,) = (e for e in entries if struct.unpack_from('<H', data, e)[0] == tag)
+  struct.pack_into('<HHII', data, entry, tag, 4, 1, value)
+  return bytes(data)
+
+
+def tiff_claiming(height, width, *, channels=3, compression=None):
+  """A TIFF of 32 x 24 pixels whose header claims another size."""
+  buffer = io.BytesIO()
+  tifffile.imwrite(
+    buffer,
+    samples(32, 24, channels, bits=16 if channels == 2 else 8),
+    photometric='rgb' if channels == 3 else 'minisblack',
+    planarconfig='contig',
+    extrasamples=['unassalpha'] if channels == 2 else None,
+    compression=compression,
+    byteorder='<',
+    metadata=None,
+  )
+  data = with_tiff_tag(buffer.getvalue(), 256, width)
+  return with_tiff_tag(data, 257, height)
+
+
+def png_claiming(height, width):
+  buffer = io.BytesIO()
+  Image.fromarray(samples(32, 24, 3)).save(buffer, 'PNG')
+  data = bytearray(buffer.getvalue())
+  struct.pack_into('>II', data, 16, width, height)
+  struct.pack_into('>I', data, 29, zlib.crc32(data[12:29]))
+  return bytes(data)
+
+
+def bmp_claiming(height, width):
+  buffer = io.BytesIO()
+  Image.fromarray(samples(32, 24, 3)).save(buffer, 'BMP')
+  data = bytearray(buffer.getvalue())
+  struct.pack_into('<ii', data, 18, width, height)
+  return bytes(data)
+
+
+def gif_claiming(height, width):
+  buffer = io.BytesIO()
+  Image.fromarray(samples(32, 24)).save(buffer, 'GIF')
+  data = bytearray(buffer.getvalue())
+  struct.pack_into('<HH', data, 6, width, height)
+  return bytes(data)
+
+
+def webp_of_one_colour(height, width):
+  buffer = io.BytesIO()
+  Image.new('L', (width, height)).save(buffer, 'WEBP', lossless=True)
+  return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+  ('name', 'make'),
+  [
+    ('wide.tif', lambda: tiff_claiming(32, 2**22 + 24)),
+    ('high.tif', lambda: tiff_claiming(2**22 + 32, 24)),
+    ('high_by_little.tif', lambda: tiff_claiming(288, 24)),
+    ('deflate.tif', lambda: tiff_claiming(2**22 + 32, 24, compression='zlib')),
+    ('alpha.tif', lambda: tiff_claiming(2**22 + 32, 24, channels=2)),
+    ('wide.png', lambda: png_claiming(32, 2**22 + 24)),
+    ('wide.bmp', lambda: bmp_claiming(32, 2**22 + 24)),
+    ('both.gif', lambda: gif_claiming(60_000, 60_000)),
+    ('large.webp', lambda: webp_of_one_colour(4200, 4200)),
+  ],
+)
+def test_a_size_that_the_file_cannot_hold_is_refused_at_once(
+  tmp_path, name, make
+):
+  path = tmp_path / name
+  path.write_bytes(make())
+  start = time.monotonic()
+  with raises_one_line(path, 'claims|too large|truncated'):
+    image_io.read_image(path)
+  assert time.monotonic() - start < 0.5
+
+
+def test_a_large_image_of_one_colour_is_read(tmp_path):
+  # Deflate's best ratio, and a format without a bound on the ratio.
+  Image.new('1', (4096, 4096), 1).save(tmp_path / 'a.png')
+  (tmp_path / 'a.webp').write_bytes(webp_of_one_colour(2048, 4096))
+  assert np.all(image_io.read_image(tmp_path / 'a.png', channels=1) == 1)
+  assert np.all(image_io.read_image(tmp_path / 'a.webp', channels=1) == -1)
 
 
 def test_missing_file_and_folder(tmp_path):
@@ -178,7 +294,7 @@ def test_files_that_are_no_pictures(tmp_path):
   for content, match in [
     (b'', 'is empty'),
     (b'not a picture\n' * 9, 'expected PNG, JPEG'),
-    (b'GIF89a' + bytes(50), 'expected PNG, JPEG'),
+    (b'GIF89a' + bytes(50), 'truncated or corrupt|expected PNG, JPEG'),
   ]:
     path.write_bytes(content)
     with raises_one_line(path, match):

@@ -7,8 +7,7 @@ import pytest
 import skimage.data
 from scipy.spatial.distance import cdist
 
-from internal_diffusion.data import degradation as degradations
-from internal_diffusion.data import upscaling_pairs
+from internal_diffusion.data import operators, upscaling_pairs
 from internal_diffusion.data.symmetry import pixel_orders
 from internal_diffusion.data.upscaling_pairs import block_size, windows
 
@@ -37,11 +36,9 @@ def matches(rows, among):
 def unshifted_pairs(plane, *, factor, reach, kernel=None):
   """The pairs of the plane itself: source, what bicubic misses, truth."""
   low_size = tuple(side // factor for side in plane.shape)
-  degradation = degradations.make_degradation(
-    low_size, plane.shape, kernel=kernel
-  )
-  low = degradations.downscale(jnp.asarray(plane)[..., None], degradation)
-  bicubic = np.asarray(degradations.upscale(low, degradation))[..., 0]
+  degradation = operators.make_downscaling(low_size, plane.shape, kernel=kernel)
+  low = degradation.apply(jnp.asarray(plane)[..., None])
+  bicubic = np.asarray(degradation.interpolate(low))[..., 0]
   low = np.asarray(low)[..., 0]
   side = block_size(factor, reach)
   bicubic, high = (windows(p, side, stride=factor) for p in (bicubic, plane))

@@ -72,7 +72,9 @@ def test_bounds_of_the_true_quantiles_are_calibrated():
 
 
 def test_reliability_is_the_coverage_at_each_level():
-  table = calibration.reliability(lambda level: level**2, levels=(0.2, 0.5))
+  table = calibration.reliability(
+    lambda level: level**2, confidences=(0.2, 0.5)
+  )
   np.testing.assert_allclose(table.nominal, [0.2, 0.5])
   np.testing.assert_allclose(table.empirical, [0.04, 0.25])
   assert table.mean_error == pytest.approx((0.16 + 0.25) / 2)
@@ -181,23 +183,23 @@ def test_crps_needs_two_samples():
 
 @pytest.mark.parametrize('level', [0, 1, -0.5, np.nan])
 def test_levels_out_of_range_are_refused(level):
-  with pytest.raises(ValueError, match=r'`level` must be in \(0, 1\)'):
+  with pytest.raises(ValueError, match=r'`confidence` must be in \(0, 1\)'):
     calibration.interval_coverage(np.ones((2, 1)), [1.0], level)
-  with pytest.raises(ValueError, match='`level`'):
+  with pytest.raises(ValueError, match='`confidence`'):
     calibration.gaussian_coverage([1.0], [[1.0]], level)
-  with pytest.raises(ValueError, match='`level`'):
-    calibration.reliability(lambda level: level, levels=[0.5, level])
+  with pytest.raises(ValueError, match='`confidence`'):
+    calibration.reliability(lambda level: level, confidences=[0.5, level])
 
 
 def test_reliability_needs_a_level():
-  with pytest.raises(ValueError, match='`levels`'):
-    calibration.reliability(lambda level: level, levels=[])
+  with pytest.raises(ValueError, match='`confidences`'):
+    calibration.reliability(lambda level: level, confidences=[])
 
 
 def test_wrong_bounds_are_refused():
   with pytest.raises(ValueError, match=r'`lower`.*`truth` \(2,\), got \(3,\)'):
     calibration.bounds_coverage(np.ones(3), np.ones(2), np.ones(2))
-  with pytest.raises(ValueError, match=r'`upper` must not be below.*-1'):
+  with pytest.raises(ValueError, match=r'`upper` must be at least.*-1'):
     calibration.bounds_coverage([1.0], [0.0], [0.5])
 
 

@@ -142,7 +142,7 @@ def test_wrong_arguments_are_refused():
     flow_error.flow_errors(flow, flow, mask=np.ones((4, 5)))
   with pytest.raises(ValueError, match=r'`mask`.*\(5, 4\)'):
     flow_error.flow_errors(flow, flow, mask=np.ones((5, 4), bool))
-  with pytest.raises(ValueError, match='known truth, got none'):
+  with pytest.raises(ValueError, match='known truth'):
     flow_error.flow_errors(flow, flow * np.nan)
   bad = flow.copy()
   bad[1, 2, 0] = np.inf

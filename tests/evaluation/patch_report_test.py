@@ -45,7 +45,7 @@ def test_report_is_plain_and_its_control_is_at_the_floor(training):
     assert abs(figures['c2st_accuracy'] - 0.5) < 0.07
     assert abs(figures['mmd_squared']) < 4 * figures['mmd_null_std']
     assert len(figures['variance_ratios']) == 27
-    assert figures['copy_share'] < 0.02
+    assert figures['copy_fraction'] < 0.02
   # Fresh draws of the true distribution are what the control is.
   for ratio in report['ratios'].values():
     assert 0.5 < ratio < 2
@@ -54,14 +54,14 @@ def test_report_is_plain_and_its_control_is_at_the_floor(training):
 def test_report_tells_copies_from_noise(training):
   chosen = training[1000:1500]
   copies = compare(chosen, training)
-  assert copies['generated']['copy_share'] == 1.0
+  assert copies['generated']['copy_fraction'] == 1.0
   assert copies['ratios']['nearest_distance_median'] == 0
-  assert copies['control']['copy_share'] < 0.02
+  assert copies['control']['copy_fraction'] < 0.02
   noisy = compare(chosen + 0.5 * gaussian(3, chosen.shape), training)
   assert noisy['generated']['c2st_accuracy'] > 0.9
   assert noisy['ratios']['variance_log_rms'] > 2
   assert noisy['ratios']['nearest_distance_median'] > 2
-  assert noisy['generated']['copy_share'] < 0.02
+  assert noisy['generated']['copy_fraction'] < 0.02
   # The control does not depend on what it stands beside.
   assert noisy['control'] == copies['control']
 
@@ -70,7 +70,7 @@ def test_report_measures_copies_against_the_reference_by_default(training):
   reference, control = training[:500], training[500:1000]
   report = patch_report.compare_patches(KEY, reference, reference, control)
   assert report['num_training'] == 500
-  assert report['generated']['copy_share'] == 1.0
+  assert report['generated']['copy_fraction'] == 1.0
 
 
 def test_report_refuses_wrong_sets(training):

@@ -56,7 +56,7 @@ def test_neighbours_are_those_of_a_tree_in_any_chunks(
   image, reference = uniform(0, (14, 11, 3)), uniform(1, (12, 17, 3))
   tree = cKDTree(all_patches(reference, 5).astype(np.float64))
   distance, index = tree.query(all_patches(image, 5)[::2])
-  nearest = nearest_patches.nearest_patches(
+  nearest = nearest_patches.find_nearest_patches(
     image,
     reference,
     patch_size=5,
@@ -75,7 +75,9 @@ def test_small_distances_survive_float32():
   # Far from the origin, |q|^2 + |r|^2 - 2 q.r would lose them.
   reference = 0.9 + 1e-3 * uniform(0, (20, 20, 1))
   image = reference[:12, :12] + np.float32(2e-5)
-  nearest = nearest_patches.nearest_patches(image, reference, query_stride=1)
+  nearest = nearest_patches.find_nearest_patches(
+    image, reference, query_stride=1
+  )
   np.testing.assert_array_equal(nearest.position, nearest.query)
   np.testing.assert_allclose(nearest.distance, np.full(36, 2e-5), rtol=1e-2)
 
@@ -93,7 +95,7 @@ def test_the_image_itself_is_perfect_and_a_copy():
     'detail_level_0': 1,
     'detail_level_1': 1,
     'detail_level_2': 1,
-    'copied_share': 1,
+    'copied_fraction': 1,
   }
   assert compared == {
     'images': [perfect, perfect],
@@ -114,29 +116,33 @@ def test_a_part_is_coherent_but_not_complete():
   )
 
 
-def copied_share(image, reference):
-  nearest = nearest_patches.nearest_patches(image, reference)
-  return patch_statistics.copied_share(nearest, image, reference)
+def copied_fraction(image, reference):
+  nearest = nearest_patches.find_nearest_patches(image, reference)
+  return patch_statistics.copied_fraction(nearest, image, reference)
 
 
 def test_a_moved_copy_is_copied_but_for_its_seam():
   image = uniform(0, (40, 40, 1))
-  assert copied_share(image[3:30, 5:40], image) == 1
+  assert copied_fraction(image[3:30, 5:40], image) == 1
   moved = np.roll(image, 10, axis=1)
   # Of 34 columns of patches 24 lie beyond the seam, 4 before it, 6 across.
-  all_nearest = nearest_patches.nearest_patches(moved, image, query_stride=1)
-  share = patch_statistics.copied_share(all_nearest, moved, image)
+  all_nearest = nearest_patches.find_nearest_patches(
+    moved, image, query_stride=1
+  )
+  share = patch_statistics.copied_fraction(all_nearest, moved, image)
   assert share == pytest.approx(24 / 34)
 
 
 def test_flat_areas_do_not_hide_a_copy():
   image = np.zeros((40, 40, 1), np.float32)
   image[15:25, 15:25] = uniform(0, (10, 10, 1))
-  assert copied_share(image, image) == 1
+  assert copied_fraction(image, image) == 1
 
 
 def test_another_draw_of_one_texture_is_no_copy():
-  assert copied_share(uniform(0, (40, 40, 1)), uniform(1, (40, 40, 1))) < 0.05
+  assert (
+    copied_fraction(uniform(0, (40, 40, 1)), uniform(1, (40, 40, 1))) < 0.05
+  )
 
 
 def test_a_constant_offset_is_its_own_distance():
@@ -222,7 +228,7 @@ def test_neighbour_diversity_allows_one_pixel():
 
   def field(row, column):
     window = image[row : row + 20, column : column + 20]
-    return nearest_patches.nearest_patches(window, image)
+    return nearest_patches.find_nearest_patches(window, image)
 
   here, near, far = field(5, 5), field(6, 4), field(5, 7)
   assert image_diversity.neighbour_diversity([here, here]) == 0
@@ -251,7 +257,7 @@ def test_diversities_need_several_images_of_one_size():
   ('shape', 'options', 'message'),
   [
     ((5, 20, 3), {}, r'`generated\[0\]`'),
-    ((20, 20, 1), {}, r'`generated\[0\]`.*equally many channels.*1 and 3'),
+    ((20, 20, 1), {}, r'`generated\[0\]`.*same channels.*1 and 3'),
     ((20, 20), {}, r'`generated\[0\]` must be \[H, W, C\]'),
     ((20, 20, 3), {'patch_size': 4}, r'`patch_size` must be odd.*4'),
     ((20, 20, 3), {'patch_size': 21}, r'`patch_size` 21 is larger'),
@@ -274,9 +280,9 @@ def test_wrong_sets_of_images_are_refused():
   with pytest.raises(ValueError, match='`reference` must vary'):
     image_report.compare_images(KEY, [image], 0 * image)
   with pytest.raises(ValueError, match=r'`reference_chunk`.*0'):
-    nearest_patches.nearest_patches(image, image, reference_chunk=0)
+    nearest_patches.find_nearest_patches(image, image, reference_chunk=0)
   with pytest.raises(ValueError, match=r'`query_chunk`.*-1'):
-    nearest_patches.nearest_patches(image, image, query_chunk=-1)
+    nearest_patches.find_nearest_patches(image, image, query_chunk=-1)
   with pytest.raises(ValueError, match=r'`num_bands`.*0'):
     patch_statistics.detail_ratios(image, image, num_bands=0)
   with pytest.raises(ValueError, match='two images, got 1'):
@@ -284,7 +290,7 @@ def test_wrong_sets_of_images_are_refused():
   with pytest.raises(ValueError, match='one size'):
     image_diversity.pixel_diversity([image, image[1:]], image)
   fields = [
-    nearest_patches.nearest_patches(x, image) for x in (image, image[1:])
+    nearest_patches.find_nearest_patches(x, image) for x in (image, image[1:])
   ]
   with pytest.raises(ValueError, match='two images, got 1'):
     image_diversity.neighbour_diversity(fields[:1])

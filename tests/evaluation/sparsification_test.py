@@ -24,30 +24,30 @@ def test_rank_correlation_of_independent_values_is_near_0():
 
 
 def test_uncertainty_in_the_order_of_the_errors_has_area_0():
-  curves = sparsification.sparsification(UNIFORM**3, UNIFORM)
+  curves = sparsification.sparsification_curves(UNIFORM**3, UNIFORM)
   assert curves.area == pytest.approx(0, abs=1e-12)
   np.testing.assert_allclose(curves.remaining, curves.oracle)
 
 
 def test_oracle_of_uniform_errors():
-  curves = sparsification.sparsification(UNIFORM, UNIFORM, num=10)
+  curves = sparsification.sparsification_curves(UNIFORM, UNIFORM, num=10)
   np.testing.assert_allclose(curves.removed, np.arange(10) / 10)
   np.testing.assert_allclose(curves.oracle, (1 - curves.removed) / 2)
 
 
 def test_uncertainty_that_says_nothing_has_half_the_area_for_uniform_errors():
   # The mean over s of 1/2 - (1 - s)/2, over 1/2, but for the finite number.
-  curves = sparsification.sparsification(np.ones(NUM), UNIFORM)
+  curves = sparsification.sparsification_curves(np.ones(NUM), UNIFORM)
   np.testing.assert_allclose(curves.remaining, 0.5)
   assert curves.area == pytest.approx(0.5 - 0.5 / NUM)
   shuffled = np.random.default_rng(1).permutation(NUM)
-  area = sparsification.sparsification(shuffled, UNIFORM).area
+  area = sparsification.sparsification_curves(shuffled, UNIFORM).area
   assert area == pytest.approx(0.5, abs=0.1)
 
 
 def test_reversed_order_has_twice_the_area_of_none_for_uniform_errors():
   # The reverse of the oracle is its reflection at the mean.
-  curves = sparsification.sparsification(-UNIFORM, UNIFORM)
+  curves = sparsification.sparsification_curves(-UNIFORM, UNIFORM)
   assert curves.area == pytest.approx(1 - 1 / NUM)
 
 
@@ -59,26 +59,26 @@ def test_ties_are_removed_in_all_orders_alike():
   for _ in range(4000):
     # Numbers below 1 break the ties at random.
     order = predicted + shuffle(5) / 10
-    areas.append(sparsification.sparsification(order, error).area)
+    areas.append(sparsification.sparsification_curves(order, error).area)
   tolerance = 4 * np.std(areas) / np.sqrt(len(areas))
-  measured = sparsification.sparsification(predicted, error).area
+  measured = sparsification.sparsification_curves(predicted, error).area
   assert measured == pytest.approx(np.mean(areas), abs=tolerance)
 
 
 def test_more_points_than_places():
-  curves = sparsification.sparsification([1.0, 2.0], [3.0, 5.0], num=4)
+  curves = sparsification.sparsification_curves([1.0, 2.0], [3.0, 5.0], num=4)
   np.testing.assert_allclose(curves.removed, [0, 0, 0.5, 0.5])
   np.testing.assert_allclose(curves.remaining, [4, 4, 3, 3])
 
 
 def test_errors_of_0_have_area_0():
-  assert sparsification.sparsification([1.0, 2.0], [0.0, 0.0]).area == 0
+  assert sparsification.sparsification_curves([1.0, 2.0], [0.0, 0.0]).area == 0
 
 
 def test_wrong_arguments_are_refused():
   for function in (
     sparsification.rank_correlation,
-    sparsification.sparsification,
+    sparsification.sparsification_curves,
   ):
     with pytest.raises(ValueError, match=r'`predicted`.*\(2,\), got \(3,\)'):
       function([1.0, 2.0, 3.0], [1.0, 2.0])
@@ -93,6 +93,6 @@ def test_wrong_arguments_are_refused():
   with pytest.raises(ValueError, match='`error` must not be constant'):
     sparsification.rank_correlation([1.0, 2.0], [1.0, 1.0])
   with pytest.raises(ValueError, match='`error` must be at least 0, got -1'):
-    sparsification.sparsification([1.0, 2.0], [1.0, -1.0])
+    sparsification.sparsification_curves([1.0, 2.0], [1.0, -1.0])
   with pytest.raises(ValueError, match='`num`'):
-    sparsification.sparsification([1.0, 2.0], [1.0, 1.0], num=0)
+    sparsification.sparsification_curves([1.0, 2.0], [1.0, 1.0], num=0)

@@ -68,17 +68,6 @@ def test_border_patches_stand_all_along_the_border():
   assert len(np.unique(found, axis=0)) == len(found)
 
 
-def test_wrapping_around_commutes_with_shifts():
-  def patch_fn(x, _):
-    return jnp.sin(3 * x) * jnp.mean(x**2, axis=1, keepdims=True)
-
-  denoise_fn = full_image.wrap_around(lifted(patch_fn), margin=SIDE)
-  shift = (0, 5, 11, 0)
-  found = denoise_fn(jnp.roll(IMAGE, shift, range(4)), 1.0)
-  wanted = jnp.roll(denoise_fn(IMAGE, 1.0), shift, range(4))
-  np.testing.assert_allclose(found, wanted, atol=1e-5)
-
-
 def test_window_is_cut_from_its_centre_and_core_is_odd():
   for side in (3, 7, 15, 31):
     core_size = full_image.core_size_of(side)

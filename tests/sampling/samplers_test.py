@@ -1,18 +1,20 @@
 import functools
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from internal_diffusion.denoisers import gaussian
+from internal_diffusion.denoisers.gaussian import GaussianDenoiser
 from internal_diffusion.diffusion import processes, schedules
-from internal_diffusion.sampling import samplers
+from internal_diffusion.sampling import loop, samplers, steps
+from internal_diffusion.sampling.constraints import Constraint
+from internal_diffusion.types import Condition
 
 MEAN = np.array([0.5, -1.0])
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
-denoise_fn = gaussian.make_gaussian_denoise_fn(MEAN, COVARIANCE)
-flow_fn = gaussian.make_gaussian_flow_fn(MEAN, COVARIANCE)
+denoise_fn = GaussianDenoiser.create(MEAN, COVARIANCE)
 
 SAMPLERS = {
   'euler': samplers.sample_euler,
@@ -30,7 +32,9 @@ def order_of_convergence(sampler):
   """Slope of the log error over the log step, in float64."""
   x = MEAN[None] + jnp.array([[1.0, 2.0], [-3.0, 0.5]])
   sigma_max, errors, counts = 2.0, [], [16, 32, 64, 128]
-  exact = flow_fn(x, sigma_max)
+  parts = (MEAN, *np.linalg.eigh(COVARIANCE))
+  exact_fn = GaussianDenoiser(*map(jnp.asarray, parts))
+  exact = exact_fn.flow(x, sigma_max)
   for count in counts:
     # The last step of any sampler to level 0 is the denoiser's, which is only
     # first order; a grid whose last level shrinks as 1/count^3 keeps its error
@@ -39,7 +43,7 @@ def order_of_convergence(sampler):
       jnp.linspace(sigma_max, 0, count, endpoint=False), count**-3.0
     )
     sigmas = jnp.append(sigmas, 0.0)
-    found = jax.jit(lambda key, s: sampler(key, denoise_fn, x, s))(
+    found = jax.jit(lambda key, s: sampler(key, exact_fn, x, s))(
       jax.random.key(0), sigmas
     )
     errors.append(float(abs(found - exact).max()))
@@ -175,16 +179,100 @@ def test_trajectory_runs_from_the_start_to_the_result(name, setup):
   )
 
 
+@flax.struct.dataclass
+class FirstIs(Constraint):
+  """The first component is known."""
+
+  value: float
+
+  def project(self, key, denoised, x, sigma):
+    return denoised.at[:, 0].set(self.value)
+
+
+@flax.struct.dataclass
+class Recorder(Constraint):
+  """Returns the noise that its key gives, scaled by sigma and x."""
+
+  def project(self, key, denoised, x, sigma):
+    return sigma * x + jax.random.normal(key, x.shape)
+
+
 @pytest.mark.parametrize('name', SAMPLERS)
 def test_a_constraint_on_the_clean_estimate_holds_in_the_result(name, setup):
   key, x, sigmas = setup
-
-  def project_fn(key, x0_hat, sigma):
-    del key, sigma
-    return x0_hat.at[:, 0].set(0.25)
-
-  found = SAMPLERS[name](key, denoise_fn, x, sigmas, project_fn=project_fn)
+  found = SAMPLERS[name](
+    key, denoise_fn, x, sigmas, constraints=[FirstIs(0.25)]
+  )
   np.testing.assert_allclose(found[:, 0], 0.25, atol=1e-5)
+
+
+def test_constraints_receive_the_noisy_x_and_a_key_of_their_own(setup):
+  key, x, _ = setup
+  sigmas = jnp.array([2.0, 0.0])
+  found = samplers.sample_euler(
+    key, denoise_fn, x, sigmas, constraints=[FirstIs(1.0), Recorder()]
+  )
+  own = functools.reduce(jax.random.fold_in, (0, 0, 1), key)
+  wanted = 2 * x + jax.random.normal(own, x.shape)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_a_condition_is_bound(setup):
+  key, x, sigmas = setup
+
+  def conditional(x, sigma, cond):
+    return jnp.broadcast_to(cond.vector, x.shape)
+
+  cond = Condition(vector=jnp.array([[0.5, -0.5]]))
+  found = samplers.sample_heun(key, conditional, x, sigmas, cond=cond)
+  np.testing.assert_allclose(found, cond.vector.repeat(5, 0), atol=1e-5)
+
+
+# Paths that rise.
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+def test_a_path_that_rises_keeps_the_distribution(name):
+  num = 20_000
+  down = schedules.karras_sigmas(300, sigma_max=40.0, sigma_min=0.005)
+  below = down[down < 3.0]
+  # Once from the middle, once from 0.
+  sigmas = jnp.concatenate([down[down > 0.5], below, below])
+  assert (jnp.diff(sigmas) > 0).sum() == 2
+  noise_key, key = jax.random.split(jax.random.key(1))
+  x = sigmas[0] * jax.random.normal(noise_key, (num, 2))
+  found = SAMPLERS[name](key, denoise_fn, x, sigmas)
+  spread = np.sqrt(np.diag(COVARIANCE) / num)
+  assert (abs(found.mean(axis=0) - MEAN) < 5 * spread).all()
+  np.testing.assert_allclose(np.cov(found.T), COVARIANCE, atol=0.04)
+
+
+@pytest.mark.parametrize('low', [0.0, 0.5])
+def test_a_rise_is_the_forward_process(low):
+  x = jnp.full((50_000, 1), 3.0)
+  states = samplers.sample_heun(
+    jax.random.key(0),
+    lambda x, sigma: jnp.zeros_like(x),
+    x,
+    jnp.array([low, 2.0, 0.0]),
+    return_trajectory=True,
+  )
+  np.testing.assert_allclose(states[1].mean(), 3.0, atol=0.05)
+  np.testing.assert_allclose(states[1].var(), 4 - low**2, rtol=0.03)
+  np.testing.assert_array_equal(states[2], 0)
+
+
+def test_without_rises_the_steps_are_unchanged_bit_for_bit(setup):
+  key, x, sigmas = setup
+  for name, step_fn in [
+    ('euler', steps.euler_step),
+    ('heun', steps.heun_step),
+    ('ddpm', functools.partial(steps.ddim_step, eta=1.0)),
+    ('euler_maruyama', steps.euler_maruyama_step),
+  ]:
+    found = SAMPLERS[name](key, denoise_fn, x, sigmas)
+    plain = loop.scan_sigmas(key, step_fn, denoise_fn, x, sigmas)
+    np.testing.assert_array_equal(found, plain)
 
 
 def test_option_ranges(setup):

@@ -1,49 +1,47 @@
-"""Where in a photograph the pixels of a generated image are from."""
+"""Which pixels of an image the pixels of a generated image come from."""
 
 import functools
 
 import jax
 import numpy as np
 
+from internal_diffusion.applications.images.prior import (
+  ImagePrior,
+  stride_of,
+  tree_stride_of,
+)
 from internal_diffusion.data import patches
 from internal_diffusion.denoisers import fast_closed_form
 from internal_diffusion.denoisers.patch_tree import PatchTree
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
-_STRIP_PATCHES = 16_384  # Looked up at once.
+_STRIP_PATCHES = 16_384  # Number of patches that are looked up at once.
 
 
-def find_sources(
-  image: np.ndarray,
-  tree: PatchTree,
-  *,
-  size: tuple[int, int],
-  patch_size: int,
-  stride: int,
-  tree_stride: int,
-  mirrored: int | None = None,
-) -> np.ndarray:
-  """The pixel of a photograph that each pixel is most likely from.
+@with_own_settings
+def find_sources(prior: ImagePrior, image: np.ndarray) -> np.ndarray:
+  """The most likely source of each pixel of a generated image.
 
-  A pixel belongs to the patch whose centre is nearest, and keeps its distance
-  to that centre.
+  A pixel belongs to the patch whose centre is nearest, and its source has the
+  same offset from the centre of that patch's nearest reference patch.
 
   Args:
-    image: [H, W, C] in [-1, 1].
-    tree: The patches of the photograph.
-    size: (height, width) of the photograph.
-    patch_size: P.
-    stride: Distance of the patches that are looked up, in pixels.
-    tree_stride: Distance of the tree's, in pixels.
-    mirrored: Axis along which the tree's second image mirrors its first, or
-      None if it has only one.
+    prior: Prior that the image was generated with.
+    image: Generated image, [H, W, C] in [-1, 1].
 
   Returns:
-    Row and column, [H, W, 2] int32.
+    Row and column in the prior's image, [H, W, 2] int32.
   """
+  stride, tree_stride = stride_of(prior.size), tree_stride_of(prior.size)
+  patch_size, mirrored = prior.patch_size, prior.mirrored
   nearest = _nearest_by_strips(
-    image, tree, patch_size=patch_size, stride=stride, step=stride / tree_stride
+    image,
+    prior.tree,
+    patch_size=patch_size,
+    stride=stride,
+    step=stride / tree_stride,
   )
   (row, down), (column, right) = (
     _to_patch(length, count, patch_size, stride)
@@ -52,13 +50,13 @@ def find_sources(
   found = nearest[row[:, None], column[None]]
   offset = np.stack(np.meshgrid(down, right, indexing='ij'), axis=-1)
   centre = found[..., 1:] * tree_stride + patch_size // 2
-  place = (centre + offset).clip(0, np.array(size) - 1)
+  source = (centre + offset).clip(0, np.array(prior.size) - 1)
   if mirrored is not None:
-    along = place[..., mirrored]
-    place[..., mirrored] = np.where(
-      found[..., 0] > 0, size[mirrored] - 1 - along, along
+    along = source[..., mirrored]
+    source[..., mirrored] = np.where(
+      found[..., 0] > 0, prior.size[mirrored] - 1 - along, along
     )
-  return place.astype(np.int32)
+  return source.astype(np.int32)
 
 
 def _nearest_by_strips(
@@ -69,7 +67,7 @@ def _nearest_by_strips(
   stride: int,
   step: float,
 ) -> np.ndarray:
-  """`PatchTree.position` [rows, columns, 3] of each patch's nearest."""
+  """`PatchTree.position` of each patch's nearest, [rows, columns, 3]."""
   height, width = image.shape[:2]
   count = (height - patch_size) // stride + 1
   per_strip = max(1, min(count, _STRIP_PATCHES * stride // width))
@@ -100,7 +98,7 @@ def _nearest(
 def _to_patch(
   length: int, count: int, patch_size: int, stride: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Along an axis: which patch each pixel is of, and where from its centre."""
+  """Patch of each pixel along an axis, and the pixel's offset from its centre."""
   from_first = np.arange(length) - patch_size // 2
   index = np.round(from_first / stride).astype(int).clip(0, count - 1)
   return index, from_first - index * stride

@@ -1,4 +1,4 @@
-"""The degradation against plain resampling, dense algebra and shifts."""
+"""Operators against plain resampling, dense algebra and shifts."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from skimage import data
 
-from internal_diffusion.data import degradation as degradations
+from internal_diffusion.data import operators
+from internal_diffusion.data.resampling import Border
 
 FACTORS = [1.1, 1.5, 2, 2.7, 3, 4, 8]
-# Not compiled, each call would trace its loop anew.
-back_project = jax.jit(degradations.back_project, static_argnames='num_steps')
 KERNEL = np.outer([1, 3, 4, 2, 0], [0, 1, 2, 1, 1]) / 50
 
 
@@ -33,8 +32,8 @@ def delta_kernel(dy=0, dx=0):
 
 
 def between(low_size, factor, **options):
-  high_size = degradations.scaled_size(low_size, factor)
-  return degradations.make_degradation(low_size, high_size, **options)
+  high_size = operators.scaled_size(low_size, factor)
+  return operators.make_downscaling(low_size, high_size, **options)
 
 
 def decibels(error):
@@ -45,19 +44,19 @@ def decibels(error):
 
 
 def test_scaled_size_is_rounded_along_each_axis():
-  assert degradations.scaled_size((10, 101), 2.7) == (27, 273)
-  assert degradations.scaled_size((10, 101), (2.0, 1.1)) == (20, 111)
+  assert operators.scaled_size((10, 101), 2.7) == (27, 273)
+  assert operators.scaled_size((10, 101), (2.0, 1.1)) == (20, 111)
 
 
 @pytest.mark.parametrize('factor', [*FACTORS, (1.3, 4.0)])
 def test_inside_it_is_the_resampling_of_another_library(factor):
   # Which differs at the border alone: it cuts the kernel off there.
-  degradation = between((20, 24), factor)
-  low, high = random_image(20, 24, 2), random_image(*degradation.high_size, 2)
+  downscaling = between((20, 24), factor)
+  low, high = random_image(20, 24, 2), random_image(*downscaling.input_size, 2)
   margin = max(a // b for a, b in zip(high.shape, low.shape, strict=True)) * 3
   for image, resampled, border in (
-    (high, degradations.downscale(high, degradation), 3),
-    (low, degradations.upscale(low, degradation), margin),
+    (high, downscaling.apply(high), 3),
+    (low, downscaling.interpolate(low), margin),
   ):
     expected = jax.image.resize(image, resampled.shape, 'cubic')
     inside = slice(border, -border)
@@ -69,13 +68,11 @@ def test_inside_it_is_the_resampling_of_another_library(factor):
 @pytest.mark.parametrize('kernel', [None, KERNEL])
 @pytest.mark.parametrize('factor', FACTORS)
 def test_constant_image_stays_constant(factor, kernel):
-  degradation = between((9, 7), factor, kernel=kernel)
-  high = jnp.full((*degradation.high_size, 1), 0.3)
-  low = degradations.downscale(high, degradation)
+  downscaling = between((9, 7), factor, kernel=kernel)
+  high = jnp.full((*downscaling.input_size, 1), 0.3)
+  low = downscaling.apply(high)
   np.testing.assert_allclose(low, 0.3, atol=1e-6)
-  np.testing.assert_allclose(
-    degradations.upscale(low, degradation), high, atol=1e-6
-  )
+  np.testing.assert_allclose(downscaling.interpolate(low), high, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -85,21 +82,19 @@ def test_pixels_beyond_the_border_repeat_the_nearest(factor, kernel):
   image = random_image(8 * factor, 6 * factor, 1)
   around = ((4 * factor, 4 * factor), (4 * factor, 4 * factor), (0, 0))
   padded = jnp.pad(image, around, mode='edge')
-  low = degradations.downscale(image, between((8, 6), factor, kernel=kernel))
-  wide = degradations.downscale(
-    padded, between((16, 14), factor, kernel=kernel)
-  )
+  low = between((8, 6), factor, kernel=kernel).apply(image)
+  wide = between((16, 14), factor, kernel=kernel).apply(padded)
   np.testing.assert_allclose(low, wide[4:-4, 4:-4], atol=1e-6)
 
 
 def test_axes_before_the_image_are_kept():
-  degradation = between((6, 5), 2, kernel=KERNEL)
-  images = random_image(2, 3, *degradation.high_size, 4)
-  low = degradations.downscale(images, degradation)
+  downscaling = between((6, 5), 2, kernel=KERNEL)
+  images = random_image(2, 3, *downscaling.input_size, 4)
+  low = downscaling.apply(images)
   assert low.shape == (2, 3, 6, 5, 4)
   np.testing.assert_allclose(
     low[1, 2, ..., 3:],
-    degradations.downscale(images[1, 2, ..., 3:], degradation),
+    downscaling.apply(images[1, 2, ..., 3:]),
     atol=1e-6,
   )
 
@@ -109,16 +104,16 @@ def test_axes_before_the_image_are_kept():
 
 def test_point_kernel_reads_the_pixel_at_the_centre_of_odd_factors():
   image = random_image(15, 18, 2)
-  degradation = between((5, 6), 3, kernel=delta_kernel())
-  low = degradations.downscale(image, degradation)
+  downscaling = between((5, 6), 3, kernel=delta_kernel())
+  low = downscaling.apply(image)
   np.testing.assert_allclose(low, image[1::3, 1::3], atol=1e-6)
 
 
 def test_point_kernel_interpolates_halfway_for_even_factors():
   # Keys 1981: the weights at 1/2 and 3/2 are 9/16 and -1/16.
   image = jnp.broadcast_to(random_image(20, 1, 1), (20, 16, 1))
-  degradation = between((10, 8), 2, kernel=delta_kernel())
-  low = degradations.downscale(image, degradation)[3, 4, 0]
+  downscaling = between((10, 8), 2, kernel=delta_kernel())
+  low = downscaling.apply(image)[3, 4, 0]
   weights = np.array([-1, 9, 9, -1]) / 16
   assert low == pytest.approx(float(weights @ image[5:9, 0, 0]), abs=1e-6)
 
@@ -126,21 +121,21 @@ def test_point_kernel_interpolates_halfway_for_even_factors():
 def test_kernel_is_the_picture_of_a_point():
   point = jnp.zeros((21, 21, 1)).at[10, 10].set(1.0)
   low_size = (21, 21)
-  degradation = degradations.make_degradation(low_size, low_size, kernel=KERNEL)
-  blurred = degradations.downscale(point, degradation)
+  downscaling = operators.make_downscaling(low_size, low_size, kernel=KERNEL)
+  blurred = downscaling.apply(point)
   np.testing.assert_allclose(blurred[8:13, 8:13, 0], KERNEL, atol=1e-6)
 
 
 @pytest.mark.parametrize('factor', [1.5, 2, 3])
 def test_upscale_undoes_the_shift_of_the_kernel(factor):
-  degradation = between((16, 16), factor, kernel=delta_kernel(2, -1))
-  side = degradation.high_size[0]
+  downscaling = between((16, 16), factor, kernel=delta_kernel(2, -1))
+  side = downscaling.input_size[0]
   ramp = jnp.arange(side) / side
   image = jnp.stack(jnp.meshgrid(ramp, ramp, indexing='ij'), axis=-1)
-  low = degradations.downscale(image, degradation)
+  low = downscaling.apply(image)
   middle = slice(3 * side // 8, 5 * side // 8)
   np.testing.assert_allclose(
-    degradations.upscale(low, degradation)[middle, middle],
+    downscaling.interpolate(low)[middle, middle],
     image[middle, middle],
     atol=1e-5,
   )
@@ -152,10 +147,10 @@ def test_upscale_undoes_the_shift_of_the_kernel(factor):
 @pytest.mark.parametrize('kernel', [None, KERNEL])
 @pytest.mark.parametrize('factor', [1.5, 2.7, 4])
 def test_adjoint(factor, kernel):
-  degradation = between((9, 8), factor, kernel=kernel)
-  x, y = random_image(*degradation.high_size, 2), random_image(9, 8, 2)
-  left = jnp.sum(degradations.downscale(x, degradation) * y)
-  right = jnp.sum(x * degradations.adjoint(y, degradation))
+  downscaling = between((9, 8), factor, kernel=kernel)
+  x, y = random_image(*downscaling.input_size, 2), random_image(9, 8, 2)
+  left = jnp.sum(downscaling.apply(x) * y)
+  right = jnp.sum(x * downscaling.adjoint(y))
   assert left == pytest.approx(float(right), abs=1e-4)
 
 
@@ -173,66 +168,99 @@ def test_resampling_is_well_conditioned(factor):
 def test_back_projected_photograph_becomes_the_low_image(photograph, factor):
   size = photograph.shape[:2]
   low_size = (round(size[0] / factor), round(size[1] / factor))
-  degradation = degradations.make_degradation(low_size, size)
-  low = jnp.round(255 * degradations.downscale(photograph, degradation)) / 255
-  start = degradations.upscale(low, degradation)
-  image = back_project(start, low, degradation)
-  assert decibels(degradations.downscale(start, degradation) - low) < 50
-  assert decibels(degradations.downscale(image, degradation) - low) > 80
+  downscaling = operators.make_downscaling(low_size, size)
+  low = jnp.round(255 * downscaling.apply(photograph)) / 255
+  start = downscaling.interpolate(low)
+  image = downscaling.back_project(start, low)
+  assert decibels(downscaling.apply(start) - low) < 50
+  assert decibels(downscaling.apply(image) - low) > 80
   assert decibels(image - photograph) > decibels(start - photograph) + 0.2
 
 
 @pytest.mark.parametrize('kernel', [None, KERNEL])
 def test_correction_is_the_smallest_one(kernel):
-  degradation = between((6, 5), 2, kernel=kernel)
+  downscaling = between((6, 5), 2, kernel=kernel)
   high, low = random_image(12, 10, 1), random_image(6, 5, 1)
-  matrix = jax.jacobian(lambda x: degradations.downscale(x, degradation))(high)
+  matrix = jax.jacobian(lambda x: downscaling.apply(x))(high)
   matrix = np.asarray(matrix, np.float64).reshape(low.size, high.size)
-  residual = low - degradations.downscale(high, degradation)
+  residual = low - downscaling.apply(high)
   expected = np.linalg.pinv(matrix) @ np.ravel(residual)
-  image = back_project(high, low, degradation, num_steps=60)
+  image = downscaling.back_project(high, low, num_steps=60)
   np.testing.assert_allclose(np.ravel(image - high), expected, atol=1e-4)
 
 
 def test_image_that_becomes_the_low_one_is_left_alone(photograph):
-  degradation = degradations.make_degradation((60, 60), (120, 120))
-  low = degradations.downscale(photograph, degradation)
-  image = back_project(photograph, low, degradation)
+  downscaling = operators.make_downscaling((60, 60), (120, 120))
+  low = downscaling.apply(photograph)
+  image = downscaling.back_project(photograph, low)
   np.testing.assert_allclose(image, photograph, atol=1e-5)
 
 
 def test_each_image_is_projected_by_itself():
-  degradation = between((8, 8), 2, kernel=KERNEL)
+  downscaling = between((8, 8), 2, kernel=KERNEL)
   images = random_image(2, 16, 16, 1) * jnp.array([[[[1.0]]], [[[1e-3]]]])
   low = random_image(8, 8, 1)
-  together = back_project(images, low, degradation, num_steps=3)
-  alone = back_project(images[1], low, degradation, num_steps=3)
+  together = downscaling.back_project(images, low, num_steps=3)
+  alone = downscaling.back_project(images[1], low, num_steps=3)
   np.testing.assert_allclose(alone, together[1], atol=1e-5)
 
 
 def test_more_steps_come_closer_through_a_wide_blur(photograph):
   profile = np.exp(-0.5 * (np.arange(-7, 8) / 2) ** 2)
   kernel = np.outer(profile, profile) / profile.sum() ** 2
-  degradation = degradations.make_degradation(
-    (60, 60), (120, 120), kernel=kernel
-  )
-  low = degradations.downscale(photograph, degradation)
-  start = degradations.upscale(low, degradation)
+  downscaling = operators.make_downscaling((60, 60), (120, 120), kernel=kernel)
+  low = downscaling.apply(photograph)
+  start = downscaling.interpolate(low)
   errors = []
   for num_steps in (2, 16):
-    image = back_project(start, low, degradation, num_steps=num_steps)
+    image = downscaling.back_project(start, low, num_steps=num_steps)
     errors.append(float(jnp.mean((image - photograph) ** 2)))
   assert jnp.mean((start - photograph) ** 2) > errors[0]
   assert errors == sorted(errors, reverse=True)
 
 
-def test_degradation_is_an_argument_of_compiled_functions():
-  high, low = random_image(12, 10, 1), random_image(6, 5, 1)
-  degradation = between((6, 5), 2, kernel=KERNEL)
+# Borders and sizes.
+
+
+@pytest.mark.parametrize('kernel', [None, KERNEL])
+def test_a_wrapped_border_commutes_with_shifts(kernel):
+  image = random_image(24, 36, 2)
+  downscaling = between((12, 18), 2, kernel=kernel, border=Border.WRAP)
+  low = downscaling.apply(image)
+  shifted = downscaling.apply(jnp.roll(image, (6, 10), (0, 1)))
+  np.testing.assert_allclose(shifted, jnp.roll(low, (3, 5), (0, 1)), atol=1e-5)
   np.testing.assert_allclose(
-    back_project(high, low, degradation),
-    degradations.back_project(high, low, degradation),
+    downscaling.interpolate(shifted),
+    jnp.roll(downscaling.interpolate(low), (6, 10), (0, 1)),
     atol=1e-5,
+  )
+
+
+def test_at_another_size_it_observes_the_same(photograph):
+  downscaling = operators.make_downscaling((30, 30), (120, 120))
+  half = operators.make_downscaling((60, 60), (120, 120)).apply(photograph)
+  carried = downscaling.at_size((60, 60))
+  assert (carried.output_size, carried.input_size) == ((30, 30), (60, 60))
+  error = carried.apply(half) - downscaling.apply(photograph)
+  assert decibels(error) > 40
+  small = random_image(20, 20, 3)
+  identity = downscaling.at_size((20, 20))
+  np.testing.assert_allclose(identity.apply(small), small, atol=1e-6)
+
+
+def test_a_kernel_is_scaled_with_the_image():
+  def gaussian(std):
+    profile = np.exp(-0.5 * (np.arange(-12, 13) / std) ** 2)
+    return np.outer(profile, profile) / profile.sum() ** 2
+
+  downscaling = operators.make_downscaling(
+    (20, 20), (120, 120), kernel=gaussian(3.0)
+  )
+  kernel = np.asarray(downscaling.at_size((60, 60)).kernel)
+  middle = len(kernel) // 2
+  inside = slice(middle - 5, middle + 6)
+  np.testing.assert_allclose(
+    kernel[inside, inside], gaussian(1.5)[7:18, 7:18], atol=1e-3
   )
 
 
@@ -242,26 +270,28 @@ def test_degradation_is_an_argument_of_compiled_functions():
 @pytest.mark.parametrize('factor', [1.0, 8.1, -2, np.nan, (2.0, 9.0)])
 def test_factor_out_of_range_is_refused(factor):
   with pytest.raises(ValueError, match=r'`factor` must be in \[1.1, 8.0\]'):
-    degradations.scaled_size((10, 10), factor)
+    operators.scaled_size((10, 10), factor)
 
 
 def test_wrong_sizes_are_refused():
   with pytest.raises(ValueError, match=r'`low_size`.*got 0'):
-    degradations.make_degradation((0, 4), (8, 8))
+    operators.make_downscaling((0, 4), (8, 8))
   with pytest.raises(ValueError, match=r'at least `low_size` \(4, 4\).*\(8, 3'):
-    degradations.make_degradation((4, 4), (8, 3))
-  degradation = between((4, 4), 2)
+    operators.make_downscaling((4, 4), (8, 3))
+  downscaling = between((4, 4), 2)
   low, high = jnp.zeros((4, 4, 3)), jnp.zeros((8, 8, 3))
   with pytest.raises(ValueError, match=r'`image` must be \[..., 8, 8, C\]'):
-    degradations.downscale(low, degradation)
-  with pytest.raises(ValueError, match=r'`low` must be \[..., 4, 4, C\]'):
-    degradations.upscale(high, degradation)
-  with pytest.raises(ValueError, match=r'`low`.*got shape \(4, 4\)'):
-    degradations.adjoint(low[..., 0], degradation)
-  with pytest.raises(ValueError, match='`low`'):
-    degradations.back_project(high, high, degradation)
+    downscaling.apply(low)
+  with pytest.raises(
+    ValueError, match=r'`observation` must be \[..., 4, 4, C\]'
+  ):
+    downscaling.interpolate(high)
+  with pytest.raises(ValueError, match=r'`observation`.*got shape \(4, 4\)'):
+    downscaling.adjoint(low[..., 0])
+  with pytest.raises(ValueError, match='`observation`'):
+    downscaling.back_project(high, high)
   with pytest.raises(ValueError, match=r'`num_steps`.*0'):
-    degradations.back_project(high, low, degradation, num_steps=0)
+    downscaling.back_project(high, low, num_steps=0)
 
 
 def test_wrong_kernel_is_refused():

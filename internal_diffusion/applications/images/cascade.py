@@ -1,0 +1,131 @@
+"""The prior of images with a learned denoiser at all levels but the coarsest.
+
+One network, trained with configs/cascade.py and conditioned on the level, is
+p(target | source), one level finer (`data.cascade` defines both). Lifted to
+images, it replaces the closed form. The coarsest level keeps the closed form: a
+network would have to memorise the few patches there.
+"""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion.applications.images import prior as prior_lib
+from internal_diffusion.applications.images.prior import ImagePrior
+from internal_diffusion.applications.patches import Distributions, PatchModel
+from internal_diffusion.data import cascade
+from internal_diffusion.data.resampling import resample
+from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.sampling import full_image
+from internal_diffusion.sampling.coarse_to_fine import Level
+from internal_diffusion.types import Condition, Denoiser, static
+
+Array = jax.Array
+
+_PATCH_SIZE = 15  # At the coarsest level.
+_STRIDE = 2  # Distance of denoised patches, in pixels.
+# Patches agree on details only gradually, so a finer level begins with more
+# noise and takes more steps than the closed form's.
+_SIGMA_ON_ENLARGED, _STEP_FACTOR = 4.0, 2.0
+
+
+@flax.struct.dataclass
+class CascadeDenoiser:
+  """A denoiser of residual patches, as a denoiser of a level's images.
+
+  Attributes:
+    patch_denoiser: Denoiser of residual patches [N, P*P*C], given the level and
+      the sources.
+    level: Pyramid level, counted from the finest, 0.
+    patch_size: Side P of a patch.
+    sigma_aug: Noise level of the sources.
+  """
+
+  patch_denoiser: Denoiser
+  level: int = static()
+  patch_size: int = static()
+  sigma_aug: float = static()
+
+  @property
+  def reach(self) -> int:
+    """Distance at which pixels influence an estimate, in pixels."""
+    return 2 * self.patch_size  # Sources are twice as wide as patches.
+
+  def __call__(
+    self, x: Array, sigma: Array, cond: Condition | None = None
+  ) -> Array:
+    """Posterior mean of images [B, H, W, C], given the next coarser level."""
+    assert cond is not None and cond.image is not None
+    return jax.lax.map(
+      lambda both: self._one_image(*both, sigma), (x, cond.image)
+    )
+
+  def _one_image(self, x: Array, coarse: Array, sigma: Array) -> Array:
+    enlarged = resample(coarse, (x.shape[0], x.shape[1]))
+    # Noise as on the sources in training; the same at every step.
+    noise = jax.random.normal(jax.random.key(self.level), x.shape)
+    padded = cascade.pad_for_sources(
+      enlarged + self.sigma_aug * noise, patch_size=self.patch_size
+    )
+
+    def whole_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
+      cond = Condition(
+        level=jnp.full(len(x), self.level),
+        vector=cascade.sources_at(
+          padded, spots.origin[None] + spots.places, patch_size=self.patch_size
+        ),
+      )
+      return self.patch_denoiser(x, sigma, cond)
+
+    denoiser = full_image.from_whole(whole_fn, patch_size=self.patch_size)
+    lifted = full_image.lift(denoiser, stride=_STRIDE)
+    return enlarged + lifted((x - enlarged)[None], sigma)[0]
+
+
+@with_own_settings
+def make_cascade_prior(model: PatchModel, image: np.ndarray) -> ImagePrior:
+  """The prior of an image and of a model that was trained on it.
+
+  Args:
+    model: From `applications.patches.learn_patches` with `cascade_options()`,
+      trained on this image.
+    image: [H, W, C] float32 in [-1, 1].
+
+  Raises:
+    ValueError: If the model has another distribution or another number of
+      channels.
+  """
+  options = model.options
+  if options.distribution is not Distributions.CASCADE:
+    raise ValueError(
+      '`model` must be trained with configs/cascade.py for whole images; this'
+      f' one has the distribution {str(options.distribution)!r}.'
+    )
+  if model.image_shape[-1] != image.shape[-1]:
+    raise ValueError(
+      f'`image` has {image.shape[-1]} channels, but `model` was trained on an'
+      f' image of {model.image_shape[-1]}.'
+    )
+  num_learned = model.denoiser.layout.num_levels
+  images = prior_lib.build_levels(
+    image, patch_size=_PATCH_SIZE, num_levels=num_learned + 1
+  )
+  levels = [
+    Level(
+      CascadeDenoiser(
+        model.denoiser, level, options.patch_size, options.condition.sigma_aug
+      ),
+      _SIGMA_ON_ENLARGED,
+      _STEP_FACTOR,
+    )
+    for level in range(num_learned)
+  ]
+  coarsest = prior_lib.closed_form_level(images[-1], patch_size=_PATCH_SIZE)
+  return ImagePrior(
+    levels=(*levels, coarsest),
+    tree=prior_lib.build_tree(images[0], patch_size=_PATCH_SIZE),
+    size=images[0].shape[:2],
+    num_channels=images[0].shape[2],
+    patch_size=_PATCH_SIZE,
+  )

@@ -1,0 +1,275 @@
+"""What is known of the clean image, imposed while it is sampled.
+
+A constraint is a frozen pytree with four methods. Each has a default that
+changes nothing, so a constraint defines only what it needs:
+
+- `at_size` carries it to a pyramid level of another size;
+- `project` moves a clean estimate to the nearest one that satisfies it;
+- `wrap` changes what the denoiser sees (the border, for instance);
+- `project_noise` makes the initial noise satisfy it too.
+
+Samplers take a sequence of constraints and apply them in its order.
+`project` receives the noisy x and sigma too: a constraint may hold above a
+noise level only, or use x - denoised, and it may draw noise from its key.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion import arrays
+from internal_diffusion.data.operators import (
+  Downscaling,
+  LinearOperator,
+  Size,
+  make_downscaling,
+)
+from internal_diffusion.data.resampling import Border, resample
+from internal_diffusion.types import (
+  BoundDenoiseFn,
+  Condition,
+  Denoiser,
+  static,
+)
+
+Array = jax.Array
+
+
+class Constraint:
+  """A property of the clean image. Subclasses are frozen pytrees."""
+
+  @property
+  def border(self) -> Border:
+    """What an image that satisfies it is beyond its border."""
+    return Border.REPLICATE
+
+  def at_size(self, size: Size) -> 'Constraint':
+    """The constraint on the same image at another (height, width)."""
+    del size
+    return self
+
+  def project(
+    self, key: Array, denoised: Array, x: Array, sigma: Array
+  ) -> Array:
+    """Imposes the constraint on a clean estimate.
+
+    Args:
+      key: Key of the projection, for constraints that draw noise.
+      denoised: Clean estimate, [B, ...].
+      x: Noisy samples that it was estimated from, [B, ...].
+      sigma: Their noise level, scalar; 0 for a finished sample.
+
+    Returns:
+      The estimate that satisfies the constraint, [B, ...].
+    """
+    del key, x, sigma
+    return denoised
+
+  def wrap(self, denoiser: Denoiser) -> Denoiser:
+    """The denoiser to use under the constraint."""
+    return denoiser
+
+  def project_noise(self, noise: Array) -> Array:
+    """Initial noise [B, ...] of unit variance that satisfies the constraint."""
+    return noise
+
+
+def bind(
+  denoiser: Denoiser | BoundDenoiseFn,
+  cond: Condition | None,
+  constraints: Sequence[Constraint],
+) -> BoundDenoiseFn:
+  """The denoiser `(x, sigma) -> denoised` that constraints wrap.
+
+  Args:
+    denoiser: `(x, sigma) -> denoised`, or `(x, sigma, cond) -> denoised`.
+    cond: Condition to bind; None calls the denoiser without one.
+    constraints: Constraints that wrap it, the first one innermost.
+  """
+  wrapped: Any = denoiser
+  for constraint in constraints:
+    wrapped = constraint.wrap(wrapped)
+  if cond is None:
+    return wrapped
+  return lambda x, sigma: wrapped(x, sigma, cond)
+
+
+def project(
+  key: Array,
+  denoised: Array,
+  x: Array,
+  sigma: Array,
+  constraints: Sequence[Constraint],
+) -> Array:
+  """Imposes constraints on a clean estimate, one after the other.
+
+  See `Constraint.project`.
+  """
+  for index, constraint in enumerate(constraints):
+    own_key = arrays.fold_in(key, index)
+    denoised = constraint.project(own_key, denoised, x, sigma)
+  return denoised
+
+
+@flax.struct.dataclass
+class LinearObservation(Constraint):
+  """A noise-free observation y = A x: x + A^+ (y - A x).
+
+  Attributes:
+    operator: A, for images of the output's size.
+    observation: y, [h, w, c] or [B, h, w, c].
+  """
+
+  operator: LinearOperator
+  observation: Array
+
+  def at_size(self, size: Size) -> 'LinearObservation':
+    """The same observation of an image of another size."""
+    operator = self.operator.at_size(size)
+    return LinearObservation(
+      operator, resample(self.observation, operator.output_size)
+    )
+
+  def project(
+    self, key: Array, denoised: Array, x: Array, sigma: Array
+  ) -> Array:
+    """The nearest image with A x = y."""
+    del key, x, sigma
+    return self.operator.back_project(denoised, self.observation)
+
+
+@flax.struct.dataclass
+class LowBand(Constraint):
+  """A coarser version of the image: x + up(coarse - down(x)).
+
+  This is `LinearObservation` with interpolation as the inverse, which leaves
+  the denoiser every detail that the coarser image cannot hold. Make it with
+  `make_low_band`.
+
+  Attributes:
+    operator: Downscaling to the coarser image's size.
+    coarse: The coarser image, [..., h, w, C].
+    sigma_min: Noise level at and below which the estimate is left alone.
+  """
+
+  operator: Downscaling
+  coarse: Array
+  sigma_min: float | Array
+
+  def at_size(self, size: Size) -> 'LowBand':
+    """The same coarser image, or a coarser one, for an image of another size."""
+    operator = self.operator.at_size(size)
+    coarse = resample(self.coarse, operator.output_size)
+    return LowBand(operator, coarse, self.sigma_min)
+
+  def enlarged(self) -> Array:
+    """The coarser image at the output's size, [..., H, W, C]."""
+    return self.operator.interpolate(self.coarse)
+
+  def project(
+    self, key: Array, denoised: Array, x: Array, sigma: Array
+  ) -> Array:
+    """The estimate with the coarser image's low band."""
+    del key, x
+    residual = self.coarse - self.operator.apply(denoised)
+    kept = denoised + self.operator.interpolate(residual)
+    return jnp.where(sigma > self.sigma_min, kept, denoised)
+
+
+def make_low_band(
+  coarse: Array,
+  size: Size,
+  *,
+  sigma_min: float | Array = 0.0,
+  border: Border = Border.REPLICATE,
+) -> LowBand:
+  """The constraint that an image of a given size has a known coarser version.
+
+  Args:
+    coarse: [..., h, w, C].
+    size: (height, width) of the image, at least [h, w].
+    sigma_min: Noise level at and below which the estimate is left alone.
+    border: What the image is beyond its border.
+
+  Raises:
+    ValueError: If the image is smaller than the coarser one.
+  """
+  low_size = (coarse.shape[-3], coarse.shape[-2])
+  operator = make_downscaling(low_size, size, border=border)
+  return LowBand(operator, coarse, sigma_min)
+
+
+@flax.struct.dataclass
+class MirrorSymmetry(Constraint):
+  """The image is its own mirror image.
+
+  Attributes:
+    axis: Axis that is reversed: 0 mirrors top and bottom, 1 left and right.
+  """
+
+  axis: int = static()
+
+  def project(
+    self, key: Array, denoised: Array, x: Array, sigma: Array
+  ) -> Array:
+    """The mean of the estimate [B, H, W, C] and its mirror image."""
+    del key, x, sigma
+    return (denoised + jnp.flip(denoised, 1 + self.axis)) / 2
+
+  def project_noise(self, noise: Array) -> Array:
+    """Symmetric noise of unit variance."""
+    return (noise + jnp.flip(noise, 1 + self.axis)) / np.sqrt(2)
+
+
+@flax.struct.dataclass
+class WrappedBorder(Constraint):
+  """Opposite borders of the image meet, so that its copies tile a plane.
+
+  Attributes:
+    margin: Pixels of the opposite border that the denoiser sees. None is the
+      denoiser's `reach`: the distance at which pixels influence an estimate.
+  """
+
+  margin: int | None = static(default=None)
+
+  @property
+  def border(self) -> Border:
+    """Opposite borders meet."""
+    return Border.WRAP
+
+  def wrap(self, denoiser: Denoiser) -> Denoiser:
+    """The denoiser of images [B, H, W, C] with pixels of the opposite border.
+
+    Raises:
+      ValueError: If `margin` is None and the denoiser has no `reach`.
+    """
+    margin = self.margin
+    if margin is None:
+      margin = getattr(denoiser, 'reach', None)
+    if margin is None:
+      raise ValueError(
+        '`margin` must be given for a denoiser without `reach`, got None.'
+      )
+
+    def wrapped(x: Array, sigma: Array, cond: Condition | None = None) -> Array:
+      padded = pad_wrapped(x, margin)
+      inside = slice(margin, -margin)
+      if cond is None:
+        return denoiser(padded, sigma)[:, inside, inside]
+      if cond.image is not None:
+        # The coarser level covers the same area.
+        coarse_margin = round(margin * cond.image.shape[1] / x.shape[1])
+        cond = cond._replace(image=pad_wrapped(cond.image, coarse_margin))
+      return denoiser(padded, sigma, cond)[:, inside, inside]
+
+    return wrapped
+
+
+def pad_wrapped(x: Array, margin: int) -> Array:
+  """Images [B, H, W, C] with `margin` pixels of the opposite border around."""
+  edge = (margin, margin)
+  return jnp.pad(x, ((0, 0), edge, edge, (0, 0)), mode='wrap')
