@@ -49,6 +49,10 @@ mean_fn = jax.jit(
 )
 
 
+def denoise(model, x, sigma):
+  return model(x, sigma)
+
+
 @pytest.fixture(scope='module')
 def patches():
   """Vectors with a mean, in clusters tight enough to blend at small sigma."""
@@ -99,7 +103,7 @@ def test_a_noise_level_for_each_sample_is_one_at_a_time(patches):
   sigma = jnp.geomspace(0.01, 10.0, 70)
   x = queries(patches, sigma[:, None])
   model = ClosedFormDenoiser.create(patches, query_chunk=16)
-  found = jax.jit(model)(x, sigma)
+  found = jax.jit(denoise)(model, x, sigma)
   assert relative_error(found, brute_force(x, sigma, patches)) < 1e-5
   one = model(x[3:4], sigma[3])
   np.testing.assert_allclose(found[3:4], one, rtol=1e-5, atol=1e-6)
@@ -333,14 +337,14 @@ def test_queries_that_do_not_fit_are_refused(patches):
 
 
 def test_a_second_set_of_the_same_size_compiles_nothing(patches):
-  denoise = jax.jit(lambda model, x, sigma: model(x, sigma))
+  compiled = jax.jit(denoise)
   first, second = (
     ClosedFormDenoiser.create(values) for values in (patches, patches[::-1] + 1)
   )
   x, sigma = queries(patches, 0.3), jnp.float32(0.3)
-  denoise(first, x, sigma)
+  compiled(first, x, sigma)
   with measure_compilation() as meter:
-    found = denoise(second, x, sigma)
+    found = compiled(second, x, sigma)
   assert meter.count == 0
   expected = brute_force(x, np.full(70, np.float32(0.3)), patches + 1)
   assert relative_error(found, expected) < 1e-5

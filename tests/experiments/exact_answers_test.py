@@ -106,7 +106,7 @@ def test_recurrence_is_exact_or_nearly_so():
   assert abs(near - exact).max() < 0.1
   drawn = np.repeat(x0, 4, axis=1)
   drawn[:, 0] += 1.0
-  assert memorization_1d.share_of_copies(drawn, x0) == 0.75
+  assert memorization_1d.copied_fraction(drawn, x0) == 0.75
 
 
 def test_total_variation_and_goals():
