@@ -64,10 +64,7 @@ CONFINED = {
     # Until they have options of their own.
     'applications/flow.py',
     'applications/flow_model.py',
-    'applications/upscaler_training.py',
-    'applications/upscaler_files.py',
     'training/displacement.py',
-    'training/regression.py',
   },
   'matplotlib': {'figures'},
 }

@@ -1,19 +1,19 @@
-"""What super-resolution learns from: a plane and its own downscaled versions.
+"""Training pairs of super-resolution: a plane and its own smaller versions.
 
-A plane is one channel of an image. Downscaled by the factor s it makes pairs
+A plane is one channel of an image. Downscaled by the factor s it gives pairs
 whose truth is known: a source patch of S x S low pixels, and the block of high
-pixels that its centre and the pixels around it cover. The target is what is
-missing there in the antialiased bicubic upscaling. The plane at several smaller
-scales gives more pairs, and so do the s x s ways to lay the low grid on it.
+pixels around its centre. The target is the residual of antialiased bicubic
+upscaling there. The plane at several smaller scales gives more pairs, and so do
+the s x s positions of the low grid on it.
 
 Patches recur at other brightness and contrast (Freedman & Fattal 2011), so a
-pair is normalised: the source by its mean and by its contrast
+pair is normalised: the source by its mean and its contrast
 
   c = sqrt(variance + eps^2),
 
-and the target by the same c. What a linear map makes of the source, fitted once
-to all pairs, is left out of the target too. Turned and mirrored pairs, and
-those of inverted brightness, are as likely, so the map knows no direction.
+and the target by the same c. A linear prediction from the source, fitted once
+to all pairs, is subtracted from the target. Rotated, mirrored and inverted
+pairs are equally likely, so the prediction has no preferred direction.
 """
 
 from collections.abc import Sequence
@@ -25,34 +25,34 @@ import numpy as np
 from scipy import ndimage
 
 from internal_diffusion import arrays
+from internal_diffusion.applications.super_resolution.blocks import block_size
 from internal_diffusion.data import operators
 from internal_diffusion.data.symmetry import pixel_orders
 
 Array = jax.Array
 
-# Scales of the plane that pairs are taken from.
-_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)
-_SMALLEST_SIDE = 12  # Of a downscaled plane, in pixels.
-_SMALLEST_CONTRAST = 1e-6  # Of a plane that there is something to learn from.
+_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # Scales of the plane that give pairs.
+_SMALLEST_SIDE = 12  # Smallest side of a low plane, in pixels.
+_SMALLEST_CONTRAST = 1e-6  # A plane of less is constant.
 _CONTRAST_FLOOR = 4 / 127.5  # eps above: four grey levels of an 8-bit image.
-# Pairs are drawn in proportion to their contrast to this power: what is flat is
-# soon learnt, and its errors are small.
+# Pairs are drawn in proportion to their contrast to this power: flat ones are
+# learnt quickly, and their errors are small.
 _CONTRAST_POWER = 1.5
 _MAX_PAIRS = 300_000
-_RIDGE = 1e-4  # Of the linear map, relative to the mean variance.
-_WHITENING_FLOOR = 1e-2  # The same of the whitening.
-# Standard deviation, in pixels, of the window that weighs a whitened source:
-# far pixels matter less.
+_RIDGE = 1e-4  # Ridge of the linear prediction, relative to the mean variance.
+_WHITENING_FLOOR = 1e-2  # Ridge of the whitening, likewise.
+# Standard deviation, in pixels, of the window over a whitened source: far
+# pixels matter less.
 _WINDOW_STDDEV = 2.0
 
 
 class SourceEncoding(NamedTuple):
-  """What is fitted to the pairs once.
+  """Linear maps of a normalised source, fitted to the pairs once.
 
   Attributes:
-    linear: From a normalised source to a normalised block, [S*S, T*T].
-    features: From a normalised source to what a network sees, [S*S, S*S]:
-      whitened, and weighed by a window.
+    linear: Linear prediction of a normalised block, [S*S, T*T].
+    features: Features, the input of networks, [S*S, S*S]: the source whitened,
+      then weighted by a window.
   """
 
   linear: Array
@@ -60,13 +60,13 @@ class SourceEncoding(NamedTuple):
 
 
 class UpscalingPairs(NamedTuple):
-  """Normalised pairs, ready for the device.
+  """Normalised pairs, on the device.
 
   Attributes:
-    source: [N, S*S].
-    target: Without the linear map's share, [N, T*T].
-    cumulative: Distribution function of the draw, [N], the last 1.
-    encoding: Fitted to them.
+    source: Normalised sources, [N, S*S].
+    target: Normalised residual blocks after the linear prediction, [N, T*T].
+    cumulative: Distribution function of the draw, [N]; the last is 1.
+    encoding: Linear prediction and features.
   """
 
   source: Array
@@ -75,23 +75,10 @@ class UpscalingPairs(NamedTuple):
   encoding: SourceEncoding
 
 
-def block_size(factor: int, reach: int) -> int:
-  """Side T of a block: what the low pixels up to `reach` away cover."""
-  return factor * (2 * reach + 1)
-
-
 def windows(plane: np.ndarray, side: int, *, stride: int = 1) -> np.ndarray:
   """All squares of a plane [H, W], [rows, columns, side, side], a view."""
   view = np.lib.stride_tricks.sliding_window_view(plane, (side, side))
   return view[::stride, ::stride]
-
-
-def sources_of(plane: np.ndarray, *, source_size: int) -> np.ndarray:
-  """The source of every pixel of a plane [h, w], [h, w, S, S], a view.
-
-  Beyond the border, the plane repeats its nearest pixel.
-  """
-  return windows(np.pad(plane, source_size // 2, mode='edge'), source_size)
 
 
 def normalise(source: Array) -> tuple[Array, Array]:
@@ -113,24 +100,28 @@ def build_pairs(
   weights: Sequence[float] | None = None,
   seed: int = 0,
 ) -> UpscalingPairs:
-  """All pairs of planes, or as many as fit a bounded memory.
+  """All pairs of planes, or a random subset that fits a bounded memory.
 
   Args:
-    planes: Each [H, W] in [-1, 1].
-    factor: s, a whole number, at least 2.
-    source_size: S, odd.
-    reach: How many low pixels around the centre's a block covers.
+    planes: Planes, each [H, W] in [-1, 1].
+    factor: Factor s, a whole number, at least 2.
+    source_size: Side S of a source, odd.
+    reach: Number of low pixels on each side of its centre that a block covers.
     kernel: Blur of the degradation; None is antialiased bicubic.
-    encoding: An earlier one to keep; None fits one.
-    weights: How often pairs of each plane are drawn, over the same of another
-      plane; 0 is never. None is all alike.
-    seed: Of the choice where there are too many.
+    encoding: An encoding to use; None fits one to the pairs.
+    weights: Weight of each plane's pairs in the draw; 0 never draws them. None
+      is equal weights.
+    seed: Seed of the subset.
 
   Raises:
-    ValueError: If the first plane is constant, all are too small for a single
-      pair, or an option is not as said above.
+    ValueError: If the first plane is constant, or all are too small for one
+      pair.
   """
-  _check(planes[0], factor, source_size, reach)
+  if np.ptp(planes[0]) < _SMALLEST_CONTRAST:
+    raise ValueError(
+      'The image is constant, so there is nothing to learn from it; give one'
+      ' with some contrast.'
+    )
   found, of_pairs = [], []
   for plane, weight in zip(planes, weights or [1.0] * len(planes), strict=True):
     for scale in _SCALES:
@@ -150,8 +141,8 @@ def build_pairs(
     )
   rng = np.random.default_rng(seed)
   counts = [source.shape[0] * source.shape[1] for source, _ in found]
-  share = min(1.0, _MAX_PAIRS / sum(counts))
-  kept = [rng.permutation(n)[: int(np.ceil(share * n))] for n in counts]
+  fraction = min(1.0, _MAX_PAIRS / sum(counts))
+  kept = [rng.permutation(n)[: int(np.ceil(fraction * n))] for n in counts]
   source, target = (
     np.concatenate(
       [_flat(pair[side], k) for pair, k in zip(found, kept, strict=True)]
@@ -162,9 +153,9 @@ def build_pairs(
   target = target / contrast
   if encoding is None:
     encoding = fit_encoding(source, target, contrast)
-  of_plane = np.repeat(of_pairs, list(map(len, kept)))
+  plane_weight = np.repeat(of_pairs, list(map(len, kept)))
   cumulative = np.cumsum(
-    of_plane * contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER
+    plane_weight * contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER
   )
   return UpscalingPairs(
     source=jnp.asarray(source),
@@ -174,24 +165,8 @@ def build_pairs(
   )
 
 
-def _check(
-  plane: np.ndarray, factor: int, source_size: int, reach: int
-) -> None:
-  arrays.check_positive_int('source_size', source_size)
-  if source_size % 2 == 0:
-    raise ValueError(f'`source_size` must be odd, got {source_size}.')
-  for name, value, low in (('factor', factor, 2), ('reach', reach, 0)):
-    if not isinstance(value, int) or value < low:
-      raise ValueError(f'`{name}` must be an integer >= {low}, got {value!r}.')
-  if np.ptp(plane) < _SMALLEST_CONTRAST:
-    raise ValueError(
-      'The image is constant, so there is nothing to learn from it; give one'
-      ' with some contrast.'
-    )
-
-
 def _flat(squares: np.ndarray, index: np.ndarray) -> np.ndarray:
-  """Some of the squares of `windows`, row by row, [N, side * side]."""
+  """Squares of `windows` by their index, row by row, [N, side * side]."""
   rows, columns = np.divmod(index, squares.shape[1])
   return squares[rows, columns].reshape(len(index), -1)
 
@@ -206,44 +181,39 @@ def _pairs_of(
   kernel: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
   """Sources and targets of one scale and phase, as `windows`, or None."""
-  size = tuple(round(scale * side) for side in plane.shape)
-  low_size = tuple(
-    (side - first) // factor for side, first in zip(size, phase, strict=True)
-  )
+  top, left = phase
+  size = round(scale * plane.shape[0]), round(scale * plane.shape[1])
+  low_size = (size[0] - top) // factor, (size[1] - left) // factor
   if min(low_size) < _SMALLEST_SIDE:
     return None
-  smaller = _shrink(plane, size) if scale < 1 else plane
-  top, left = phase
+  if scale < 1:
+    plane, _ = _down_and_up(plane, size, None)
   height, width = (factor * side for side in low_size)
-  high = smaller[top : top + height, left : left + width]
-  degradation = operators.make_downscaling(low_size, high.shape, kernel=kernel)
-  low, enlarged = _down_and_up(high, degradation)
-  missing = high - enlarged
-  source = sources_of(low, source_size=source_size)
-  # Blocks that lie within the plane, and the sources at their centres.
+  high = plane[top : top + height, left : left + width]
+  low, enlarged = _down_and_up(high, low_size, kernel)
+  # Beyond the border, a plane repeats its nearest pixel.
+  padded = np.pad(low, source_size // 2, mode='edge')
+  source = windows(padded, source_size)
+  # Blocks inside the plane, and the sources at their centres.
   inside = slice(reach, -reach or None)
-  target = windows(missing, block_size(factor, reach), stride=factor)
+  target = windows(high - enlarged, block_size(factor, reach), stride=factor)
   return source[inside, inside], target
 
 
 def _down_and_up(
-  high: np.ndarray, degradation: operators.Downscaling
+  high: np.ndarray, low_size: tuple[int, int], kernel: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
   """The low plane of a high one, and its bicubic upscaling.
 
-  By NumPy, since JAX would compile every one of the many sizes.
+  By NumPy, since JAX would compile for each of the many sizes.
   """
-  if degradation.kernel is not None:
-    kernel = np.asarray(degradation.kernel)
-    high = ndimage.convolve(high, kernel, mode='nearest')
-  low = np.asarray(degradation.rows) @ high @ np.asarray(degradation.columns).T
-  up_rows, up_columns = degradation.up_rows, degradation.up_columns
+  operator = operators.make_downscaling(low_size, high.shape, kernel=kernel)
+  if operator.kernel is not None:
+    high = ndimage.convolve(high, np.asarray(operator.kernel), mode='nearest')
+  rows, columns = np.asarray(operator.rows), np.asarray(operator.columns)
+  up_rows, up_columns = operator.up_rows, operator.up_columns
+  low = rows @ high @ columns.T
   return low, np.asarray(up_rows) @ low @ np.asarray(up_columns).T
-
-
-def _shrink(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  degradation = operators.make_downscaling(size, plane.shape)
-  return _down_and_up(plane, degradation)[0]
 
 
 def fit_encoding(
@@ -251,9 +221,9 @@ def fit_encoding(
 ) -> SourceEncoding:
   """The encoding of normalised sources [N, S*S] and targets [N, T*T].
 
-  The linear map counts pairs by their errors in grey levels, that is by
-  contrast^2; the whitening counts all alike. Both are as if every pair were
-  there in all eight orientations.
+  The linear prediction weights pairs by contrast^2, so that errors count in
+  grey levels; the whitening weights all alike. Both are those of the pairs in
+  all eight orientations.
   """
   side, block = (round(np.sqrt(v.shape[-1])) for v in (source, target))
   orders = list(zip(pixel_orders(side), pixel_orders(block), strict=True))
@@ -280,12 +250,12 @@ def fit_encoding(
 def sample_pairs(
   key: Array, pairs: UpscalingPairs, *, num: int
 ) -> tuple[Array, Array]:
-  """Random pairs, turned, mirrored and inverted at random.
+  """Random pairs, rotated, mirrored and inverted at random.
 
   Args:
     key: One key.
-    pairs: What there is.
-    num: N.
+    pairs: The pairs.
+    num: Number N of pairs to draw.
 
   Returns:
     Features [N, S*S] and targets [N, T*T].
@@ -296,10 +266,11 @@ def sample_pairs(
   orientation = arrays.index_from_uniform(uniform[:, 1], 8)
   sign = jnp.where(uniform[:, 2:] < 0.5, 1.0, -1.0)
 
-  def turned(vectors: Array) -> Array:
+  def transformed(vectors: Array) -> Array:
     orders = jnp.asarray(pixel_orders(round(vectors.shape[-1] ** 0.5)))
     return sign * jnp.take_along_axis(
       vectors[index], orders[orientation], axis=-1
     )
 
-  return turned(pairs.source) @ pairs.encoding.features, turned(pairs.target)
+  features = transformed(pairs.source) @ pairs.encoding.features
+  return features, transformed(pairs.target)

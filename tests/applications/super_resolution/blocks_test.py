@@ -1,16 +1,19 @@
+"""Blocks and the plane they average to."""
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from internal_diffusion.data.symmetry import pixel_orders
-from internal_diffusion.data.upscaling_pairs import block_size, windows
-from internal_diffusion.sampling.overlapping_blocks import (
+from internal_diffusion.applications.super_resolution.blocks import (
   average_blocks,
+  block_size,
   extract_blocks,
   place_sparse,
   take_sparse,
 )
+from internal_diffusion.applications.super_resolution.pairs import windows
+from internal_diffusion.data.symmetry import pixel_orders
 
 EVERY = pytest.mark.parametrize(
   ('factor', 'reach'), [(1, 1), (2, 0), (2, 1), (3, 2)]
@@ -86,13 +89,14 @@ def test_sparse_blocks_return_to_their_places_and_make_the_plane(offset):
   down, right = offset
   chosen = np.zeros((5, 8, 1))
   chosen[down::stride, right::stride] = 1
-  placed, share = (
+  placed, weight = (
     place_sparse(part, jnp.array(offset), stride=stride, shape=(5, 8))
     for part in (sparse, jnp.ones_like(sparse))
   )
   np.testing.assert_array_equal(placed, blocks * chosen)
   # With one of every two each way, every pixel is still in a block.
-  made, weight = (
-    average_blocks(part, factor=factor, reach=reach) for part in (placed, share)
+  total, weight = (
+    average_blocks(part, factor=factor, reach=reach)
+    for part in (placed, weight)
   )
-  np.testing.assert_allclose(made / weight, plane, atol=1e-6)
+  np.testing.assert_allclose(total / weight, plane, atol=1e-6)

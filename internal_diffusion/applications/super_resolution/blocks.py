@@ -1,8 +1,8 @@
-"""Blocks of high pixels around every low pixel, and the plane they make.
+"""Blocks of high pixels around every low pixel, and the plane they average to.
 
-A low pixel has s x s high ones. Its block is what the low pixels up to `reach`
-away cover too, so that every high pixel is in (2 reach + 1)^2 blocks; the plane
-is their mean.
+A low pixel covers s x s high pixels. Its block covers those of all low pixels
+up to `reach` away, so that a high pixel lies in (2 reach + 1)^2 blocks. The
+plane is the mean of the blocks where they overlap.
 """
 
 import jax
@@ -12,13 +12,18 @@ import numpy as np
 Array = jax.Array
 
 
+def block_size(factor: int, reach: int) -> int:
+  """Side T of a block, in high pixels."""
+  return factor * (2 * reach + 1)
+
+
 def average_blocks(blocks: Array, *, factor: int, reach: int) -> Array:
-  """The plane [s h, s w] that blocks [h, w, T*T] make.
+  """The plane [s h, s w] that blocks average to.
 
   Args:
-    blocks: T = s (2 reach + 1).
-    factor: s.
-    reach: In low pixels.
+    blocks: Blocks of all low pixels, [h, w, T*T] with T = s (2 reach + 1).
+    factor: Factor s.
+    reach: Number of low pixels on each side of its centre that a block covers.
   """
   height, width = blocks.shape[:2]
   num = 2 * reach + 1
@@ -58,16 +63,16 @@ def extract_blocks(plane: Array, *, factor: int, reach: int) -> Array:
 
 
 def take_sparse(blocks: Array, offset: Array, *, stride: int) -> Array:
-  """Every `stride`-th block each way, from an offset on.
+  """Every `stride`-th block along each axis.
 
   Args:
-    blocks: [h, w, D].
-    offset: Of the first one, (down, right), int32 below `stride`.
-    stride: n.
+    blocks: Blocks, [h, w, D].
+    offset: Position (row, column) of the first one, int32 below `stride`.
+    stride: Stride n.
 
   Returns:
-    [ceil(h / n), ceil(w / n), D]; a last one beyond the border repeats the
-    border's.
+    [ceil(h / n), ceil(w / n), D]; a block beyond the border repeats the last
+    one inside.
   """
   pad = [(0, -side % stride) for side in blocks.shape[:2]]
   padded = jnp.pad(blocks, [*pad, (0, 0)], mode='edge')
@@ -79,16 +84,13 @@ def take_sparse(blocks: Array, offset: Array, *, stride: int) -> Array:
 def place_sparse(
   sparse: Array, offset: Array, *, stride: int, shape: tuple[int, int]
 ) -> Array:
-  """Puts blocks back to where `take_sparse` found them, 0 elsewhere.
+  """Blocks [h, w, D] at the places that `take_sparse` took, 0 elsewhere.
 
   Args:
-    sparse: [ceil(h / n), ceil(w / n), D].
-    offset: As it was.
-    stride: n.
-    shape: h and w.
-
-  Returns:
-    [h, w, D].
+    sparse: Blocks, [ceil(h / n), ceil(w / n), D].
+    offset: Position (row, column) of the first one.
+    stride: Stride n.
+    shape: Height h and width w.
   """
   rows, columns, dim = sparse.shape
   cells = jnp.zeros((rows, stride, columns, stride, dim))
