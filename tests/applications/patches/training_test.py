@@ -20,8 +20,8 @@ def test_a_second_image_of_the_same_size_compiles_nothing(image, options):
     other = patches.learn_patches(image[:, ::-1].copy(), options)
   assert meter.count == 0
   leaves = (
-    np.asarray(model.denoiser.basis.matrix),
-    np.asarray(other.denoiser.basis.matrix),
+    np.asarray(model.denoiser.basis.components),
+    np.asarray(other.denoiser.basis.components),
   )
   assert (leaves[0] != leaves[1]).any()
 
