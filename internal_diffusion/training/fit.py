@@ -120,7 +120,7 @@ def fit(
       'other': other,
     }
     return Fitted(
-      model=run.state.averaged_model,
+      model=copied(run.state.averaged_model),
       step=run.step,
       loss=run.mean_loss,
       interrupted=run.interrupted,
