@@ -8,8 +8,16 @@ Every use learns a model from one image, or prepares one, and applies it:
 
   upscaler = learn_upscaler(image)
   larger = upscale(key, upscaler, image, factor=2, num_samples=8)
+
+  prior = make_image_prior(image)
+  new_image = generate(key, prior)[0]
 """
 
+from internal_diffusion.applications.images import (
+  ImagePrior,
+  generate,
+  make_image_prior,
+)
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
@@ -33,6 +41,7 @@ from internal_diffusion.types import Condition, Denoiser
 __all__ = [
   'Condition',
   'Denoiser',
+  'ImagePrior',
   'PatchModel',
   'PatchOptions',
   'UpscaleOptions',
@@ -40,9 +49,11 @@ __all__ = [
   'average_patches',
   'build_pyramid',
   'extract_patches',
+  'generate',
   'learn_patches',
   'learn_upscaler',
   'load',
+  'make_image_prior',
   'make_sample_fn',
   'read_image',
   'replace',

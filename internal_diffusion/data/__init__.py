@@ -36,6 +36,12 @@ from internal_diffusion.data.image_io import (
   write_grid,
   write_image,
 )
+from internal_diffusion.data.operators import (
+  Downscaling,
+  LinearOperator,
+  make_downscaling,
+  scaled_size,
+)
 from internal_diffusion.data.pair_table import (
   PairTable,
   make_pair_table,
@@ -58,6 +64,10 @@ from internal_diffusion.data.pyramid import (
   Pyramid,
   build_pyramid,
 )
+from internal_diffusion.data.resampling import (
+  Border,
+  resample,
+)
 from internal_diffusion.data.synthetic import (
   checkerboard,
   smooth_texture,
@@ -76,7 +86,10 @@ from internal_diffusion.data.warp import (
 )
 
 __all__ = [
+  'Border',
+  'Downscaling',
   'FramePair',
+  'LinearOperator',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -98,6 +111,7 @@ __all__ = [
   'gather_patches',
   'interpolate_patches',
   'invert_flow',
+  'make_downscaling',
   'make_grid',
   'make_pair',
   'make_pair_table',
@@ -105,8 +119,10 @@ __all__ = [
   'read_image',
   'read_image_with_alpha',
   'read_kernel',
+  'resample',
   'rotation',
   'sample_triplets',
+  'scaled_size',
   'smooth_random',
   'smooth_texture',
   'steepness',
