@@ -13,6 +13,12 @@ Every use learns a model from one image, or prepares one, and applies it:
   new_image = generate(key, prior)[0]
 """
 
+from internal_diffusion.applications.flow import (
+  FlowModel,
+  FlowOptions,
+  estimate_flow,
+  learn_flow,
+)
 from internal_diffusion.applications.images import (
   ImagePrior,
   generate,
@@ -41,6 +47,8 @@ from internal_diffusion.types import Condition, Denoiser
 __all__ = [
   'Condition',
   'Denoiser',
+  'FlowModel',
+  'FlowOptions',
   'ImagePrior',
   'PatchModel',
   'PatchOptions',
@@ -48,8 +56,10 @@ __all__ = [
   'Upscaler',
   'average_patches',
   'build_pyramid',
+  'estimate_flow',
   'extract_patches',
   'generate',
+  'learn_flow',
   'learn_patches',
   'learn_upscaler',
   'load',
