@@ -14,6 +14,10 @@ from internal_diffusion.data.colour_planes import (
   from_planes,
   to_planes,
 )
+from internal_diffusion.data.distributions import (
+  make_condition,
+  split,
+)
 from internal_diffusion.data.flow_fields import (
   FramePair,
   make_pair,
@@ -111,6 +115,7 @@ __all__ = [
   'gather_patches',
   'interpolate_patches',
   'invert_flow',
+  'make_condition',
   'make_downscaling',
   'make_grid',
   'make_pair',
@@ -125,6 +130,7 @@ __all__ = [
   'scaled_size',
   'smooth_random',
   'smooth_texture',
+  'split',
   'steepness',
   'to_delta',
   'to_planes',
