@@ -10,6 +10,12 @@ Every use learns a model from one image, or prepares one, and applies it:
   larger = upscale(key, upscaler, image, factor=2, num_samples=8)
 """
 
+from internal_diffusion.applications.flow import (
+  FlowModel,
+  FlowOptions,
+  estimate_flow,
+  learn_flow,
+)
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
@@ -33,13 +39,17 @@ from internal_diffusion.types import Condition, Denoiser
 __all__ = [
   'Condition',
   'Denoiser',
+  'FlowModel',
+  'FlowOptions',
   'PatchModel',
   'PatchOptions',
   'UpscaleOptions',
   'Upscaler',
   'average_patches',
   'build_pyramid',
+  'estimate_flow',
   'extract_patches',
+  'learn_flow',
   'learn_patches',
   'learn_upscaler',
   'load',

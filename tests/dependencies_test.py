@@ -61,10 +61,6 @@ CONFINED = {
   'ml_collections': {
     'bin',
     'configs',
-    # Until they have options of their own.
-    'applications/flow.py',
-    'applications/flow_model.py',
-    'training/displacement.py',
   },
   'matplotlib': {'figures'},
 }

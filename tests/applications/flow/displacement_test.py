@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from internal_diffusion.data import pair_features
-from internal_diffusion.denoisers import displacement
-from internal_diffusion.denoisers.displacement import DisplacementParams
+from internal_diffusion.applications.flow import displacement, features
+from internal_diffusion.applications.flow.displacement import (
+  LearnedDisplacement,
+)
 from internal_diffusion.sampling import moments
 from internal_diffusion.types import Condition
 
@@ -24,26 +25,26 @@ def pairs():
 
 
 @pytest.fixture(scope='module')
-def params(pairs):
-  encoding = pair_features.fit_encoding(*pairs, stddev=STDDEV)
-  features, _ = pair_features.features_of(encoding, *pairs, jnp.full(300, 0.01))
-  network = NETWORK.init(jax.random.key(0), features)
+def model(pairs):
+  encoding = features.fit_encoding(*pairs, stddev=STDDEV)
+  shown, _ = features.pair_features(encoding, *pairs, jnp.full(300, 0.01))
+  network = NETWORK.init(jax.random.key(0), shown)
   # As if it had been trained: otherwise the last layers are 0.
   network = jax.tree.map(
     lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), network
   )
-  return DisplacementParams(network, encoding)
+  return LearnedDisplacement(network, encoding, NETWORK)
 
 
 @pytest.fixture(scope='module')
-def vector(params, pairs):
-  return displacement.encode(NETWORK, params, *pairs, jnp.full(300, 0.01))
+def vector(model, pairs):
+  return model.encode(*pairs, jnp.full(300, 0.01))
 
 
-def without_correction(params):
-  head = jax.tree.map(jnp.zeros_like, params.network['params']['correction'])
-  network = {'params': {**params.network['params'], 'correction': head}}
-  return params._replace(network=network)
+def without_correction(model):
+  params = model.params['params']
+  head = jax.tree.map(jnp.zeros_like, params['correction'])
+  return model.replace(params={'params': {**params, 'correction': head}})
 
 
 def test_the_posterior_is_never_wider_than_the_prior(vector):
@@ -65,14 +66,12 @@ def test_the_likelihood_is_that_of_the_gaussian(vector):
   np.testing.assert_allclose(found + np.log(2 * np.pi), exact, rtol=1e-3)
 
 
-def test_without_correction_it_denoises_that_gaussian(params, vector):
+def test_without_correction_it_denoises_that_gaussian(model, vector):
   gaussian = displacement.gaussian_of(vector)
   covariance = gaussian.root @ gaussian.root.mT
   x = jnp.asarray(np.random.default_rng(2).normal(size=(300, 2)), jnp.float32)
   for sigma in (0.1, 1.0, 5.0):
-    found = displacement.denoise(
-      NETWORK,
-      without_correction(params),
+    found = without_correction(model)(
       x,
       jnp.float32(sigma),
       Condition(vector=vector),
@@ -83,11 +82,9 @@ def test_without_correction_it_denoises_that_gaussian(params, vector):
     np.testing.assert_allclose(found, exact, atol=1e-4)
 
 
-def test_one_evaluation_at_high_noise_gives_its_moments(params, vector):
+def test_one_evaluation_at_high_noise_gives_its_moments(model, vector):
   def denoise_fn(x, sigma):
-    return displacement.denoise(
-      NETWORK, without_correction(params), x, sigma, Condition(vector=vector)
-    )
+    return without_correction(model)(x, sigma, Condition(vector=vector))
 
   mean, covariance = moments.mean_and_covariance(
     denoise_fn, num=300, dim=2, sigma_max=100.0
@@ -99,18 +96,14 @@ def test_one_evaluation_at_high_noise_gives_its_moments(params, vector):
   )
 
 
-def test_at_high_noise_x_does_not_matter(params, vector):
+def test_at_high_noise_x_does_not_matter(model, vector):
   found = [
-    displacement.denoise(
-      NETWORK, params, x, jnp.float32(1000.0), Condition(vector=vector)
-    )
+    model(x, jnp.float32(1000.0), Condition(vector=vector))
     for x in (jnp.zeros((300, 2)), jnp.full((300, 2), 3.0))
   ]
   np.testing.assert_allclose(found[0], found[1], atol=1e-3)
 
 
-def test_no_condition_is_an_error(params):
+def test_no_condition_is_an_error(model):
   with pytest.raises(ValueError, match=r'cond\.vector'):
-    displacement.denoise(
-      NETWORK, params, jnp.zeros((1, 2)), jnp.float32(1.0), None
-    )
+    model(jnp.zeros((1, 2)), jnp.float32(1.0))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from internal_diffusion.applications.flow_output import ellipse_centres
+from internal_diffusion.applications.flow.figures import ellipse_centres
 
 
 def test_centres_lie_within_frames_of_any_shape():

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from internal_diffusion.sampling import gaussian_field
-from internal_diffusion.sampling.gaussian_field import (
+from internal_diffusion.applications.flow import field, small_matrices
+from internal_diffusion.applications.flow.field import (
   FieldPosterior,
   FieldPrior,
 )
@@ -59,21 +59,19 @@ def dense_precision(posterior):
 
 
 def test_samples_have_the_covariance_of_the_field(posterior):
-  samples = gaussian_field.sample_fields(
-    jax.random.key(0), posterior, num_samples=4000
-  )
+  samples = field.sample_fields(jax.random.key(0), posterior, num_samples=4000)
   offsets = np.asarray(samples - posterior.mean[None]).reshape(4000, -1)
   found = offsets.T @ offsets / 4000
   exact = np.linalg.inv(dense_precision(posterior))
   np.testing.assert_allclose(found, exact, atol=0.1 * np.abs(exact).max())
 
 
-def test_without_neighbours_every_pixel_is_where_it_says():
+def test_without_smoothness_the_field_is_the_observation():
   rng = np.random.default_rng(1)
   observed = jnp.asarray(rng.normal(size=(*SIZE, 2)), jnp.float32)
   precision = jnp.broadcast_to(jnp.eye(2), (*SIZE, 2, 2))
   guide = jnp.zeros((*SIZE, 1))
-  found = gaussian_field.fuse(
+  found = field.fuse(
     observed,
     precision,
     guide,
@@ -83,11 +81,11 @@ def test_without_neighbours_every_pixel_is_where_it_says():
   np.testing.assert_allclose(found.mean, observed, atol=1e-4)
 
 
-def test_one_that_sees_nothing_follows_its_neighbours():
+def test_a_pixel_without_observation_follows_its_neighbours():
   observed = jnp.full((*SIZE, 2), 2.0).at[2, 3].set(-5.0)
   precision = jnp.broadcast_to(10 * jnp.eye(2), (*SIZE, 2, 2))
   precision = precision.at[2, 3].set(0)
-  found = gaussian_field.fuse(
+  found = field.fuse(
     observed,
     precision,
     jnp.zeros((*SIZE, 1)),
@@ -99,7 +97,7 @@ def test_one_that_sees_nothing_follows_its_neighbours():
   np.testing.assert_allclose(found.mean, 2.0, atol=1e-2)
 
 
-def test_a_jump_survives_at_an_edge_of_the_picture():
+def test_a_jump_survives_at_an_edge_of_the_guide():
   rng = np.random.default_rng(2)
   truth = np.zeros((12, 16, 2), np.float32)
   truth[:, 8:] = 1.0
@@ -107,7 +105,7 @@ def test_a_jump_survives_at_an_edge_of_the_picture():
   precision = jnp.broadcast_to(jnp.eye(2) / 0.09, (12, 16, 2, 2))
 
   def error(guide):
-    found = gaussian_field.fuse(
+    found = field.fuse(
       jnp.asarray(observed, jnp.float32),
       precision,
       jnp.asarray(guide),
@@ -119,7 +117,7 @@ def test_a_jump_survives_at_an_edge_of_the_picture():
   assert error(truth[..., :1]) < 0.6 * error(np.zeros_like(truth[..., :1]))
 
 
-def test_what_slants_is_no_stairs_and_goes_on_where_nothing_is_seen():
+def test_a_slope_stays_a_slope_and_continues_without_observations():
   rng = np.random.default_rng(4)
   rows, columns = np.indices((24, 40))
   truth = np.stack([0.2 * columns, 0.1 * rows - 0.1 * columns], axis=-1)
@@ -127,7 +125,7 @@ def test_what_slants_is_no_stairs_and_goes_on_where_nothing_is_seen():
   precision = np.broadcast_to(np.eye(2) / 0.1, (24, 40, 2, 2)).copy()
   precision[:, 15:25] = 0
 
-  found = gaussian_field.fuse(
+  found = field.fuse(
     jnp.asarray(observed, jnp.float32),
     jnp.asarray(precision, jnp.float32),
     jnp.zeros((24, 40, 1)),
@@ -143,13 +141,13 @@ def test_the_solution_satisfies_the_normal_equations(posterior):
   # With much softness the weights do not depend on the field.
   prior = PRIOR._replace(smoothness=2.0, softness=1e3, edge_contrast=1e9)
   observed = posterior.mean
-  found = gaussian_field.fuse(
+  found = field.fuse(
     observed,
     posterior.precision,
     jnp.zeros((*SIZE, 1)),
     jnp.zeros_like(observed),
     prior=prior,
-    num_reweightings=1,  # At the start, nothing slants.
+    num_reweightings=1,  # At the start, slopes are 0.
     num_iterations=200,
   )
   matrix = dense_precision(found)
@@ -158,11 +156,48 @@ def test_the_solution_satisfies_the_normal_equations(posterior):
   np.testing.assert_allclose(np.ravel(found.mean), exact, atol=2e-3)
 
 
-def test_negative_eigenvalues_are_taken_out():
+def test_negative_eigenvalues_become_0():
   rng = np.random.default_rng(3)
   matrix = rng.normal(size=(200, 2, 2))
   matrix = (matrix + np.swapaxes(matrix, -1, -2)) / 2
   values, vectors = np.linalg.eigh(matrix)
   exact = np.einsum('nij,nj,nkj->nik', vectors, np.maximum(values, 0), vectors)
-  found = gaussian_field.nonnegative_2x2(jnp.asarray(matrix, jnp.float32))
+  found = small_matrices.nonnegative(jnp.asarray(matrix, jnp.float32))
   np.testing.assert_allclose(found, exact, atol=1e-5)
+
+
+SLOPE_SIZE = (20, 30)
+SLOPE = (0.2, -0.3)
+
+
+def test_the_slope_of_a_plane_has_its_slope_everywhere():
+  differences = jnp.broadcast_to(jnp.array(SLOPE), (*SLOPE_SIZE, 2))
+  found = field.local_slopes(
+    differences, jnp.ones(SLOPE_SIZE), scale=4.0, contrast=0.1
+  )
+  np.testing.assert_allclose(found, differences, atol=1e-6)
+
+
+def test_the_step_between_two_planes_does_not_count():
+  differences = np.broadcast_to(np.float32(SLOPE), (*SLOPE_SIZE, 2)).copy()
+  differences[:, 15] = 5.0
+  found = field.local_slopes(
+    jnp.asarray(differences), jnp.ones(SLOPE_SIZE), scale=4.0, contrast=0.1
+  )
+  assert np.abs(np.asarray(found) - np.array(SLOPE)).max() < 0.02
+
+
+def test_differences_without_weight_do_not_count():
+  differences = jnp.broadcast_to(jnp.array(SLOPE), (*SLOPE_SIZE, 2))
+  differences = differences.at[5:9].set(1.0)
+  weights = jnp.ones(SLOPE_SIZE).at[5:9].set(0)
+  found = field.local_slopes(differences, weights, scale=4.0, contrast=0.1)
+  expected = np.broadcast_to(SLOPE, (*SLOPE_SIZE, 2))
+  np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_without_weights_the_slope_is_0():
+  found = field.local_slopes(
+    jnp.ones((*SLOPE_SIZE, 2)), jnp.zeros(SLOPE_SIZE), scale=4.0, contrast=0.1
+  )
+  np.testing.assert_array_equal(found, 0)

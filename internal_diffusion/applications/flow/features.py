@@ -1,18 +1,18 @@
-"""What a network sees of two patches that show the same thing, displaced.
+"""Features of two patches of the same content at a displacement.
 
-Their average shows what there is to match, their difference by how much it is
-displaced. Both are taken without their means, so that changes of brightness
-say nothing, over the contrast of the average, whitened, and weighed by a window
-as the middle matters most.
+The average of the patches shows their content, their difference the
+displacement. Both lose their means, so that the brightness does not matter, are
+divided by the contrast of the average, whitened, and weighted by a window,
+because the centre matters most.
 
-To first order the difference is the gradient times the displacement, so with
-the gradient g of the average, the difference d and a window w,
+To first order the difference d is the gradient g of the average times the
+displacement, so with a window w,
 
   (sum w g g^T + (n / s)^2 I) delta = sum w g d
 
-(Lucas & Kanade 1981; the noise n and the prior standard deviation s as in
-Simoncelli et al. 1991). The network sees this estimate for several windows,
-with its precision, and corrects it.
+(Lucas & Kanade 1981; noise n and prior standard deviation s as in Simoncelli et
+al. 1991). The network receives this estimate for several windows, with its
+precision, and corrects it.
 
 References:
   Lucas & Kanade 1981, An iterative image registration technique with an
@@ -29,21 +29,21 @@ import numpy as np
 Array = jax.Array
 
 _WINDOWS = (0.7, 1.2, 2.5)  # Standard deviations of w, in pixels.
-_FIRST_ESTIMATE = 1  # The window whose estimate the network corrects.
-_NOISE = 0.03  # n: about four grey levels, for what first order leaves out.
-_MAX_ESTIMATE = 3.0  # In pixels; first order means nothing beyond.
+_FIRST_ESTIMATE = 1  # Index of the window whose estimate the network corrects.
+_NOISE = 0.03  # n: about four grey levels, for the error of first order.
+_MAX_ESTIMATE = 3.0  # Bound in pixels, beyond which first order fails.
 _CONTRAST_FLOOR = 0.02
 _WHITENING_FLOOR = 1e-3  # Relative to the largest variance.
 
 
 class PairEncoding(NamedTuple):
-  """What is fitted to pairs of patches once.
+  """Whitening of pairs of patches, fitted once.
 
   Attributes:
-    window: Weights of a patch's pixels for its contrast, of sum 1, [D].
-    average: From the average of two patches to its whitened features, [D, D].
-    difference: The same of the difference.
-    stddev: s, the prior standard deviation of a displacement, in pixels.
+    window: Weights of the pixels in the contrast, of sum 1, [D].
+    average: Map of the average to its whitened features, [D, D].
+    difference: Map of the difference to its whitened features, [D, D].
+    stddev: Prior standard deviation s of a displacement, in pixels.
   """
 
   window: Array
@@ -58,16 +58,16 @@ def fit_encoding(
   """Fits the whitening to pairs of patches.
 
   Args:
-    source: [N, P*P], P odd.
-    target: [N, P*P].
+    source: Source patches, [N, P*P], P odd.
+    target: Target patches, [N, P*P].
     stddev: Prior standard deviation of a displacement, in pixels.
   """
   side = _side(source)
   window = _gaussian(side, side / 4)
   weight = np.sqrt(window / window.mean())
-  average, difference = _average_and_difference(source, target)
   centre = _centre(side)
-  average, difference = average @ centre, difference @ centre
+  average = (source + target) / 2 @ centre
+  difference = (target - source) @ centre
   contrast = _contrast(average, jnp.asarray(window))
   return PairEncoding(
     window=jnp.asarray(window),
@@ -77,32 +77,35 @@ def fit_encoding(
   )
 
 
-def features_of(
+def pair_features(
   encoding: PairEncoding, source: Array, target: Array, sigma_aug: Array
 ) -> tuple[Array, Array]:
-  """Features of pairs, and the first estimate of their displacements.
+  """Features of pairs, and the first estimates of their displacements.
 
   Args:
-    encoding: Fitted to such pairs.
-    source: [N, P*P].
-    target: [N, P*P].
-    sigma_aug: Noise level of their pixels, [N].
+    encoding: Whitening fitted to such pairs.
+    source: Source patches, [N, P*P].
+    target: Target patches, [N, P*P].
+    sigma_aug: Noise level of the patches, [N].
 
   Returns:
-    [N, F], and the estimate (x, y) in pixels, [N, 2].
+    Features [N, F], and estimates (x, y) in pixels, [N, 2].
   """
   side = _side(source)
   dim, centre = side**2, _centre(side)
-  average, difference = _average_and_difference(source, target)
-  # Products with matrices first: what follows them is then computed once.
-  seen = average @ jnp.concatenate(
-    [centre, encoding.average, *map(jnp.asarray, _gradients(side))], axis=1
+  # One product with all matrices is cheaper than one with each.
+  mapped = (
+    (source + target)
+    / 2
+    @ jnp.concatenate(
+      [centre, encoding.average, *map(jnp.asarray, _gradients(side))], axis=1
+    )
   )
-  plain, white, along_x, along_y = (
-    seen[:, i * dim : (i + 1) * dim] for i in range(4)
+  plain, white, along_x, along_y = jnp.split(mapped, 4, axis=1)
+  mapped = (target - source) @ jnp.concatenate(
+    [centre, encoding.difference], axis=1
   )
-  seen = difference @ jnp.concatenate([centre, encoding.difference], axis=1)
-  change, white_change = seen[:, :dim], seen[:, dim:]
+  change, white_change = mapped[:, :dim], mapped[:, dim:]
   contrast = _contrast(plain, encoding.window)
   windows = np.stack(
     [_gaussian(side, stddev) * _num_pixels(side, stddev) for stddev in _WINDOWS]
@@ -138,31 +141,25 @@ def _side(patches: Array) -> int:
   return round(patches.shape[-1] ** 0.5)
 
 
-def _average_and_difference(
-  source: Array, target: Array
-) -> tuple[Array, Array]:
-  return (source + target) / 2, target - source
-
-
 def _contrast(average: Array, window: Array) -> Array:
-  """Of patches without their means [N, D], [N, 1]."""
+  """Contrast [N, 1] of patches without their means, [N, D]."""
   return jnp.sqrt(average**2 @ window[:, None] + _CONTRAST_FLOOR**2)
 
 
 def _centre(side: int) -> np.ndarray:
-  """The matrix that takes the mean off, [D, D]."""
+  """Matrix that subtracts the mean, [D, D]."""
   return np.eye(side**2, dtype=np.float32) - np.float32(1 / side**2)
 
 
 def _gaussian(side: int, stddev: float) -> np.ndarray:
-  """A window of sum 1, [D]."""
+  """Gaussian window of sum 1, [D]."""
   squares = np.square(np.arange(side) - side // 2)
   window = np.exp(-np.add.outer(squares, squares) / (2 * stddev**2)).ravel()
   return (window / window.sum()).astype(np.float32)
 
 
 def _num_pixels(side: int, stddev: float) -> float:
-  """How many pixels a window of that width weighs."""
+  """Effective number of pixels in a window of that width."""
   return min(2 * np.pi * stddev**2, side**2) / 2
 
 
@@ -180,7 +177,7 @@ def _gradients(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whitening(values: Array, weight: np.ndarray) -> Array:
-  """The matrix that takes the mean off, whitens and weighs, [D, D]."""
+  """Matrix that subtracts the mean, whitens and weights, [D, D]."""
   covariance = np.cov(np.asarray(values, np.float64).T)
   variances, directions = np.linalg.eigh(covariance)
   floor = _WHITENING_FLOOR * variances.max()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from internal_diffusion.data import flow_pairs, pair_features
+from internal_diffusion.applications.flow import features
+from internal_diffusion.applications.flow import pairs as pairs_lib
 
 SIZE = 9
 
@@ -20,12 +21,12 @@ def level():
 
 @pytest.fixture(scope='module')
 def pairs(level):
-  return flow_pairs.build_pairs(
+  return pairs_lib.build_pairs(
     [level, level[::2, ::2]], num_fields=3, stddev=1.0, seed=1
   )
 
 
-def test_what_stands_in_the_target_is_the_frame_at_delta(level, pairs):
+def test_the_target_is_the_frame_sampled_at_delta(level, pairs):
   height, width = level.shape
   target = np.asarray(pairs.target[: level.size]).reshape(level.shape)
   delta = np.asarray(pairs.delta[: level.size]).reshape(height, width, 2)
@@ -37,22 +38,22 @@ def test_what_stands_in_the_target_is_the_frame_at_delta(level, pairs):
   assert error < 0.02 * level.std()
 
 
-def test_fields_have_the_asked_spread():
+def test_fields_have_the_given_standard_deviation():
   rng = np.random.default_rng(0)
   fields = [
-    flow_pairs.random_field(rng, (40, 50), stddev=1.5) for _ in range(300)
+    pairs_lib.random_field(rng, (40, 50), stddev=1.5) for _ in range(300)
   ]
   np.testing.assert_allclose(np.std(fields), 1.5, rtol=0.1)
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_turned_triplets_agree_with_the_first_order(pairs, seed):
-  source, target, delta = flow_pairs.sample_pairs(
+def test_oriented_triplets_agree_with_the_first_order(pairs, seed):
+  source, target, delta = pairs_lib.sample_pairs(
     jax.random.key(seed), pairs, num=4000, patch_size=SIZE
   )
   assert source.shape == target.shape == (4000, SIZE**2)
-  encoding = pair_features.fit_encoding(source, target, stddev=1.0)
-  _, estimate = pair_features.features_of(
+  encoding = features.fit_encoding(source, target, stddev=1.0)
+  _, estimate = features.pair_features(
     encoding, source, target, jnp.full(4000, 0.01)
   )
   # Both components, in all eight orientations, hence no sign is mixed up.
@@ -63,7 +64,7 @@ def test_turned_triplets_agree_with_the_first_order(pairs, seed):
 
 def test_the_draw_depends_on_the_key_alone(pairs):
   draw = [
-    flow_pairs.sample_pairs(jax.random.key(key), pairs, num=16, patch_size=SIZE)
+    pairs_lib.sample_pairs(jax.random.key(key), pairs, num=16, patch_size=SIZE)
     for key in (0, 0, 1)
   ]
   np.testing.assert_array_equal(draw[0][0], draw[1][0])
@@ -71,16 +72,16 @@ def test_the_draw_depends_on_the_key_alone(pairs):
 
 
 def test_features_are_white(pairs):
-  source, target, _ = flow_pairs.sample_pairs(
+  source, target, _ = pairs_lib.sample_pairs(
     jax.random.key(0), pairs, num=8000, patch_size=SIZE
   )
-  encoding = pair_features.fit_encoding(source, target, stddev=1.0)
-  features, _ = pair_features.features_of(
+  encoding = features.fit_encoding(source, target, stddev=1.0)
+  found, _ = features.pair_features(
     encoding, source, target, jnp.full(8000, 0.01)
   )
-  assert np.isfinite(features).all()
+  assert np.isfinite(found).all()
   # Up to the window and the floor, and none of the mean's direction.
-  assert 0.05 < np.std(features[:, : SIZE**2]) < 3
+  assert 0.05 < np.std(found[:, : SIZE**2]) < 3
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,6 @@ def test_features_are_white(pairs):
 )
 def test_bad_options_are_named(level, options, name):
   with pytest.raises(ValueError, match=name):
-    flow_pairs.build_pairs(
+    pairs_lib.build_pairs(
       [level], **{'num_fields': 1, 'stddev': 1.0, **options}
     )
