@@ -13,17 +13,18 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import skimage.data
 
 from benchmarks import timing
-from internal_diffusion.configs import patch
+from internal_diffusion.applications.patches import PatchOptions, learn_patches
+from internal_diffusion.applications.patches.examples import image_examples
+from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import image_io
-from internal_diffusion.denoisers import gaussian
+from internal_diffusion.denoisers.gaussian import GaussianDenoiser
 from internal_diffusion.diffusion import processes, schedules
+from internal_diffusion.options import replace
 from internal_diffusion.sampling import samplers
-from internal_diffusion.training import examples, loop, parallel, setup
 
 _MEAN = np.array([0.5, -1.0])
 _COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
@@ -31,9 +32,9 @@ _COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
 
 def order_of_convergence(sampler: samplers.Sampler) -> float:
   """Slope of log error over log step on a Gaussian, in float64."""
-  denoise_fn = gaussian.make_gaussian_denoise_fn(_MEAN, _COVARIANCE)
-  flow_fn = gaussian.make_gaussian_flow_fn(_MEAN, _COVARIANCE)
   with jax.enable_x64(True):
+    model = GaussianDenoiser.create(_MEAN, _COVARIANCE)
+    model = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), model)
     x = jnp.asarray(_MEAN[None] + np.array([[1.0, 2.0], [-3.0, 0.5]]))
     counts, errors = [16, 32, 64, 128, 256], []
     for count in counts:
@@ -41,8 +42,8 @@ def order_of_convergence(sampler: samplers.Sampler) -> float:
       # enough to make its error negligible.
       grid = np.append(np.linspace(2.0, 0, count, endpoint=False), count**-3.0)
       sigmas = jnp.asarray(np.append(grid, 0.0))
-      found = sampler(jax.random.key(0), denoise_fn, x, sigmas)
-      errors.append(float(abs(found - flow_fn(x, 2.0)).max()))
+      found = sampler(jax.random.key(0), model, x, sigmas)
+      errors.append(float(abs(found - model.flow(x, 2.0)).max()))
   return -float(np.polyfit(np.log(counts), np.log(errors), 1)[0])
 
 
@@ -55,7 +56,7 @@ def process_errors(
   start = process.sigma(time) * jax.random.normal(jax.random.key(0), (num, 2))
   found = samplers.sample_heun(
     jax.random.key(1),
-    gaussian.make_gaussian_denoise_fn(_MEAN, _COVARIANCE),
+    GaussianDenoiser.create(_MEAN, _COVARIANCE),
     processes.to_unit_scale(process, start, time),
     schedules.process_sigmas(1000, process),
   )
@@ -71,15 +72,20 @@ def process_errors(
   }
 
 
-def small_run() -> tuple[np.ndarray, ml_collections.ConfigDict]:
-  """Photograph and configuration of a run of 20 steps."""
-  config = patch.get_config()
-  config.network.width, config.num_devices, config.num_steps = 64, 1, 20
-  config.batch_size = config.num_references = 256
-  config.steps_per_call = config.checkpoint.every_steps = 5
-  config.checkpoint.keep = 4
+def small_run() -> tuple[np.ndarray, PatchOptions]:
+  """Photograph and options of a run of 20 steps."""
+  options = replace(
+    PatchOptions(),
+    network={'width': 64},
+    num_devices=1,
+    num_steps=20,
+    batch_size=256,
+    num_references=256,
+    steps_per_call=5,
+    checkpoint={'every_steps': 5, 'keep': 4},
+  )
   photograph = 2 * (skimage.data.coffee() / np.float32(255)) - 1
-  return image_io.bound_side(photograph, max_side=100), config
+  return image_io.bound_side(photograph, max_side=100), options
 
 
 def largest_difference(a: object, b: object) -> float:
@@ -89,41 +95,32 @@ def largest_difference(a: object, b: object) -> float:
 
 
 def device_difference() -> float:
-  """Difference of four devices and one after 20 steps on the same batch."""
-  image, config = small_run()
-  run = setup.make_run(examples.from_image(image, config), config)
-  results = []
-  for num_devices in (1, 4):
-    state = run.initial_state()
-    train_fn = parallel.compile_train_fn(
-      run.train_step,
-      state,
-      run.data,
-      num_substeps=20,
-      batch_size=config.batch_size,
-      devices=jax.local_devices()[:num_devices],
-    )
-    state, _ = train_fn(state, run.data, 20)
-    results.append(jax.tree.map(np.asarray, state.params))
-  return largest_difference(*results)
+  """Largest difference between 1 device and 3 or 4, on the same batches."""
+  image, options = small_run()
+  examples = image_examples(image, options)
+  one, *others = (
+    fit_denoiser(examples, replace(options, num_devices=num)).model.params
+    for num in (1, 3, 4)
+  )
+  return max(largest_difference(one, other) for other in others)
 
 
 def resume_difference() -> float:
   """Difference of a run of 20 steps and one stopped at 10 and resumed."""
-  image, config = small_run()
+  image, options = small_run()
   with tempfile.TemporaryDirectory() as whole:
-    unbroken = loop.train(image, config, whole, progress=False)
+    unbroken = learn_patches(image, options, workdir=whole)
   with tempfile.TemporaryDirectory() as broken:
     # The learning rate depends on the run's length. So the length stays, and
     # the checkpoints after step 10 are removed.
-    loop.train(image, config, broken, progress=False)
+    learn_patches(image, options, workdir=broken)
     for step in (15, 20):
       os.rename(
         os.path.join(broken, 'checkpoints', str(step)),
         os.path.join(broken, f'lost_{step}'),
       )
-    resumed = loop.train(image, config, broken, progress=False)
-  return largest_difference(unbroken.params, resumed.params)
+    resumed = learn_patches(image, options, workdir=broken)
+  return largest_difference(unbroken.denoiser.params, resumed.denoiser.params)
 
 
 def main() -> None:
@@ -143,7 +140,7 @@ def main() -> None:
         'vp_cosine': process_errors(processes.vp_cosine_process),
         'flow': process_errors(processes.flow_process),
       },
-      'four_devices_against_one': device_difference(),
+      'many_devices_against_one': device_difference(),
       'resumed_against_unbroken': resume_difference(),
     },
   )

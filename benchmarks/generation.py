@@ -33,16 +33,18 @@ import numpy as np
 import skimage.data
 
 from benchmarks import timing
-from internal_diffusion.applications import (
-  cascade,
-  generation,
-  image_model,
+from internal_diffusion.applications.images import (
+  generate,
+  make_cascade_prior,
+  make_image_prior,
 )
-from internal_diffusion.configs import cascade as cascade_config
+from internal_diffusion.applications.patches import (
+  cascade_options,
+  learn_patches,
+)
 from internal_diffusion.data import image_io, pyramid
 from internal_diffusion.evaluation.image_report import compare_images
-from internal_diffusion.training.examples import from_image
-from internal_diffusion.training.fit import fit
+from internal_diffusion.sampling.constraints import WrappedBorder
 
 _PHOTOGRAPHS = ('coffee', 'rocket', 'chelsea', 'grass', 'gravel')
 _SHORT_SIDE = 160
@@ -66,8 +68,7 @@ def at_short_side(image: np.ndarray, side: int) -> np.ndarray:
   """Image resized to a given shorter side."""
   scale = side / min(image.shape[:2])
   height, width = (round(length * scale) for length in image.shape[:2])
-  resized = pyramid.resample(jnp.asarray(image), (height, width))
-  return np.asarray(resized).clip(-1, 1)
+  return np.asarray(pyramid.resize(jnp.asarray(image), (height, width)))
 
 
 def make_images(
@@ -77,17 +78,15 @@ def make_images(
   start = time.perf_counter()
   image = image_io.read_image(image_path, channels=3)
   if denoiser == 'learned':
-    config = cascade_config.get_config()
-    learned = fit(from_image(image, config), config)
-    model = cascade.make_image_model(learned, image)
+    prior = make_cascade_prior(learn_patches(image, cascade_options()), image)
   else:
-    model = image_model.prepare(image)
+    prior = make_image_prior(image)
   seconds = {'setup': time.perf_counter() - start, 'samples': []}
   for seed in range(num_samples):
     begin = time.perf_counter()
-    made = generation.generate(jax.random.key(seed), model)
+    made = generate(jax.random.key(seed), prior)[0]
     seconds['samples'].append(time.perf_counter() - begin)
-    image_io.write_image(f'{prefix}_{seed}.png', made[-1])
+    image_io.write_image(f'{prefix}_{seed}.png', made)
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
   print(json.dumps({**seconds, 'peak_gib': peak}))
 
@@ -181,9 +180,9 @@ def seam_p_values(image: np.ndarray) -> dict[str, float]:
   wrapped pair's step among all of them gives an exact two-sided p-value of the
   hypothesis that all pairs have the same distribution.
   """
-  made = generation.generate(
-    jax.random.key(0), image_model.prepare(image), tileable=True
-  )[-1]
+  made = generate(
+    jax.random.key(0), make_image_prior(image), constraints=[WrappedBorder()]
+  )[0]
   found = {}
   for axis, name in enumerate(('vertical', 'horizontal')):
     steps = np.abs(made - np.roll(made, 1, axis))

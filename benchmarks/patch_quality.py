@@ -15,18 +15,14 @@ from typing import Any
 import jax
 import numpy as np
 import skimage.data
-from internal_diffusion.training.restore import load_model
 
 from benchmarks import timing
-from internal_diffusion.applications import (
-  model_sampling,
-  patch_evaluation,
-  patch_generation,
-)
-from internal_diffusion.configs import patch
+from internal_diffusion.applications.patches import PatchOptions, sample_patches
+from internal_diffusion.applications.patches.evaluation import real_patches
+from internal_diffusion.applications.patches.training import train_patches
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_report import compare_patches
-from internal_diffusion.training import loop
+from internal_diffusion.options import replace
 
 _NUM_PATCHES = 8192
 _MINUTES = 3.0
@@ -35,26 +31,22 @@ _RUNS = (('coffee', 0), ('coffee', 1), ('coffee', 2), ('chelsea', 0))
 
 def measure(name: str, seed: int) -> dict[str, Any]:
   """Figures of one run: training, sampling, evaluation."""
-  config = patch.get_config()
-  config.seed, config.num_steps, config.max_minutes = seed, 0, _MINUTES
-  photograph = 2 * (getattr(skimage.data, name)() / np.float32(255)) - 1
-  image = image_io.bound_side(photograph, max_side=config.max_side)
-  with tempfile.TemporaryDirectory() as workdir:
-    trained = loop.train(image, config, workdir)
-    model = load_model(workdir)
-  sample_key, real_key, key = jax.random.split(jax.random.key(seed), 3)
-  generated = patch_generation.generate_patches(
-    sample_key,
-    model,
-    model_sampling.make_model_sample_fn(model),
-    num=_NUM_PATCHES,
+  options = replace(
+    PatchOptions(), seed=seed, num_steps=0, max_minutes=_MINUTES
   )
-  real = patch_evaluation.real_patches(
+  photograph = 2 * (getattr(skimage.data, name)() / np.float32(255)) - 1
+  image = image_io.bound_side(photograph, max_side=250)
+  with tempfile.TemporaryDirectory() as workdir:
+    fitted = train_patches(image, options, workdir)
+  model = fitted.model
+  sample_key, real_key, key = jax.random.split(jax.random.key(seed), 3)
+  generated = sample_patches(sample_key, model, num=_NUM_PATCHES)
+  real = real_patches(
     real_key,
     image,
     level=generated.level,
     level_sizes=model.level_sizes,
-    patch_size=config.patch_size,
+    patch_size=options.patch_size,
   )
   compared = compare_patches(
     key, generated.patches, real.first, real.second, training=real.training
@@ -64,9 +56,9 @@ def measure(name: str, seed: int) -> dict[str, Any]:
   return {
     'photograph': name,
     'seed': seed,
-    'training_seconds': trained.seconds['run'],
-    'steps': trained.step,
-    'loss': trained.loss,
+    'training_seconds': fitted.seconds['run'],
+    'steps': fitted.step,
+    'loss': fitted.loss,
     **compared,
   }
 

@@ -31,12 +31,11 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks import tables, timing
-from internal_diffusion.applications import super_resolution, upscaler_training
-from internal_diffusion.applications.upscaled_uncertainty import (
+from internal_diffusion.applications import super_resolution
+from internal_diffusion.applications.super_resolution.uncertainty import (
   WIDENING,
-  uncertainty_of,
+  estimate_uncertainty,
 )
-from internal_diffusion.configs import upscale as upscale_config
 from internal_diffusion.data import image_io, operators
 from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.evaluation import calibration, fidelity, sparsification
@@ -90,7 +89,7 @@ def uncertainty_figures(
   samples: np.ndarray, mean: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
   """Calibration of samples [K, H, W, 1] against the error of the mean."""
-  found, error = uncertainty_of(mean, samples), np.abs(mean - truth)
+  found, error = estimate_uncertainty(mean, samples), np.abs(mean - truth)
   predicted = found.std
   widened = mean + WIDENING * (samples - mean)
   return {
@@ -134,29 +133,31 @@ def measure(
 ) -> dict[str, object]:
   """Worker process: all figures of an image."""
   truth, low = pair_of(path, low_path, factor)
-  config = upscale_config.get_config(preset=preset, factor=factor)
-  upscale_config.set_seed(config, seed)
-  if not num_samples:
-    config.rest.num_steps, config.rest.max_minutes = 0, 0.0
+  options = super_resolution.UpscaleOptions(
+    factor=factor,
+    preset=super_resolution.Preset(preset),
+    mean_only=not num_samples,
+    seed=seed,
+  )
   key, seconds = jax.random.key(seed), {}
 
   def upscale(name: str, num: int) -> super_resolution.Upscaled:
     start = time.perf_counter()
-    made = super_resolution.upscale(
+    found = super_resolution.upscale(
       key, upscaler, low, factor=factor, num_samples=num
     )
     seconds[name] = time.perf_counter() - start
-    return made
+    return found
 
   start = time.perf_counter()
-  upscaler = upscaler_training.train_upscaler(low, config)
+  upscaler = super_resolution.learn_upscaler(low, options)
   seconds['training'] = time.perf_counter() - start
   upscale('first_mean', 0)
-  made = upscale('mean', 0)
+  found = upscale('mean', 0)
   if num_samples:
     upscale('first_sample', 1)
-    made = upscale('samples', num_samples)
-  figures = figures_of(made, low, truth, factor)
+    found = upscale('samples', num_samples)
+  figures = figures_of(found, low, truth, factor)
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
   return {
     'size': truth.shape[:2],
@@ -167,7 +168,7 @@ def measure(
 
 
 def figures_of(
-  made: super_resolution.Upscaled,
+  found: super_resolution.Upscaled,
   low: np.ndarray,
   truth: np.ndarray,
   factor: float,
@@ -177,21 +178,21 @@ def figures_of(
   bicubic = np.asarray(degradation.interpolate(jnp.asarray(low)))
   border = math.ceil(factor)
   expected = luma(truth, border)
-  mean = luma(made.mean, border)
+  mean = luma(found.mean, border)
   figures: dict[str, object] = {
     'bicubic': fidelity_of(luma(bicubic, border), expected),
     'mean': {
       **fidelity_of(mean, expected),
-      'consistency': consistency(made.mean, low, degradation),
+      'consistency': consistency(found.mean, low, degradation),
     },
   }
-  if made.samples is not None:
-    samples = np.stack([luma(sample, border) for sample in made.samples])
+  if len(found.samples):
+    samples = np.stack([luma(sample, border) for sample in found.samples])
     each = [fidelity_of(sample, expected) for sample in samples]
     figures['sample'] = {
       **mean_of(each),
       'consistency': statistics.fmean(
-        consistency(sample, low, degradation) for sample in made.samples
+        consistency(sample, low, degradation) for sample in found.samples
       ),
     }
     figures['uncertainty'] = uncertainty_figures(samples, mean, expected)

@@ -11,30 +11,35 @@ import collections
 import functools
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import skimage.data
 
 from benchmarks import timing
 from internal_diffusion import arrays
-from internal_diffusion.configs import default
+from internal_diffusion.applications.patches import PatchOptions
+from internal_diffusion.applications.patches.examples import image_examples
+from internal_diffusion.applications.patches.training import train_patches
+from internal_diffusion.compilation import measure_compilation
 from internal_diffusion.data import image_io, patches
 from internal_diffusion.denoisers import learned
 from internal_diffusion.diffusion import schedules
+from internal_diffusion.options import replace
 from internal_diffusion.sampling.api import make_sample_fn
-from internal_diffusion.training import examples, loop, parallel, setup
+from internal_diffusion.training import parallel
 from internal_diffusion.training import step as step_lib
-from internal_diffusion.training.state import learned_params
+from internal_diffusion.training.denoising import denoising_loss, make_denoiser
+from internal_diffusion.training.examples import Examples
+from internal_diffusion.training.state import create_train_state
 from internal_diffusion.types import Condition
 
 _REPEATS = 20
 _SUBSTEPS = 50
 _PAIRS = 7
+_HOST_STEPS = 1000
 
 
 @functools.cache
@@ -105,19 +110,19 @@ def in_pairs(
   return statistics.median(calls), statistics.median(alone), ratios
 
 
-def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
+def measure_gathering(examples: Examples, patch_size: int) -> dict[str, float]:
   """Pixels gathered per second at given positions."""
   num = 2**16
-  data = run.data
+  pyramid, table = examples.data
   uniform = jax.random.uniform(jax.random.key(0), (num, 3))
-  level = arrays.categorical_from_uniform(uniform[:, 0], data.table.probability)
+  level = arrays.categorical_from_uniform(uniform[:, 0], table.probability)
   row, column = (
     arrays.index_from_uniform(uniform[:, i], sides[level] - patch_size + 1)
-    for i, sides in ((1, data.pyramid.heights), (2, data.pyramid.widths))
+    for i, sides in ((1, pyramid.heights), (2, pyramid.widths))
   )
   gather = jax.jit(
     lambda level, row, column: patches.gather_patches(
-      run.data.pyramid, level, row, column, patch_size=patch_size
+      pyramid, level, row, column, patch_size=patch_size
     )
   )
   seconds = timing.seconds_of(lambda: gather(level, row, column))
@@ -125,100 +130,107 @@ def measure_gathering(run: setup.Run, patch_size: int) -> dict[str, float]:
 
 
 def measure_training(
-  run: setup.Run, config: ml_collections.ConfigDict, dim: int
+  examples: Examples, options: PatchOptions
 ) -> dict[str, float]:
-  """Times of a step, of its products alone and of the host."""
-  batch = config.batch_size
-  state = run.initial_state()
-  start = time.perf_counter()
-  train_fn = parallel.compile_train_fn(
-    run.train_step,
-    state,
-    run.data,
-    num_substeps=_SUBSTEPS,
-    batch_size=batch,
-    devices=jax.local_devices()[:1],
+  """Times of a step, of its products alone and of the compilation."""
+  batch = options.batch_size
+  model = make_denoiser(examples, options)
+  state = create_train_state(
+    jax.random.key(0), model, step_lib.make_optimizer(options.optimizer)
   )
-  compile_seconds = time.perf_counter() - start
-  kernels = kernel_shapes(state.params)
-  input_dim = learned.network_dims(run.layout).input
+  loss = denoising_loss(examples, options)
 
   def call() -> step_lib.Metrics:
     nonlocal state
-    state, metrics = train_fn(state, run.data, 1000)
+    state, metrics = parallel.run_steps(
+      state,
+      examples.data,
+      num_steps=1000,
+      loss=loss,
+      options=options.optimizer,
+      ema_decay=options.ema_decay,
+      batch_size=batch,
+      num_devices=1,
+      num_substeps=_SUBSTEPS,
+    )
     return metrics
 
-  products = training_products(kernels, batch, dim, input_dim)
+  with measure_compilation() as meter:
+    call()
+  products = training_products(
+    kernel_shapes(model.params),
+    batch,
+    sum(model.layout.x0_sizes),
+    learned.network_dims(model.layout).input,
+  )
   seconds, alone, ratios = in_pairs(call, products)
-  shares = [_SUBSTEPS * ratio for ratio in ratios]
+  fractions = [_SUBSTEPS * ratio for ratio in ratios]
   return {
     'patches_per_second': batch * _SUBSTEPS / seconds,
     'step_ms': 1e3 * seconds / _SUBSTEPS,
     'products_ms': 1e3 * alone,
-    'share_of_product_bound': statistics.median(shares),
-    'share_in_each_pair': shares,
-    'compile_seconds': compile_seconds,
+    'fraction_of_product_bound': statistics.median(fractions),
+    'fraction_in_each_pair': fractions,
+    'compile_seconds': meter.seconds,
   }
 
 
-def measure_host(
-  image: np.ndarray, config: ml_collections.ConfigDict
-) -> dict[str, float]:
-  """Times of logging and saving in a real run, over that of the calls."""
-  config = config.copy_and_resolve_references()
-  config.num_steps = 1000
+def measure_host(image: np.ndarray, options: PatchOptions) -> dict[str, float]:
+  """Time of logs and checkpoints in a real run, over that of the steps."""
+  options = replace(options, num_steps=_HOST_STEPS)
   with tempfile.TemporaryDirectory() as workdir:
-    result = loop.train(image, config, workdir, progress=True)
-  seconds = result.seconds
+    fitted = train_patches(image, options, workdir, progress=True)
   return {
-    'logging_share': seconds['logging'] / seconds['run'],
-    'saving_share': seconds['saving'] / seconds['run'],
+    'logging_and_saving_over_steps': fitted.seconds['other']
+    / fitted.seconds['run']
   }
 
 
-def measure_sampling(run: setup.Run, dim: int) -> dict[str, float]:
+def measure_sampling(
+  examples: Examples, options: PatchOptions
+) -> dict[str, float]:
   """Time of 4096 patches with 18 Heun steps, and of its products alone."""
   num, num_steps, chunk = 4096, 18, 1024
-  state = run.initial_state()
+  model = make_denoiser(examples, options)
+  dim = sum(model.layout.x0_sizes)
   sample_fn = make_sample_fn(
-    run.denoise_fn,
     schedules.karras_sigmas(num_steps, sigma_max=40.0),
     sample_shape=(dim,),
-    decode_fn=learned.decode,
+    decodes=True,
     chunk_size=chunk,
   )
   cond = Condition(level=jnp.zeros(num, jnp.int32))
-  params = learned_params(state)
-  forward = [(chunk, *shape) for shape in kernel_shapes(state.params)]
+  forward = [(chunk, *shape) for shape in kernel_shapes(model.params)]
   products = forward * (2 * num_steps - 1) + [(chunk, dim, dim)]
   seconds, alone, ratios = in_pairs(
-    lambda: sample_fn(params, jax.random.key(0), cond),
+    lambda: sample_fn(
+      learned.PrincipalDenoiser(model), jax.random.key(0), cond
+    ),
     products * (num // chunk),
   )
   return {
     'patches_per_second': num / seconds,
     'seconds': seconds,
     'products_seconds': alone,
-    'share_of_product_bound': statistics.median(ratios),
-    'share_in_each_pair': ratios,
+    'fraction_of_product_bound': statistics.median(ratios),
+    'fraction_in_each_pair': ratios,
   }
 
 
 def main() -> None:
   """Runs all measurements and saves the results."""
-  config = default.get_config()
+  options = PatchOptions()
   image = 2 * (skimage.data.coffee() / np.float32(255)) - 1
-  image = image_io.bound_side(image, max_side=config.max_side)
-  run = setup.make_run(examples.from_image(image, config), config)
-  dim = config.patch_size**2 * 3
+  image = image_io.bound_side(image, max_side=250)
+  examples = image_examples(image, options)
   timing.save(
     'throughput',
     'python -m benchmarks.throughput',
     {
-      'gathering': measure_gathering(run, config.patch_size),
-      'training': measure_training(run, config, dim),
-      'host': measure_host(image, config),
-      'sampling': measure_sampling(run, dim),
+      'gathering': measure_gathering(examples, options.patch_size),
+      'training': measure_training(examples, options),
+      'host': measure_host(image, options),
+      'sampling': measure_sampling(examples, options),
     },
   )
 

@@ -5,13 +5,28 @@ Every use learns a model from one image, or prepares one, and applies it:
   image = read_image('photo.png', max_side=250)
   model = learn_patches(image, workdir='runs/photo')
   found = sample_patches(key, model, num=64)
+
+  upscaler = learn_upscaler(image)
+  larger = upscale(key, upscaler, image, factor=2, num_samples=8)
 """
 
+from internal_diffusion.applications.flow import (
+  FlowModel,
+  FlowOptions,
+  estimate_flow,
+  learn_flow,
+)
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
   learn_patches,
   sample_patches,
+)
+from internal_diffusion.applications.super_resolution import (
+  UpscaleOptions,
+  Upscaler,
+  learn_upscaler,
+  upscale,
 )
 from internal_diffusion.data.image_io import read_image, write_grid, write_image
 from internal_diffusion.data.patches import average_patches, extract_patches
@@ -24,18 +39,26 @@ from internal_diffusion.types import Condition, Denoiser
 __all__ = [
   'Condition',
   'Denoiser',
+  'FlowModel',
+  'FlowOptions',
   'PatchModel',
   'PatchOptions',
+  'UpscaleOptions',
+  'Upscaler',
   'average_patches',
   'build_pyramid',
+  'estimate_flow',
   'extract_patches',
+  'learn_flow',
   'learn_patches',
+  'learn_upscaler',
   'load',
   'make_sample_fn',
   'read_image',
   'replace',
   'sample_patches',
   'save',
+  'upscale',
   'write_grid',
   'write_image',
 ]

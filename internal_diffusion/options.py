@@ -39,34 +39,35 @@ def is_rare(field: dataclasses.Field) -> bool:
 
 
 def descriptions(options_class: type) -> dict[str, str]:
-  """The description of each field, from the class's docstring.
+  """The description of each field, from the docstrings of the class.
 
   Args:
-    options_class: A dataclass whose docstring has an `Attributes:` section.
+    options_class: A dataclass. Its docstring, or that of a class that it
+      inherits a field from, has an `Attributes:` section.
 
   Returns:
-    Descriptions by field name, without line breaks.
+    Descriptions by field name, in the order of the fields, without line breaks.
 
   Raises:
     ValueError: If a field has no description.
   """
-  text = inspect.getdoc(options_class) or ''
-  section = text.partition('Attributes:\n')[2]
   found: dict[str, str] = {}
-  name = ''
-  for line in inspect.cleandoc(section).splitlines():
-    start = _FIELD.match(line)
-    if start:
-      name, found[start[1]] = start[1], start[2]
-    elif name and line.strip():
-      found[name] += f' {line.strip()}'
-  fields = [field.name for field in dataclasses.fields(options_class)]
-  missing = [field for field in fields if field not in found]
+  for kind in reversed(options_class.__mro__):
+    section = (inspect.cleandoc(kind.__doc__ or '')).partition('Attributes:\n')
+    name = ''
+    for line in inspect.cleandoc(section[2]).splitlines():
+      start = _FIELD.match(line)
+      if start:
+        name, found[start[1]] = start[1], start[2]
+      elif name and line.strip():
+        found[name] += f' {line.strip()}'
+  names = [field.name for field in dataclasses.fields(options_class)]
+  missing = [name for name in names if name not in found]
   if missing:
     raise ValueError(
       f'The docstring of {options_class.__name__} must describe {missing}.'
     )
-  return found
+  return {name: found[name] for name in names}
 
 
 def replace(options: _T, **changes: Any) -> _T:

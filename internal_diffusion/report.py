@@ -17,7 +17,7 @@ import numpy as np
 
 from internal_diffusion import files as file_lib
 
-REPORT_NAME = 'report.json'
+REPORT_NAME, INDEX_NAME = 'report.json', 'index.html'
 _VERSIONED = ('internal-diffusion', 'jax', 'flax', 'optax', 'numpy')
 
 
@@ -78,6 +78,7 @@ def read_report(path: str | os.PathLike) -> dict[str, Any] | None:
       'files': list,
     }
     is_report = all(isinstance(content[k], v) for k, v in kinds.items())
+    is_report &= all(isinstance(name, str) for name in content['files'])
     return content if is_report else None
   except (ValueError, TypeError, KeyError):
     return None

@@ -6,6 +6,8 @@ import pathlib
 import matplotlib as mpl
 import pytest
 
+from internal_diffusion import PatchOptions, replace
+
 COLABS = pathlib.Path(__file__).parents[1] / 'colabs'
 # Values that replace those of each notebook's first code cell.
 SMALL = {
@@ -14,8 +16,15 @@ SMALL = {
 }
 
 
-def run(name, tmp_path, monkeypatch):
-  """Runs all code cells of a notebook and returns its names."""
+def run(name, tmp_path, monkeypatch, **replaced):
+  """Runs all code cells of a notebook and returns its names.
+
+  Args:
+    name: File name of the notebook.
+    tmp_path: Folder to run it in.
+    monkeypatch: Pytest's fixture.
+    **replaced: Values that replace imported names.
+  """
   monkeypatch.chdir(tmp_path)
   mpl.use('Agg')
   cells = [
@@ -30,11 +39,33 @@ def run(name, tmp_path, monkeypatch):
     if index == 0:
       assert names.keys() >= SMALL[name].keys()
       names.update(SMALL[name])
+    names.update({n: v for n, v in replaced.items() if n in names})
   return names
 
 
 def test_every_notebook_is_tested():
   assert {path.name for path in COLABS.glob('*.ipynb')} == SMALL.keys()
+
+
+def small_options():
+  return replace(
+    PatchOptions(),
+    pyramid={'min_side': 80},
+    network={'width': 16, 'depth': 1, 'embedding_dim': 8},
+    batch_size=32,
+    num_references=32,
+    sampling={'num_steps': 4},
+  )
+
+
+def test_quickstart_with_a_small_network(tmp_path, monkeypatch):
+  monkeypatch.setitem(SMALL['quickstart.ipynb'], 'NUM_PATCHES', 9)
+  names = run(
+    'quickstart.ipynb', tmp_path, monkeypatch, PatchOptions=small_options
+  )
+  assert names['generated'].patches.shape == (9, 7, 7, 3)
+  assert names['model'].options.network.width == 16
+  assert abs(names['strip']).max() <= 1
 
 
 @pytest.mark.long

@@ -61,13 +61,6 @@ CONFINED = {
   'ml_collections': {
     'bin',
     'configs',
-    # Until they have options of their own.
-    'applications/flow.py',
-    'applications/flow_model.py',
-    'applications/upscaler_training.py',
-    'applications/upscaler_files.py',
-    'training/displacement.py',
-    'training/regression.py',
   },
   'matplotlib': {'figures'},
 }

@@ -6,15 +6,13 @@ inputs failed and the others are done; 130 where it was interrupted and saved
 nothing.
 """
 
-import contextlib
 import importlib.metadata
 import logging
 import os
 import pathlib
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,7 +26,8 @@ from internal_diffusion.bin import (
   messages,
   option_flags,
 )
-from internal_diffusion.bin.results import Results, Run
+from internal_diffusion.bin.owned_folder import OwnedFolder
+from internal_diffusion.bin.results import Results, finish_several
 
 _FAILED, _PARTLY_FAILED = 2, 3
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
@@ -39,7 +38,6 @@ _USER_ERRORS = (
   FloatingPointError,  # A loss that is not finite.
   jax.errors.JaxRuntimeError,  # A device that is out of memory, for one.
 )
-_CACHE_MESSAGE = 'persistent compilation cache'
 
 
 def define_common(values: flags.FlagValues, *names: str) -> None:
@@ -141,7 +139,7 @@ def run(
   except Exception as error:  # A config file may raise anything.
     _fail(name, flag_values, error)
   try:
-    with jax_settings.own_settings(), _compiled_functions_kept(name):
+    with jax_settings.own_settings(), compile_cache.kept(name):
       main()
   except _USER_ERRORS as error:
     _fail(name, flag_values, error)
@@ -189,7 +187,7 @@ def for_each_input(
   require(out=flag_values.out)
   several = len(given) > 1
   read = [path for paths in given.values() for path in paths]
-  whole = Run(
+  folder = OwnedFolder(
     flag_values.out,
     command=name,
     settings=settings,
@@ -199,40 +197,29 @@ def for_each_input(
     names=list(given) if several else (),
     overwrite=flag_values.overwrite,
   )
-  done: dict[str, Results] = {}
-  figures: dict[str, Any] = {}
+  done: list[Results] = []
   failed: list[str] = []
   for own, paths in given.items():
+    label = ', '.join(map(str, paths)) or own
     with compilation.measure_compilation() as meter:
-      results = Results(
-        whole, meter, name=own, inputs=paths, is_alone=not several
-      )
-      label = ', '.join(map(str, paths)) or own
+      results = Results(folder, meter, name=own, inputs=paths, several=several)
       try:
-        figures[own] = process(results)
-        results.lap('run')
-        results.title = results.title or f'{name}: {label}'
-        results.finish(figures[own])
+        results.finish(process(results), title=f'{name}: {label}')
       except _USER_ERRORS as error:
         if not several:
           raise
-        print(
-          f'{name}: {label} failed: {one_line(error, flag_values)}',
-          file=sys.stderr,
-        )
+        text = one_line(error, flag_values)
+        print(f'{name}: {label} failed: {text}', file=sys.stderr)
         failed.append(label)
         continue
-    done[own] = results
+    done.append(results)
     if results.summary:
       print(f'{name}: {results.summary} in {results.directory}')
   if several and done:
-    whole.finish_several(done, figures, title=name)
+    finish_several(folder, done, title=name)
   if failed:
-    print(
-      f'{name}: {len(failed)} of {len(given)} inputs failed:'
-      f' {", ".join(failed)}',
-      file=sys.stderr,
-    )
+    text = f'{len(failed)} of {len(given)} inputs failed: {", ".join(failed)}'
+    print(f'{name}: {text}', file=sys.stderr)
     sys.exit(_PARTLY_FAILED)
 
 
@@ -314,29 +301,6 @@ def _check_platform() -> None:
       f'JAX_PLATFORMS is {wanted!r}, but this machine has no such device; it'
       f' has {found}. Unset JAX_PLATFORMS or set it to {found}.'
     ) from error
-
-
-@contextlib.contextmanager
-def _compiled_functions_kept(name: str) -> Iterator[None]:
-  """Keeps compiled functions on disk, and shows warnings as one line each."""
-  folder = compile_cache.enable()
-  unreadable = False
-
-  def show(
-    message: Warning | str, category: type[Warning], *_: Any, **__: Any
-  ) -> None:
-    nonlocal unreadable
-    if _CACHE_MESSAGE in str(message):
-      unreadable |= 'Error reading' in str(message)
-    elif issubclass(category, UserWarning):
-      print(f'{name}: {message}', file=sys.stderr)
-
-  warnings.showwarning = show
-  try:
-    yield
-  finally:
-    if folder is not None:
-      compile_cache.prune(folder, empty=unreadable)
 
 
 def _fail(

@@ -5,13 +5,19 @@ user's cache folder; INTERNAL_DIFFUSION_CACHE=off leaves compiled functions in
 memory. Where JAX_COMPILATION_CACHE_DIR is set, JAX's own settings hold.
 """
 
+import contextlib
 import os
 import pathlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 
 VARIABLE = 'INTERNAL_DIFFUSION_CACHE'
 _MAX_BYTES = 512 * 2**20
+_MESSAGE = 'persistent compilation cache'
 _ENTRIES = '*-cache'  # The names that JAX gives to compiled functions.
 
 
@@ -72,3 +78,33 @@ def prune(
       total -= stat.st_size
   except OSError:  # Read-only, or another process deletes too.
     return
+
+
+@contextlib.contextmanager
+def kept(name: str) -> Iterator[None]:
+  """Keeps compiled functions on disk inside a `with` block.
+
+  Warnings are one line each on standard error; those of the cache are not
+  shown, as it is never needed.
+
+  Args:
+    name: The command's name, for the warnings.
+  """
+  folder = enable()
+  unreadable = False
+
+  def show(
+    message: Warning | str, category: type[Warning], *_: Any, **__: Any
+  ) -> None:
+    nonlocal unreadable
+    if _MESSAGE in str(message):
+      unreadable |= 'Error reading' in str(message)
+    elif issubclass(category, UserWarning):
+      print(f'{name}: {message}', file=sys.stderr)
+
+  warnings.showwarning = show
+  try:
+    yield
+  finally:
+    if folder is not None:
+      prune(folder, empty=unreadable)

@@ -9,6 +9,10 @@ from absl import flags
 from internal_diffusion.bin import option_flags
 
 _WIDTH = 80
+_CACHE_TEXT = """\
+Compiled functions are kept in ~/.cache/internal_diffusion. The environment
+variable INTERNAL_DIFFUSION_CACHE names another folder, or switches this `off`.\
+"""
 
 
 class _ForgivingStream:
@@ -62,7 +66,7 @@ def help_text(flag_values: flags.FlagValues, doc: str) -> str:
     lines += ['', 'Rarely needed:']
     for name in rare:
       lines += _flag_lines(flag_values[name])
-  return '\n'.join(lines)
+  return '\n'.join([*lines, '', _CACHE_TEXT])
 
 
 def _flag_lines(flag: flags.Flag) -> list[str]:

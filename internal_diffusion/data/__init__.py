@@ -14,6 +14,10 @@ from internal_diffusion.data.colour_planes import (
   from_planes,
   to_planes,
 )
+from internal_diffusion.data.distributions import (
+  make_condition,
+  split,
+)
 from internal_diffusion.data.flow_fields import (
   FramePair,
   make_pair,
@@ -98,6 +102,7 @@ __all__ = [
   'gather_patches',
   'interpolate_patches',
   'invert_flow',
+  'make_condition',
   'make_grid',
   'make_pair',
   'make_pair_table',
@@ -109,6 +114,7 @@ __all__ = [
   'sample_triplets',
   'smooth_random',
   'smooth_texture',
+  'split',
   'steepness',
   'to_delta',
   'to_planes',

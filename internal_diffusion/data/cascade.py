@@ -1,10 +1,10 @@
-"""What a cascade learns: each pyramid level given the next coarser, enlarged.
+"""Training pairs of a cascade: a pyramid level given the next coarser level.
 
-A target is a patch of a level's residual, the level minus the enlarged coarser
-one; its source is the patch of the enlarged level around the same centre, two
-pixels apart, so that it sees twice as far. In the words of the triplets: the
-source is one level coarser, resampled so that the displacement is always 0.
-Nothing is coarser than the coarsest level, so it is a source only.
+A target is a patch of a level's residual: the level minus the enlarged coarser
+level. Its source is the patch of the enlarged coarser level with the same
+centre and every second pixel, so it covers twice the width. As a triplet: the
+source is one level coarser, resampled so that the displacement is always 0. The
+coarsest level has sources only.
 """
 
 import itertools
@@ -21,17 +21,17 @@ from internal_diffusion.data.pyramid import Pyramid, stack_pyramid
 from internal_diffusion.data.resampling import resample
 
 Array = jax.Array
-_APART = 2  # Distance of a source's pixels, in pixels of the target's level.
+_SPACING = 2  # Distance of a source's pixels, in pixels of the target.
 
 
 class CascadePyramid(NamedTuple):
-  """All levels of a photograph but the coarsest, as a cascade sees them.
+  """Data of a cascade: all levels of an image but the coarsest.
 
   Attributes:
-    residual: Every level minus the enlarged coarser one.
-    enlarged: The enlarged coarser ones, padded so that the source of the
-      residual's patch at a position begins at that same position.
-    probability: How often each level is drawn, [L].
+    residual: Every level minus the enlarged coarser level.
+    enlarged: The enlarged coarser levels, padded so that the source of a
+      residual patch begins at the same position as the patch.
+    probability: Probability of each level, [L].
   """
 
   residual: Pyramid
@@ -40,11 +40,11 @@ class CascadePyramid(NamedTuple):
 
 
 def pad_for_sources(enlarged: Array, *, patch_size: int) -> Array:
-  """An enlarged level [H, W, C], mirrored at its borders as far as sources see.
+  """An enlarged level [H, W, C], mirrored at its borders for the sources.
 
-  The source of the patch at (row, column) begins there in the padded one.
+  The source of the patch at (row, column) begins there in the padded level.
   """
-  reach = (_APART - 1) * (patch_size // 2)
+  reach = (_SPACING - 1) * (patch_size // 2)
   return jnp.pad(
     enlarged, ((reach, reach), (reach, reach), (0, 0)), 'symmetric'
   )
@@ -53,13 +53,13 @@ def pad_for_sources(enlarged: Array, *, patch_size: int) -> Array:
 def build_cascade(
   levels: Sequence[np.ndarray | Array], *, patch_size: int, power: float
 ) -> CascadePyramid:
-  """The cascade's view of pyramid levels [h, w, C], finest first.
+  """The data of a cascade.
 
   Args:
-    levels: Images.
-    patch_size: P, odd.
-    power: A level is drawn in proportion to its number of patches to this, in
-      [0, 1].
+    levels: Pyramid levels [h, w, C], finest first.
+    patch_size: Side P of a patch, odd.
+    power: Exponent in [0, 1]: a level is drawn in proportion to its number of
+      patches to this power.
 
   Raises:
     ValueError: If there are fewer than two levels, a patch does not fit one, or
@@ -72,7 +72,7 @@ def build_cascade(
   )
   if len(images) < 2:
     raise ValueError(
-      'A cascade needs two pyramid levels at least; give a larger image or a'
+      'A cascade needs at least two pyramid levels; give a larger image or a'
       ' smaller `pyramid.min_side`.'
     )
   enlarged = [
@@ -101,12 +101,12 @@ def sample_pairs(
 
   Args:
     key: One key.
-    cascade: The levels.
-    num: N.
-    patch_size: P.
+    cascade: Data of the cascade.
+    num: Number of pairs N.
+    patch_size: Side P of a patch.
 
   Returns:
-    Targets and sources [N, P*P*C], and the level of each [N] int32.
+    Targets and sources, [N, P*P*C] each, and their levels, [N] int32.
   """
   uniform = arrays.uniform(key, (num, 3))
   level = arrays.categorical_from_uniform(uniform[:, 0], cascade.probability)
@@ -121,23 +121,23 @@ def sample_pairs(
   target = patches.gather_patches(
     cascade.residual, level, row, column, patch_size=patch_size
   )
-  side = _APART * (patch_size - 1) + 1
-  seen = patches.gather_patches(
+  side = _SPACING * (patch_size - 1) + 1
+  source = patches.gather_patches(
     cascade.enlarged, level, row, column, patch_size=side
   )
-  seen = seen.reshape(num, side, side, -1)[:, ::_APART, ::_APART]
-  return target, seen.reshape(num, -1), level
+  source = source.reshape(num, side, side, -1)[:, ::_SPACING, ::_SPACING]
+  return target, source.reshape(num, -1), level
 
 
 def sources_at(padded: Array, places: Array, *, patch_size: int) -> Array:
-  """The sources [N, P*P*C] of patches at places [N, 2] of one level.
+  """Sources [N, P*P*C] of the patches of one level.
 
   Args:
-    padded: What `pad_for_sources` gives.
-    places: Row and column of the patches' top left pixels.
-    patch_size: P.
+    padded: Result of `pad_for_sources`.
+    places: Row and column of the patches' top left pixels, [N, 2].
+    patch_size: Side P of a patch.
   """
-  inside = _APART * np.arange(patch_size)
+  inside = _SPACING * np.arange(patch_size)
   rows = places[:, 0, None, None] + inside[None, :, None]
   columns = places[:, 1, None, None] + inside[None, None]
   return padded[rows, columns].reshape(len(places), -1)

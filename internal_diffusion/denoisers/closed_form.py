@@ -1,31 +1,33 @@
 """The denoiser that needs no training: the posterior mean over a finite set.
 
-If x0 is one of the vectors x0_i, c_i is its condition, and c was c_i plus noise
-of level sigma_aug, then (Karras et al. 2022, appendix B.3, for x alone)
+Let x0 be one of the vectors x0_i, c_i its condition, and c the condition c_i
+plus noise of level sigma_aug. Then (Karras et al. 2022, appendix B.3, for x
+alone)
 
   E[x0 | x, c] = sum_i w_i x0_i / sum_i w_i
   log w_i = -|x - x0_i|^2 / (2 sigma^2) - |c - c_i|^2 / (2 sigma_aug^2)
             + log prior_i,
 
 a softmax over squared distances: kernel regression on the set itself
-(Nadaraya 1964, Watson 1964). At sigma = inf only c counts, at 0 only x.
+(Nadaraya 1964, Watson 1964). At sigma = inf the weights depend on c alone, at
+sigma = 0 on x alone.
 
-The sum runs over tiles of queries and of references, with the best reference so
-far as origin of the log weights, so no more than one tile of weights is held.
-The default tiles stay in a CPU's cache; an accelerator may want larger ones.
+The sum runs over tiles of queries and of references, so memory holds one tile
+of weights at a time. Log weights are relative to the largest one so far. The
+default tiles fit into a CPU's cache; an accelerator is faster with larger ones.
 
-Distances come from inner products: with y = x0_i, both centred,
--|x - y|^2 / 2 = x y - |y|^2 / 2 but for a term that all references share. In
-float32 its rounding error, about 6e-8 |x| |y|, is divided by sigma^2 and spoils
-the weights at small sigma. Therefore x = x_h + x_l, where x_h is a multiple of
-a step, the largest |y| over some 2^11 (after Ozaki et al. 2012). Then
-x_h y_h - |y_h|^2 / 2 has less than 24 bits and is exact, as is its difference
-between two references. What is left,
+Distances are computed from inner products. With y = x0_i, both centred,
+-|x - y|^2 / 2 = x y - |y|^2 / 2 up to a term that is equal for all references.
+In float32 the rounding error of this score, about 6e-8 |x| |y|, is divided by
+sigma^2, which spoils the weights at small sigma. Therefore x = x_h + x_l, where
+x_h is a multiple of a step, the largest |y| over about 2^11 (after Ozaki et al.
+2012). The high part of the score, x_h y_h - |y_h|^2 / 2, has less than 24 bits
+and is exact, and so is its difference between two references. The low part,
 
   x_l y_h + x y_l - (y_h y_l + |y_l|^2 / 2),
 
-is smaller by the step, and so is its rounding error. The two parts are added
-only after the origin's have been taken away.
+is smaller by a factor of the step, and so is its rounding error. The scores of
+the best reference are subtracted from both parts before these are added.
 """
 
 from typing import NamedTuple, Self
@@ -37,7 +39,7 @@ import jax.numpy as jnp
 from internal_diffusion import arrays
 from internal_diffusion.denoisers import reference_set
 from internal_diffusion.denoisers.reference_set import (
-  Frame,
+  Grid,
   Points,
   Query,
   ReferenceSet,
@@ -56,41 +58,40 @@ def posterior_mean(
   sigma: Array,
   references: Array,
   *,
-  allowed: Array | None = None,
   log_prior: Array | None = None,
 ) -> Array:
-  """Posterior mean over a small set of references, held whole in memory.
+  """Posterior mean over a small set of references, in one matrix of weights.
 
-  Quick rather than exact: its weights carry the rounding error that the
-  module's docstring speaks of.
+  Fast but not exact: its weights have the rounding error of float32 scores, see
+  the module's docstring.
 
   Args:
-    x: Noisy vectors [B, D].
-    sigma: Noise levels [B], above 0.
-    references: The set [N, D].
-    allowed: Which references each sample may be, [B, N] booleans, at least one
-      each; None allows all.
-    log_prior: Logarithm of each one's prior weight for each sample, [B, N].
+    x: Noisy vectors, [B, D].
+    sigma: Noise levels, [B], above 0.
+    references: Clean vectors, [N, D].
+    log_prior: Log prior weight of each reference for each sample, [B, N]; -inf
+      excludes a reference.
 
   Returns:
-    [B, D].
+    Posterior means, [B, D].
   """
   log_weight = log_kernel(x, sigma, references)
   if log_prior is not None:
     log_weight = log_weight + log_prior
-  if allowed is not None:
-    log_weight = jnp.where(allowed, log_weight, -jnp.inf)
   weight = jax.nn.softmax(log_weight, axis=-1)
   return jnp.matmul(weight, references, precision=_PRECISION)
 
 
 def log_kernel(x: Array, sigma: Array, references: Array) -> Array:
-  """-|x - x0_j|^2 / (2 sigma^2) [B, N], but for what a sample's all share.
+  """Log likelihoods -|x - x0_j|^2 / (2 sigma^2) up to a constant per sample.
 
   Args:
-    x: Noisy vectors [B, D].
-    sigma: Noise levels [B], above 0.
-    references: The set [N, D].
+    x: Noisy vectors, [B, D].
+    sigma: Noise levels, [B], above 0.
+    references: Clean vectors, [N, D].
+
+  Returns:
+    Log likelihoods, [B, N].
   """
   products = jnp.matmul(x, references.T, precision=_PRECISION)
   distance = jnp.sum(references**2, axis=-1)[None] - 2 * products
@@ -98,14 +99,14 @@ def log_kernel(x: Array, sigma: Array, references: Array) -> Array:
 
 
 class _LogWeight(NamedTuple):
-  """Log weights in parts that must not be added yet."""
+  """Log weights in parts, which are added only after a subtraction."""
 
   scores: tuple[Split, ...]
   log_prior: Array
 
 
 class _Sums(NamedTuple):
-  """Sums over the references so far, with weights relative to `best`'s."""
+  """Sums over the references so far; weights are relative to that of `best`."""
 
   best: _LogWeight
   total: Array
@@ -122,20 +123,21 @@ def streaming_posterior_mean(
 ) -> Array:
   """Exact posterior mean over a set of any size, in bounded memory.
 
-  Holds a few tiles [query_chunk, data_chunk] at a time, in the derivatives with
-  respect to x, sigma and cond too. None are taken with respect to the set.
+  Memory holds a few tiles [query_chunk, data_chunk] at a time, also for the
+  derivatives with respect to x, sigma and cond. Derivatives with respect to the
+  set are not defined.
 
   Args:
-    x: Noisy vectors [B, D].
-    sigma: Noise level, scalar or [B]. At 0 the mean is that of the nearest
-      references; at inf, x is not looked at.
+    x: Noisy vectors, [B, D].
+    sigma: Noise level, scalar or [B]. At 0 the result is the mean of the
+      nearest references; at inf it does not depend on x.
     references: The set, from `prepare_references`.
-    cond: `vector` [B, K] if the set has conditions and `level` [B] if it has
-      levels; a field that the set has not is ignored.
-    query_chunk: Queries in a tile.
+    cond: Condition with `vector` [B, K] if the set has conditions and `level`
+      [B] if it has levels; other fields are ignored.
+    query_chunk: Number of queries in a tile.
 
   Returns:
-    [B, D]; NaN for a query whose level no reference has.
+    Posterior means, [B, D]; NaN for a query whose level no reference has.
 
   Raises:
     ValueError: If shapes do not fit or a condition is missing.
@@ -179,11 +181,12 @@ class ClosedFormDenoiser:
 
     Args:
       references: Clean vectors, [N, D].
-      conditions: Condition of each, [N, K], which `cond.vector` is compared
-        with.
+      conditions: Condition of each reference, [N, K], which is compared with
+        `cond.vector`.
       sigma_aug: Noise level of the conditions, the bandwidth of their kernel.
-      levels: Pyramid level of each, [N], which `cond.level` is compared with.
-      log_prior: Logarithm of the prior weight of each, [N].
+      levels: Pyramid level of each reference, [N], which must equal
+        `cond.level`.
+      log_prior: Log prior weight of each reference, [N].
       query_chunk: Number of samples that are denoised at a time.
       data_chunk: Number of references that are summed at a time.
 
@@ -217,7 +220,7 @@ class ClosedFormDenoiser:
 
 
 def _score(points: Points, query: Array, step: Array) -> Split:
-  """X y - |y|^2 / 2 of a query [D] and references [M, D], in parts [M]."""
+  """Scores x y - |y|^2 / 2 of a query [D] and references [M, D], [M]."""
   x, y = reference_set.split(query, step), points.values
   low = _dot(y.high, x.low) + _dot(y.low, query)
   return Split(
@@ -233,7 +236,7 @@ def _dot(a: Array, b: Array) -> Array:
 def _difference(
   a: _LogWeight, b: _LogWeight, precisions: tuple[Array, ...]
 ) -> Array:
-  """Log weights `a` minus log weights `b`, parts first."""
+  """Log weights `a` minus log weights `b`, subtracted part by part."""
   difference = a.log_prior - b.log_prior
   for p, q, precision in zip(a.scores, b.scores, precisions, strict=True):
     parts = (p.high - q.high) + (p.low - q.low)
@@ -242,13 +245,13 @@ def _difference(
 
 
 def _log_weight(
-  tile: Tiles, query: Query, frames: tuple[Frame, ...]
+  tile: Tiles, query: Query, grids: tuple[Grid, ...]
 ) -> _LogWeight:
   """Log weights [M] of a tile's references for one query, in parts."""
   scores = tuple(
-    _score(points, values, frame.step)
-    for points, values, frame in zip(
-      tile.spaces, query.spaces, frames, strict=True
+    _score(points, values, grid.step)
+    for points, values, grid in zip(
+      tile.spaces, query.spaces, grids, strict=True
     )
   )
   prior = tile.log_prior
@@ -259,10 +262,10 @@ def _log_weight(
 
 def _sums(query: Query, references: ReferenceSet) -> _Sums:
   """The sums over all references for one query."""
-  frames, zero = references.frames, jnp.float32(0)
+  grids, zero = references.grids, jnp.float32(0)
 
   def add_tile(sums: _Sums, tile: Tiles) -> tuple[_Sums, None]:
-    log_weight = _log_weight(tile, query, frames)
+    log_weight = _log_weight(tile, query, grids)
     ahead = _difference(log_weight, sums.best, query.precisions)
     index = _index_of_largest(ahead)
     is_first = (sums.total == 0) & (ahead[index] > -jnp.inf)
@@ -280,9 +283,9 @@ def _sums(query: Query, references: ReferenceSet) -> _Sums:
     return _Sums(best, total, weighted), None
 
   start = _Sums(
-    best=_LogWeight(tuple(Split(zero, zero) for _ in frames), zero),
+    best=_LogWeight(tuple(Split(zero, zero) for _ in grids), zero),
     total=zero,
-    weighted=jnp.zeros_like(frames[0].centre),
+    weighted=jnp.zeros_like(grids[0].centre),
   )
   return jax.lax.scan(add_tile, start, references.tiles)[0]
 
@@ -291,30 +294,32 @@ def _sums(query: Query, references: ReferenceSet) -> _Sums:
 def _posterior_mean_of_one(query: Query, references: ReferenceSet) -> Array:
   """Posterior mean [D] for one query."""
   sums = _sums(query, references)
-  return references.frames[0].centre + sums.weighted / sums.total
+  return references.grids[0].centre + sums.weighted / sums.total
 
 
 @_posterior_mean_of_one.defjvp
 def _posterior_mean_jvp(
   primals: tuple[Query, ReferenceSet], tangents: tuple[Query, ReferenceSet]
 ) -> tuple[Array, Array]:
-  """The derivative Cov(x0 | x) / sigma^2, with both its factors centred.
+  """The derivative Cov(x0 | x) / sigma^2, from centred factors.
 
-  That of the quotient of sums would be the small difference of large terms.
+  The derivative of the quotient of sums would be a small difference of large
+  terms.
   """
   query, references = primals
   sums = _sums(query, references)
   mean = sums.weighted / sums.total
-  # The mean of the conditions is near the query's, which will do as origin.
+  # The conditions' mean is near the condition of the query, which serves as
+  # their origin.
   origins = (mean, *query.spaces[1:])
 
-  def deviation(
+  def centred_mean(
     spaces: tuple[Array, ...], precisions: tuple[Array, ...]
   ) -> Array:
     """sum_i w_i (x0_i - mean), 0 here; its derivative is the mean's."""
     moved = query._replace(spaces=spaces, precisions=precisions)
-    # What all log weights share cancels. Taking it away here makes their slope
-    # (y - origin) / sigma^2 rather than y / sigma^2, which is large.
+    # A constant in all log weights cancels. Subtracting this one changes their
+    # derivative from y / sigma^2, which is large, to (y - origin) / sigma^2.
     shared = jnp.float32(0)
     for new, old, origin, precision in zip(
       spaces, query.spaces, origins, precisions, strict=True
@@ -323,7 +328,7 @@ def _posterior_mean_jvp(
 
     @jax.checkpoint
     def add_tile(found: Array, tile: Tiles) -> tuple[Array, None]:
-      log_weight = _log_weight(tile, moved, references.frames)
+      log_weight = _log_weight(tile, moved, references.grids)
       ahead = _difference(log_weight, sums.best, precisions) - shared
       weight = jnp.exp(ahead) / sums.total
       part = _dot(weight, _values(tile)) - jnp.sum(weight) * mean
@@ -332,15 +337,15 @@ def _posterior_mean_jvp(
     return jax.lax.scan(add_tile, jnp.zeros_like(mean), references.tiles)[0]
 
   _, tangent = jax.jvp(
-    deviation,
+    centred_mean,
     (query.spaces, query.precisions),
     (tangents[0].spaces, tangents[0].precisions),
   )
-  return references.frames[0].centre + mean, tangent
+  return references.grids[0].centre + mean, tangent
 
 
 def _index_of_largest(values: Array) -> Array:
-  """jnp.argmax of [M], by two reductions that a CPU can vectorise."""
+  """The argmax of [M], by two reductions that a CPU can vectorise."""
   positions = jnp.arange(values.shape[0])
   is_largest = values == jnp.max(values)
   return jnp.min(jnp.where(is_largest, positions, values.shape[0] - 1))

@@ -1,4 +1,4 @@
-"""What networks are shown: noise levels and noisy vectors as features."""
+"""Features of noise levels, coordinates and noisy vectors, for networks."""
 
 import itertools
 from collections.abc import Sequence
@@ -18,16 +18,15 @@ def fourier_features(
 ) -> Array:
   """Sines and cosines of geometrically spaced frequencies (Tancik et al. 2020).
 
-  Fixed, not drawn at random, so that a network's sense of noise levels does not
-  depend on a seed.
+  The frequencies are fixed, so that the features do not depend on a seed.
 
   Args:
-    values: [B], of order one (ln(sigma) / 4 spans about [-2, 1]).
-    num_features: Length of the result, even.
+    values: Numbers of order one, [B]; ln(sigma) / 4 spans about [-2, 1].
+    num_features: Number of features, even.
     max_frequency: Highest frequency, in radians per unit; the lowest is 1.
 
   Returns:
-    [B, num_features].
+    Features, [B, num_features].
 
   Raises:
     ValueError: If `num_features` is not a positive even number.
@@ -38,23 +37,23 @@ def fourier_features(
   return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
-# Of coordinates in [-1, 1]: from half a period to eight.
+# From half a period to eight periods over coordinates in [-1, 1].
 _COORDINATE_FREQUENCIES = np.pi * 2.0 ** np.arange(5)
 
 
 def integrated_fourier_features(values: Array, sigma: Array) -> Array:
   """Expected Fourier features of noisy coordinates (Barron et al. 2021).
 
-  Without features of high frequency a network is slow to tell near values
-  apart (Tancik et al. 2020). Where noise hides a frequency, its expectation is
-  0 and nothing is left of it to be distracted by.
+  Without features of high frequency a network learns slowly to distinguish
+  close values (Tancik et al. 2020). A frequency whose period is shorter than
+  the noise has the expectation 0, so it does not disturb the network.
 
   Args:
     values: Coordinates of order one, [B, D].
-    sigma: Their noise level, [B, D].
+    sigma: Noise level of each coordinate, [B, D].
 
   Returns:
-    [B, 10 D].
+    Features, [B, 10 D].
   """
   frequencies = jnp.asarray(_COORDINATE_FREQUENCIES, values.dtype)
   angles = values[..., None] * frequencies[None, None]
@@ -73,8 +72,8 @@ def check_num_features(name: str, num_features: int) -> None:
 def frequency_bands(dim: int, *, num_bands: int = 18) -> np.ndarray:
   """Matrix [D, bands] that averages neighbouring principal components.
 
-  Bands grow from single components at the coarse end, where each has a meaning
-  of its own, to wide groups at the fine end.
+  Bands grow from single components at the coarse end to wide groups at the fine
+  end.
   """
   edges = dim * np.linspace(0, 1, num_bands + 1) ** 1.5
   edges = np.unique(np.maximum(edges.round().astype(int), range(num_bands + 1)))
@@ -90,19 +89,19 @@ def noise_relative_features(
 ) -> Array:
   """Features of a vector in units of its noise, y = x / sigma [B, D].
 
-  Patches of one image are a mixture of very different contrasts: flat ground,
-  fine grain, hard edges. How much of a component is signal shows in the energy
-  of its neighbours, so a network is told, beside the values on a compressed
-  scale, the logarithm of the energy in each band (Portilla et al. 2003 denoise
-  with the same knowledge, as Gaussian scale mixtures).
+  The contrast of the patches of one image varies widely: flat areas, texture,
+  edges. The energy of neighbouring components shows how much of a component is
+  signal. The features are therefore the values on a compressed scale and the
+  logarithm of the energy in each band (Portilla et al. 2003 model the same as
+  Gaussian scale mixtures).
 
   Args:
     y: Principal coordinates over the noise level, [B, D].
-    sizes: Lengths of the parts that y consists of, each with bands of its own;
-      None is one part.
+    sizes: Lengths of the parts of y, each of which has its own bands; None is
+      one part.
 
   Returns:
-    [B, D + bands].
+    Features, [B, D + number of bands].
   """
   parts = [frequency_bands(size) for size in sizes or y.shape[-1:]]
   bands = jnp.asarray(scipy.linalg.block_diag(*parts), y.dtype)
@@ -113,5 +112,5 @@ def noise_relative_features(
 
 
 def soft_clip(y: Array, *, bound: float = 3.0) -> Array:
-  """Y where |y| is well below the bound, the bound with y's sign far above."""
+  """Smooth clip of y to [-bound, bound], the identity near 0."""
   return y * jax.lax.rsqrt(1 + jnp.square(y / bound))

@@ -1,10 +1,9 @@
-"""The closed form over the patches of an image, at nearly flat cost a patch.
+"""The closed form over the patches of an image, at nearly constant cost.
 
-Where the noise is small against the patches' own spread, few patches have
-weight: the sum of `patch_tree` is taken over the leaves that `leaf_search`
-finds, in as many principal coordinates as tell patches apart. Where it is
-larger, all patches count and are summed over; where it drowns them, they are as
-good as Gaussian, and no sum is needed.
+At low noise levels, few patches have weight, and the sum of `patch_tree` covers
+the leaves that `leaf_search` finds, in as many principal coordinates as
+distinguish patches. At higher noise levels, the sum covers all patches. At the
+highest, the patches are equivalent to a Gaussian, and no sum is needed.
 """
 
 from typing import NamedTuple
@@ -19,19 +18,19 @@ from internal_diffusion.denoisers.patch_tree import PatchTree
 
 Array = jax.Array
 
-# sigma^2 over the patches' total variance below which near leaves have all the
-# weight, and above which the patches are as good as Gaussian.
+# Ratios of sigma^2 to the patches' total variance: below the first, near leaves
+# have all the weight; above the second, the patches are as good as Gaussian.
 _NEAR_BELOW, _GAUSSIAN_ABOVE = 0.02, 100.0
-# Principal coordinates for distances in near leaves: a share, and at least.
-_DIM_SHARE, _LEAST_DIMS = 0.5, 320
-# Patches up to which the sum is always taken over all: that is soon done, and
-# compiled sooner.
+# Principal coordinates for distances in near leaves: a fraction, and a minimum.
+_DIM_FRACTION, _LEAST_DIMS = 0.5, 320
+# Up to this number, the sum always covers all patches: it is fast, and compiles
+# faster.
 _FEW_PATCHES = 4096
-_MAX_BLOCK = 256  # Queries that are compared with all patches at once.
+_MAX_BLOCK = 256  # Number of queries that are compared with all at once.
 
 
 class _Sums(NamedTuple):
-  """Sums of weights [...] and of weighted values [..., V] over exp(log_max)."""
+  """Sums of weights [...] and weighted values [..., V], over exp(log_max)."""
 
   log_max: Array
   weight: Array
@@ -39,26 +38,26 @@ class _Sums(NamedTuple):
 
 
 def _weigh(logits: Array, values: Array) -> _Sums:
-  """Sums over patches of logits [N, S] and values [S, V]."""
+  """Sums over patches, from logits [N, S] and values [S, V]."""
   log_max = jnp.max(logits, axis=-1)
   weight = jnp.exp(logits - log_max[:, None])
   return _Sums(log_max, jnp.sum(weight, axis=-1), weight @ values)
 
 
 def _coordinates(tree: PatchTree, x: Array, dim: int | None = None) -> Array:
-  """The first principal coordinates of patches [N, D]."""
+  """First principal coordinates of patches [N, D]."""
   return (x - tree.mean[None]) @ tree.basis[:, :dim]
 
 
 def _near_coordinates(tree: PatchTree, x: Array) -> Array:
   dim = tree.mean.shape[0]
-  return _coordinates(tree, x, max(round(_DIM_SHARE * dim), _LEAST_DIMS))
+  return _coordinates(tree, x, max(round(_DIM_FRACTION * dim), _LEAST_DIMS))
 
 
 def _mean_over_near(
   tree: PatchTree, x: Array, sigma: Array, places: np.ndarray, values: Array
 ) -> Array:
-  """Posterior mean [N, V] of values, over the near leaves."""
+  """Posterior mean of values [N, V], over the near leaves."""
   z = _near_coordinates(tree, x)
   leaf = leaf_search.coherent_leaves(tree, z, sigma, places)
 
@@ -75,7 +74,7 @@ def _mean_over_near(
 def _mean_over_all(
   tree: PatchTree, x: Array, sigma: Array, values: Array
 ) -> Array:
-  """The same over all leaves, in blocks of queries."""
+  """Posterior mean of values [N, V], over all leaves."""
   z = _coordinates(tree, x)
   num, dim = z.shape
   leaves = tree.leaves.reshape(-1, dim)
@@ -109,7 +108,7 @@ def _posterior_mean(
 
 
 def _gaussian_mean(tree: PatchTree, x: Array, sigma: Array) -> Array:
-  """Posterior mean [N, D] if the patches were Gaussian: a Wiener filter."""
+  """Posterior mean [N, D] for Gaussian patches: a Wiener filter."""
   gain = tree.variance / (tree.variance + sigma**2)
   z = gain[None] * _coordinates(tree, x)
   return tree.mean[None] + z @ tree.basis.T
@@ -122,14 +121,14 @@ def _is_gaussian(tree: PatchTree, sigma: Array) -> Array:
 def denoise_patches(
   tree: PatchTree, x: Array, sigma: Array, places: np.ndarray
 ) -> Array:
-  """Posterior mean of whole patches [N, D], given noisy ones [N, D].
+  """Posterior mean of whole patches, [N, D].
 
   Args:
-    tree: The patches.
-    x: Noisy patches, all of one image.
+    tree: Reference patches.
+    x: Noisy patches of one image, [N, D].
     sigma: Noise level, scalar.
-    places: Their rows and columns in that image, in steps of the tree's
-      patches, [N, 2].
+    places: Row and column of the noisy patches in their image, in units of the
+      reference patches' distance, [N, 2].
   """
 
   def by_sums(x: Array) -> Array:
@@ -153,7 +152,7 @@ def denoise_cores(
   patch_size: int,
   core_size: int,
 ) -> Array:
-  """The same for the pixels around the centre alone, [N, V]."""
+  """Posterior mean of the patches' cores, [N, V]; see `denoise_patches`."""
 
   def by_filter(x: Array) -> Array:
     mean = _gaussian_mean(tree, x, sigma)
@@ -168,7 +167,7 @@ def denoise_cores(
 
 
 def nearest_positions(tree: PatchTree, x: Array, places: np.ndarray) -> Array:
-  """`PatchTree.position` [N, 3] of the patches that are nearest to x [N, D]."""
+  """`PatchTree.position` [N, 3] of the nearest patches to x [N, D]."""
   z = _near_coordinates(tree, x)
   leaf = leaf_search.coherent_leaves(tree, z, jnp.float32(0), places)
   return leaf_search.nearest_in(tree, z, leaf)

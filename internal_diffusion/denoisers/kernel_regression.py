@@ -1,109 +1,90 @@
-"""The closed form of p(target | source), with noise on the source.
+"""Kernel regression: the closed form of p(target | source), with noisy sources.
 
-Given pairs (c_i, y_i) and a source c with noise of level sigma_aug on it,
+Given pairs (c_i, y_i) and a source c with noise of level sigma_aug,
 
   p(i | c) ~ exp(-|c - c_i|^2 / (2 sigma_aug^2)),
 
-so the mean of the targets is kernel regression with that bandwidth (Nadaraya
-1964, Watson 1964), which is what a network trained with such noise converges
-to. Their root mean squared difference from it is its deviation b. Given a noisy
-rest x = (y - mean) / b + sigma eps too,
+so the mean target is kernel regression of that bandwidth (Nadaraya 1964, Watson
+1964), which a network trained with such noise converges to. The scale b is the
+root mean squared difference of targets from the mean. Given a noisy residual
+x = (y - mean) / b + sigma eps too,
 
   p(i | c, x) ~ p(i | c) exp(-|mean + b x - y_i|^2 / (2 b^2 sigma^2)).
 """
 
-import dataclasses
-from typing import NamedTuple
-
+import flax.struct
 import jax
 import jax.numpy as jnp
 
 from internal_diffusion.denoisers import closed_form
-from internal_diffusion.types import Condition
+from internal_diffusion.types import Condition, static
 
 Array = jax.Array
 
-_FLOOR = 0.01  # Of a deviation, so that nothing is divided by nothing.
+_SMALLEST_SCALE = 0.01  # Keeps residuals in units of the scale finite.
 
 
-class KernelPairs(NamedTuple):
-  """The pairs.
+@flax.struct.dataclass
+class KernelRegression:
+  """The distribution of targets given features, from a finite set of pairs.
+
+  As a denoiser it denoises residuals, which are targets minus their mean, in
+  units of their scale.
 
   Attributes:
-    features: c [N, F].
-    target: y [N, D].
+    features: Features c of the pairs, [N, F].
+    target: Targets y of the pairs, [N, D].
+    sigma_aug: Bandwidth.
   """
 
   features: Array
   target: Array
+  sigma_aug: float = static()
 
-
-@dataclasses.dataclass(frozen=True)
-class KernelRegression:
-  """A network's stand-in whose parameters are the pairs themselves.
-
-  Attributes:
-    sigma_aug: Bandwidth.
-  """
-
-  sigma_aug: float
-
-  def apply(self, pairs: KernelPairs, features: Array) -> Array:
+  def mean(self, features: Array) -> Array:
     """Mean targets [B, D] given features [B, F]."""
-    log_prior = _log_prior(pairs, features, self.sigma_aug)
-    return jax.nn.softmax(log_prior, axis=-1) @ pairs.target
+    weight = jax.nn.softmax(self._log_prior(features), axis=-1)
+    return weight @ self.target
 
-  def denoise_rest(
-    self, pairs: KernelPairs, x: Array, sigma: Array, cond: Condition | None
+  def scale(self, features: Array) -> Array:
+    """Scales [B, D] of residuals given features [B, F], one for each target."""
+    mean, scale = self._moments(self._log_prior(features))
+    return jnp.broadcast_to(scale, mean.shape)
+
+  def __call__(
+    self, x: Array, sigma: Array, cond: Condition | None = None
   ) -> Array:
-    """The denoiser of what the mean leaves of targets, `(x [B, D], sigma)`.
+    """Posterior mean of residuals in units of their scale; see `Denoiser`.
 
     Args:
-      pairs: The pairs.
-      x: Noisy targets minus their mean, in units of `KernelDeviation`.
+      x: Noisy residuals, [B, D].
       sigma: Noise level, scalar or [B].
-      cond: Its vector holds the features [B, F].
+      cond: Its vector holds the features, [B, F].
+
+    Raises:
+      ValueError: If there are no features.
     """
     if cond is None or cond.vector is None:
       raise ValueError('`cond.vector` must hold the features, got None.')
-    log_prior = _log_prior(pairs, cond.vector, self.sigma_aug)
-    mean, unit = _moments(pairs, log_prior)
+    log_prior = self._log_prior(cond.vector)
+    mean, scale = self._moments(log_prior)
     denoised = closed_form.posterior_mean(
-      mean + unit * x,
-      unit[:, 0] * sigma,
-      pairs.target,
+      mean + scale * x,
+      scale[:, 0] * sigma,
+      self.target,
       log_prior=log_prior,
     )
-    return (denoised - mean) / unit
+    return (denoised - mean) / scale
 
+  def _log_prior(self, features: Array) -> Array:
+    """Log-probabilities p(i | c) of pairs up to a constant, [B, N]."""
+    sigma = jnp.full(len(features), self.sigma_aug)
+    return closed_form.log_kernel(features, sigma, self.features)
 
-@dataclasses.dataclass(frozen=True)
-class KernelDeviation:
-  """How far targets lie from the mean of `KernelRegression`.
-
-  Attributes:
-    sigma_aug: Its bandwidth.
-  """
-
-  sigma_aug: float
-
-  def apply(self, pairs: KernelPairs, features: Array) -> Array:
-    """Deviations given features [B, F]: [B, D], one for a whole block."""
-    log_prior = _log_prior(pairs, features, self.sigma_aug)
-    mean, unit = _moments(pairs, log_prior)
-    return jnp.broadcast_to(unit, mean.shape)
-
-
-def _log_prior(pairs: KernelPairs, features: Array, sigma_aug: float) -> Array:
-  """Of pairs: log p(i | c) but for a constant, [B, N]."""
-  level = jnp.full(len(features), sigma_aug)
-  return closed_form.log_kernel(features, level, pairs.features)
-
-
-def _moments(pairs: KernelPairs, log_prior: Array) -> tuple[Array, Array]:
-  """The mean [B, D] and the deviation [B, 1] of targets."""
-  weight = jax.nn.softmax(log_prior, axis=-1)
-  mean = weight @ pairs.target
-  square = weight @ jnp.mean(pairs.target**2, axis=-1, keepdims=True)
-  variance = square - jnp.mean(mean**2, axis=-1, keepdims=True)
-  return mean, jnp.sqrt(jnp.maximum(variance, _FLOOR**2))
+  def _moments(self, log_prior: Array) -> tuple[Array, Array]:
+    """Mean [B, D] and scale [B, 1] of targets."""
+    weight = jax.nn.softmax(log_prior, axis=-1)
+    mean = weight @ self.target
+    square = weight @ jnp.mean(self.target**2, axis=-1, keepdims=True)
+    variance = square - jnp.mean(mean**2, axis=-1, keepdims=True)
+    return mean, jnp.sqrt(jnp.maximum(variance, _SMALLEST_SCALE**2))

@@ -1,12 +1,13 @@
-"""Which leaves of a tree of patches hold those that are near to a query.
+"""Search for the leaves of a tree of patches that are near to a query.
 
-A leaf consists of small groups of neighbours, and the centre of a group says
-how near they may be. Where noise hides that, a query's own neighbours in the
-image help: what is near to one, moved along, is near to the next (Ashikhmin
-2001; Barnes et al. 2009). So a few queries, the anchors, are searched first,
-and all others are offered what the anchors around them found.
+A leaf consists of small groups of neighbours, and the centre of a group bounds
+their distance. Where noise hides the distance, a query's neighbours in the
+image help: a patch near to one query, shifted by the queries' offset, is near
+to the next (Ashikhmin 2001; Barnes et al. 2009). So a few queries, the anchors,
+search first, and all other queries receive candidates from the anchors around
+them.
 
-Queries are grouped by leaf, so that a search of leaves is dense products.
+Queries are grouped by leaf, so that a search of leaves is a dense product.
 """
 
 from collections.abc import Callable
@@ -22,24 +23,25 @@ from internal_diffusion.denoisers.patch_tree import PatchTree
 Array = jax.Array
 
 _T = TypeVar('_T')
-_MAX_BLOCK = 256  # Queries that are handled at once.
-_ANCHOR_STEP = 3  # Distance of anchors over that of queries.
-_NUM_ANCHOR_LEAVES = 16  # Leaves that an anchor searches.
-# How many of them it offers, if their nearest patch has at least this weight
-# relative to the nearest of all.
+_MAX_BLOCK = 256  # Largest number of queries in a block.
+_ANCHOR_STEP = 3  # Distance of anchors, relative to that of queries.
+_NUM_ANCHOR_LEAVES = 16  # Number of leaves that an anchor searches.
+# Number of leaves that an anchor shares, if their nearest patch has at least
+# this weight relative to the nearest of all.
 _NUM_SHARED, _LEAST_WEIGHT = 4, 1e-3
 
 
 def best_leaves(tree: PatchTree, z: Array, sigma: Array, *, num: int) -> Array:
-  """The leaves [N, num] whose groups of patches are nearest.
+  """The leaves whose groups of patches are nearest, [N, num].
 
-  A group is taken for a round Gaussian, and a leaf for its likeliest group.
+  The model of a group is an isotropic Gaussian; the score of a leaf is that of
+  its most likely group.
 
   Args:
-    tree: The patches.
+    tree: Reference patches.
     z: Queries in principal coordinates, [N, D].
-    sigma: Their noise level.
-    num: How many, at most the number of leaves.
+    sigma: Noise level of the queries.
+    num: Number of leaves to return, at most the number of all.
   """
   num_leaves, num_groups, dim = tree.centre.shape
   centre = tree.centre.reshape(-1, dim)
@@ -66,15 +68,15 @@ def over_leaves(
   """Applies a function to the queries and the patches of some of the leaves.
 
   Args:
-    tree: The patches.
-    z: Queries in as many principal coordinates as count, [N, d].
-    leaf: Their leaves, [N, K]; the number of leaves stands for none.
-    function: `(score [n, S], leaf) -> results [n, ...]` of n queries and one
-      leaf; the score is -|z - y|^2 / 2 but for what is the same for all
-      patches, and -inf for what is no patch.
+    tree: Reference patches.
+    z: Queries in the first d principal coordinates, [N, d].
+    leaf: Leaves of the queries, [N, K]; the number of leaves means none.
+    function: `(score [n, S], leaf) -> results [n, ...]` for n queries and one
+      leaf. The score is -|z - y|^2 / 2 up to a constant of the query, and -inf
+      for copies that fill a leaf.
 
   Returns:
-    The results, [N, K, ...]; anything where there is no leaf.
+    The results, [N, K, ...]; undefined where there is no leaf.
   """
   num, dim = z.shape
   num_near = leaf.shape[1]
@@ -111,13 +113,14 @@ def over_leaves(
 
 
 class _Groups(NamedTuple):
-  """Queries in blocks, all of one leaf.
+  """Queries in blocks; all queries of a block have one leaf.
 
   Attributes:
-    leaf: Of each block, [n].
-    query: In each place of all blocks, [n * block]; past the last if none.
-    place: Of each query, [N]; 0 if it has none.
-    num_blocks: How many are used.
+    leaf: Leaf of each block, [n].
+    query: Query in each place of all blocks, [n * block]; N where there is
+      none.
+    place: Place of each query, [N]; 0 if it has none.
+    num_blocks: Number of blocks in use.
   """
 
   leaf: Array
@@ -127,9 +130,11 @@ class _Groups(NamedTuple):
 
 
 def _group_by_leaf(leaf: Array, num_leaves: int, block: int) -> _Groups:
-  """Places queries of one leaf [N] in blocks of their own."""
+  """Groups queries into blocks by their leaf [N]."""
   num = len(leaf)
-  num_places = (num // block + num_leaves) * block  # Leaves may end with rests.
+  num_places = (
+    num // block + num_leaves
+  ) * block  # Last blocks may be partial.
   order = jnp.argsort(leaf)
   count = jnp.zeros(num_leaves, jnp.int32).at[leaf].add(1, mode='drop')
   blocks = -(-count // block)
@@ -153,7 +158,7 @@ def _nearest_in_each(
 
   def nearest(score: Array, leaf: Array) -> tuple[Array, Array]:
     highest = jnp.max(score, axis=-1)
-    # Several times as fast as argmax on CPU.
+    # This is several times as fast as argmax on CPU.
     numbers = jnp.arange(score.shape[-1])[None]
     is_highest = score == highest[:, None]
     index = jnp.min(jnp.where(is_highest, numbers, numbers[:, -1:]), axis=-1)
@@ -164,7 +169,7 @@ def _nearest_in_each(
 
 
 def nearest_in(tree: PatchTree, z: Array, leaf: Array) -> Array:
-  """Positions [N, 3] of the patches of leaves [N, K] nearest to z [N, d]."""
+  """Positions [N, 3] of the patches in leaves [N, K] nearest to z [N, d]."""
   score, position = _nearest_in_each(tree, z, leaf)
   index = jnp.argmax(score, axis=1)
   return jnp.take_along_axis(position, index[:, None, None], axis=1)[:, 0]
@@ -173,19 +178,21 @@ def nearest_in(tree: PatchTree, z: Array, leaf: Array) -> Array:
 def coherent_leaves(
   tree: PatchTree, z: Array, sigma: Array, places: np.ndarray
 ) -> Array:
-  """Leaves of queries of one image: those that the anchors around offer.
+  """Candidate leaves of the queries of one image, from the anchors around.
 
-  Each of four anchors offers the leaf of its nearest patch, moved along, and
-  the nearest anchor all leaves that have weight there.
+  Each of the four nearest anchors contributes the leaf of its nearest patch,
+  shifted by the offset of the query; the nearest anchor also contributes all
+  its leaves with weight.
 
   Args:
-    tree: The patches.
-    z: Queries in as many principal coordinates as count, [N, d].
-    sigma: Their noise level.
-    places: Their rows and columns, in steps of the tree's patches, [N, 2].
+    tree: Reference patches.
+    z: Queries in the first d principal coordinates, [N, d].
+    sigma: Noise level of the queries.
+    places: Row and column of the queries, in units of the reference patches'
+      distance, [N, 2].
 
   Returns:
-    [N, K], the number of leaves where one has been named before.
+    Leaves [N, K]; a repeated leaf is replaced by the number of leaves.
   """
   num_leaves = len(tree.leaves)
   anchors, around = _find_anchors(places)
@@ -214,7 +221,7 @@ def coherent_leaves(
 
 
 def _find_anchors(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """One query [M] of each square of the image, and the four nearest [N, 4]."""
+  """One query of each square [M], and the four nearest of each query [N, 4]."""
   step = max(
     np.median(np.diff(np.unique(axis))) if np.ptp(axis) else 1
     for axis in places.T

@@ -4,12 +4,13 @@ The closed form needs, for every noisy patch, a sum over all patches y_i,
 
   D(x; sigma) = sum_i w_i y_i / sum_i w_i,  w_i = exp(-|x - y_i|^2 / 2 sigma^2).
 
-Where sigma is small, few patches have weight. A tree, built once by the host,
-halves the patches along the direction in which they differ most, so that those
-are in a few of its leaves. Equally many are in every leaf: the sum over one is
-a dense product of a fixed shape.
+Where sigma is small, few patches have weight. A tree, built once on the host,
+halves the patches along the direction of their largest variance, so that
+patches with weight are in few leaves. All leaves have the same number of
+patches: the sum over a leaf is a dense product of a fixed shape.
 
-Everything is in principal coordinates, where the first few say most.
+All vectors are in principal coordinates; the first few have most of the
+variance.
 """
 
 import math
@@ -23,27 +24,27 @@ Array = jax.Array
 
 LEAF_SIZE = 256
 GROUP_SIZE = 16
-# Principal coordinates that leaves are made by, and chosen by.
+# Numbers of principal coordinates that split the patches and score the leaves.
 _NUM_SPLIT_DIMS = 32
 _NUM_SCORE_DIMS = 64
 
 
 class PatchTree(NamedTuple):
-  """All patches of an image, in C leaves of S.
+  """All patches of an image, in C leaves of S patches.
 
   Attributes:
     mean: Mean of the patches, [D].
     basis: Principal directions in columns, [D, D].
     variance: Variance of each principal coordinate, decreasing, [D].
     leaves: Principal coordinates, [C, S, D].
-    core: The pixels around the centre of each patch, [C, S, V].
-    position: Number of its image, and its row and column among the patches
+    core: Pixels around the centre of each patch, [C, S, V].
+    position: Index of a patch's image, and its row and column among the patches
       there, [C, S, 3] int32.
-    leaf_at: The leaf of the patch at each position, [I, rows, columns] int32.
-    live: Whether it is a patch, or a copy that fills a leaf up, [C, S].
-    centre: Mean of each of the G groups of neighbours that a leaf consists of,
-      in the first coordinates, [C, G, d].
-    spread: Their variance in one of them, mean over them, [C, G].
+    leaf_at: Leaf of the patch at each position, [I, rows, columns] int32.
+    live: Mask of the patches; False is a copy that fills a leaf, [C, S].
+    centre: Mean of each of the G groups of neighbours of a leaf, in the first d
+      coordinates, [C, G, d].
+    spread: Variance of the groups, mean over the d coordinates, [C, G].
   """
 
   mean: Array
@@ -64,14 +65,14 @@ def build_patch_tree(
   """Sorts the patches of an image, or of several.
 
   Args:
-    images: [I, H, W, C] in [-1, 1].
-    patch_size: P, odd.
-    core_size: Side of the square around the centre of a patch that `core`
-      holds, odd, at most P.
+    images: Images, [I, H, W, C] in [-1, 1].
+    patch_size: Side P of a patch, odd.
+    core_size: Side of the central square of a patch that `core` holds, odd, at
+      most P.
     stride: Distance of neighbouring patches, in pixels.
 
   Returns:
-    The tree; the number of its leaves is a power of 2.
+    The tree. Its number of leaves is a power of 2.
   """
   images = np.asarray(images, np.float32)
   side = (patch_size, patch_size)
@@ -122,7 +123,7 @@ def build_patch_tree(
 def _sort_into_leaves(
   vectors: np.ndarray, *, num_leaves: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Indices [C, S] of vectors [M, d] in leaves, and which are not repeats."""
+  """Indices of vectors [M, d] in leaves, [C, S], and a mask of first uses."""
   num = len(vectors)
   size = -(-num // num_leaves)
   index = (np.arange(num_leaves * size) % num).reshape(1, -1)

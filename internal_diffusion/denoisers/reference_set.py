@@ -1,9 +1,10 @@
-"""A finite set of vectors, made ready for exact sums over it in float32.
+"""A finite set of vectors, prepared for exact sums over it in float32.
 
 Vectors are centred and split, y = y_h + y_l, where y_h is a multiple of a step,
-the largest |y| over some 2^11 (after Ozaki et al. 2012), so that inner products
-of high parts are exact; `closed_form` says what for. The references lie in
-tiles of even size, the last one padded with references of prior weight 0.
+the largest |y| over about 2^11 (after Ozaki et al. 2012), so that inner
+products of high parts are exact; `closed_form` explains why this is needed. The
+references are stored in tiles of equal size. The last tile is padded with
+references of prior weight 0.
 """
 
 from typing import NamedTuple
@@ -17,25 +18,25 @@ from internal_diffusion.types import Condition
 
 Array = jax.Array
 
-# Largest norm over step: half inner products then stay below 2^24 steps^2 for
-# queries of up to twice that norm. Beyond, sigma is large and rounding
-# harmless.
+# Ratio of the largest norm to the step. Half inner products stay below
+# 2^24 steps^2 for queries of up to twice the largest norm. For longer queries
+# sigma is large, and rounding does no harm.
 _STEPS = 2.0**11
 
 
 class Split(NamedTuple):
-  """A number as the sum of a multiple of some step and a small rest."""
+  """A number as the sum of a multiple of a step and a small remainder."""
 
   high: Array
   low: Array
 
 
-class Frame(NamedTuple):
-  """Origin and unit of a space of vectors.
+class Grid(NamedTuple):
+  """The grid on which the high parts of centred vectors lie.
 
   Attributes:
-    centre: Mean of the references [D].
-    step: Unit of the high parts, a power of 2.
+    centre: Origin, the mean of the references, [D].
+    step: Spacing of the grid, a power of 2.
   """
 
   centre: Array
@@ -43,11 +44,11 @@ class Frame(NamedTuple):
 
 
 class Points(NamedTuple):
-  """References in a frame.
+  """References, centred and split.
 
   Attributes:
-    values: Centred vectors [..., M, D].
-    half_norm: Half their squared norms [..., M].
+    values: Centred vectors, [..., M, D].
+    half_norm: Halves of their squared norms, [..., M].
   """
 
   values: Split
@@ -58,9 +59,10 @@ class Tiles(NamedTuple):
   """The references in T tiles of M; the last one is padded.
 
   Attributes:
-    spaces: The clean vectors [T, M, D] and, if any, the conditions [T, M, K].
-    log_prior: [T, M]; -inf for padding.
-    level: Pyramid levels [T, M], or None.
+    spaces: The clean vectors, [T, M, D], and the conditions, [T, M, K], if the
+      set has any.
+    log_prior: Log prior weights, [T, M]; -inf for padding.
+    level: Pyramid levels, [T, M], or None.
   """
 
   spaces: tuple[Points, ...]
@@ -69,24 +71,22 @@ class Tiles(NamedTuple):
 
 
 class ReferenceSet(NamedTuple):
-  """A finite set, ready for `streaming_posterior_mean`.
-
-  It is a pytree: pass it to compiled functions as an argument, as one would
-  parameters.
+  """A finite set, prepared for `streaming_posterior_mean`; a pytree.
 
   Attributes:
-    frames: Those of the clean vectors and, if any, of the conditions.
+    grids: The grid of the clean vectors, and that of the conditions if the set
+      has any.
     tiles: The references.
     sigma_aug: Noise level of the conditions, or None.
   """
 
-  frames: tuple[Frame, ...]
+  grids: tuple[Grid, ...]
   tiles: Tiles
   sigma_aug: Array | None
 
 
 class Query(NamedTuple):
-  """What is asked: centred vectors [D], 1/variances [], a level []."""
+  """A query: centred vectors [D] and [K], 1 / sigma^2 of each, a level []."""
 
   spaces: tuple[Array, ...]
   precisions: tuple[Array, ...]
@@ -105,18 +105,17 @@ def prepare_references(
   """Centres, splits and tiles a finite set.
 
   Args:
-    references: Clean vectors [N, D].
-    conditions: The condition of each, [N, K].
+    references: Clean vectors, [N, D].
+    conditions: Condition of each reference, [N, K].
     sigma_aug: Noise level of the conditions, above 0; inf ignores them.
-    levels: Pyramid level of each, [N] int32. A query then sees those of its own
-      level only.
-    log_prior: Logarithm of each one's prior weight, [N]; None is the same for
-      all.
-    data_chunk: References in a tile.
+    levels: Pyramid level of each reference, [N] int32. Only references of a
+      query's own level then have a weight.
+    log_prior: Log prior weight of each reference, [N]; None is a uniform prior.
+    data_chunk: Number of references in a tile.
 
   Raises:
-    ValueError: If the set is empty, shapes do not fit, or `sigma_aug` is not
-      above 0 or not given where `conditions` are, or the other way round.
+    ValueError: If the set is empty, shapes do not fit, `sigma_aug` is not above
+      0, or only one of `conditions` and `sigma_aug` is given.
   """
   references = jnp.asarray(references, jnp.float32)
   arrays.check_positive_int('data_chunk', data_chunk)
@@ -133,8 +132,8 @@ def prepare_references(
   spaces = [references]
   if conditions is not None:
     spaces.append(jnp.asarray(conditions, jnp.float32))
-  frames = tuple(_frame(values) for values in spaces)
-  points = tuple(map(_points, frames, spaces))
+  grids = tuple(_grid(values) for values in spaces)
+  points = tuple(map(_points, grids, spaces))
   prior = jnp.zeros(num) if log_prior is None else jnp.asarray(log_prior)
   tiles = Tiles(
     spaces=jax.tree.map(tile, points),
@@ -142,26 +141,26 @@ def prepare_references(
     level=None if levels is None else tile(jnp.asarray(levels)),
   )
   level = None if sigma_aug is None else jnp.float32(sigma_aug)
-  return ReferenceSet(frames, tiles, level)
+  return ReferenceSet(grids, tiles, level)
 
 
-def _frame(values: Array) -> Frame:
+def _grid(values: Array) -> Grid:
   centre = jnp.mean(values, axis=0)
   norms = jnp.linalg.norm(values - centre[None], axis=-1)
-  # All references alike: any step will do.
+  # Above 0 also where all references are equal; any step is right then.
   largest = jnp.maximum(jnp.max(norms), 1e-6)
   exponent = jnp.ceil(jnp.log2(largest / _STEPS)).astype(jnp.int32)
-  return Frame(centre, jnp.ldexp(jnp.float32(1), exponent))
+  return Grid(centre, jnp.ldexp(jnp.float32(1), exponent))
 
 
 def split(values: Array, step: Array) -> Split:
-  """Values as a multiple of the step and a rest of at most half of it."""
+  """Values as multiples of the step and remainders of at most half of it."""
   high = jnp.round(values / step) * step
   return Split(high, values - high)
 
 
-def _points(frame: Frame, values: Array) -> Points:
-  parts = split(values - frame.centre[None], frame.step)
+def _points(grid: Grid, values: Array) -> Points:
+  parts = split(values - grid.centre[None], grid.step)
   half_norm = Split(
     high=jnp.sum(parts.high**2, axis=-1) / 2,
     low=jnp.sum(parts.low * (parts.high + parts.low / 2), axis=-1),
@@ -213,21 +212,21 @@ def prepare_queries(
   x: Array, sigma: Array, references: ReferenceSet, cond: Condition | None
 ) -> Query:
   """Checks and centres a batch of queries; every field has an axis [B]."""
-  frames, tiles = references.frames, references.tiles
-  check_shape('x', x, (None, frames[0].centre.shape[0]))
+  grids, tiles = references.grids, references.tiles
+  check_shape('x', x, (None, grids[0].centre.shape[0]))
   num = x.shape[0]
   sigma = jnp.asarray(sigma, jnp.float32)
   if sigma.shape not in ((), (num,)):
     raise ValueError(f'`sigma` must be [] or [{num}], got {sigma.shape}.')
   sigma = jnp.broadcast_to(sigma, (num,))
-  centred = x - frames[0].centre[None]
+  centred = x - grids[0].centre[None]
   spaces = [jnp.where(jnp.isinf(sigma)[:, None], 0, centred)]
-  # The floor stands for 0: far below any distance, and its square not yet 0.
+  # The floor replaces 0: far below any distance, and its square is not 0.
   precisions = [1 / jnp.maximum(sigma, 1e-10) ** 2]
   if references.sigma_aug is not None:
     vector = _given('vector', cond)
-    check_shape('cond.vector', vector, (num, frames[1].centre.shape[0]))
-    spaces.append(vector - frames[1].centre[None])
+    check_shape('cond.vector', vector, (num, grids[1].centre.shape[0]))
+    spaces.append(vector - grids[1].centre[None])
     precisions.append(_condition_precision(references.sigma_aug, cond, num))
   level = None
   if tiles.level is not None:
@@ -239,14 +238,14 @@ def prepare_queries(
 def _condition_precision(
   sigma_aug: Array, cond: Condition | None, num: int
 ) -> Array:
-  """1 / sigma_aug^2 [B], of the level told if one is; 0 for what is left out.
+  """1 / sigma_aug^2 of each query's condition, [B]; 0 where it is not given.
 
   Raises:
-    ValueError: If a condition is given in part.
+    ValueError: If only a part of a condition is given.
   """
-  told = None if cond is None else cond.sigma_aug
-  level = sigma_aug if told is None else told
-  precision = jnp.broadcast_to(1 / level**2, (num,))
+  own = None if cond is None else cond.sigma_aug
+  sigma = sigma_aug if own is None else own
+  precision = jnp.broadcast_to(1 / sigma**2, (num,))
   given = None if cond is None else cond.given
   if given is None:
     return precision

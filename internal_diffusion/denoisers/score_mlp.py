@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
 
 
 def _missing_parts(cond: Condition, batch: int, num_parts: int) -> Array:
-  """1 where a part of the condition is left out, [B, G]."""
+  """1 where a part of the condition is not given, [B, G]."""
   given = True if cond.given is None else cond.given
   return 1.0 - jnp.broadcast_to(given, (batch, num_parts))
 
@@ -115,8 +115,7 @@ class ScoreMLP(nn.Module):
     hidden = nn.Dense(self.width, dtype=dtype)(inputs)
     if cond.vector is not None:
       # The condition is added to the input at full width, because a source
-      # patch is as long as the patch to be denoised; and it modulates every
-      # block.
+      # patch is as long as the noisy patch. It also modulates every block.
       encoded = self._encode(cond, len(inputs))
       hidden += encoded
       embedding += nn.Dense(self.embedding_dim, dtype=dtype)(nn.silu(encoded))

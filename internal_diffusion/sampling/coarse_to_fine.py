@@ -117,7 +117,8 @@ def sample_levels(
   for level in range(first, -1, -1):
     size, sigma = sizes[level], levels[level].sigma_max
     carried = [constraint.at_size(size) for constraint in constraints]
-    low_band, mean = None, None
+    low_band: LowBand | None = None
+    mean: Array | np.ndarray | None = None
     if made:
       low_band = constraints_lib.make_low_band(
         made[0], size, sigma_min=_LAST_SIGMA, border=border
@@ -142,12 +143,12 @@ def sample_levels(
 def _sample_level(
   key: Array,
   denoiser: Denoiser,
-  mean: Array | None,
+  mean: Array | np.ndarray | None,
   low_band: LowBand | None,
   sigmas: Array,
   constraints: list[Constraint],
 ) -> Array:
-  """One level [B, H, W, C], from a mean or from the coarser level's low band."""
+  """One level [B, H, W, C], from a mean or from the coarser level."""
   cond = None
   if low_band is not None:
     mean = low_band.enlarged()

@@ -161,7 +161,7 @@ class LowBand(Constraint):
   sigma_min: float | Array
 
   def at_size(self, size: Size) -> 'LowBand':
-    """The same coarser image, or a coarser one, for an image of another size."""
+    """The same constraint on an image of another size."""
     operator = self.operator.at_size(size)
     coarse = resample(self.coarse, operator.output_size)
     return LowBand(operator, coarse, self.sigma_min)

@@ -3,9 +3,9 @@
   D(x) = sum_p A_p^T W d(A_p x) / sum_p A_p^T W 1
 
 where A_p cuts out the patch at position p and W is a Gaussian window. The
-window is cut off where it says next to nothing, so most patches are asked for
-the pixels around their centre alone. Patches at the border are asked for all
-their pixels: there are no others to say what the border looks like.
+window is 0 where its weight would be negligible, so most patches need only the
+pixels around their centre, the core. Patches at the border need all their
+pixels, since no other patch covers the border.
 """
 
 from collections.abc import Callable
@@ -21,17 +21,18 @@ from internal_diffusion.types import BoundDenoiseFn
 
 Array = jax.Array
 
-# Standard deviation of the window over half a patch's side.
-_WINDOW_WIDTH = 0.2
-_MAX_PATCHES = 16_384  # On the device at once.
+# Standard deviation of the window, relative to half a patch's side, and its
+# smallest weight inside the core; the centre has weight 1.
+_WINDOW_WIDTH, _SMALLEST_WEIGHT = 0.2, 1 / 50
+_MAX_PATCHES = 16_384  # Number of patches on the device at once.
 
 
 class Spots(NamedTuple):
-  """Where in an image patches are.
+  """Positions of patches in an image.
 
   Attributes:
-    places: Row and column of the top left pixels, from the origin, [N, 2].
-    origin: Row and column, [2] int32.
+    places: Row and column of their top left pixels from the origin, [N, 2].
+    origin: Row and column of the origin, [2] int32.
   """
 
   places: np.ndarray
@@ -43,13 +44,13 @@ SpotDenoiseFn = Callable[[Array, Array, Spots], Array]
 
 
 class PatchDenoiser(NamedTuple):
-  """What a denoiser of patches [N, P*P*C] is to an image.
+  """A denoiser of an image's patches.
 
   Attributes:
     whole_fn: `(x [N, P*P*C], sigma, spots) -> denoised [N, P*P*C]`.
-    core_fn: The same for the pixels around the centre alone, [N, K*K*C].
-    patch_size: P, odd.
-    core_size: K, odd, at most P.
+    core_fn: The same, for the pixels of the core alone, [N, K*K*C].
+    patch_size: Side P of a patch, odd.
+    core_size: Side K of the core, odd, at most P.
   """
 
   whole_fn: SpotDenoiseFn
@@ -59,7 +60,7 @@ class PatchDenoiser(NamedTuple):
 
 
 def make_window(patch_size: int, *, size: int | None = None) -> np.ndarray:
-  """The Gaussian window [size, size] of patches, cut to its centre."""
+  """Gaussian window of patches, cropped to the centre, [size, size]."""
   half = patch_size // 2
   place = np.arange(-half, half + 1) / max(half, 1)
   profile = np.exp(-((place / _WINDOW_WIDTH) ** 2) / 2)
@@ -69,14 +70,15 @@ def make_window(patch_size: int, *, size: int | None = None) -> np.ndarray:
 
 
 def core_size_of(patch_size: int) -> int:
-  """Side of the square where the window is above a fiftieth."""
+  """Side of the core: the square where the window is not negligible."""
   half = patch_size // 2
-  reach = int(np.ceil(half * _WINDOW_WIDTH * np.sqrt(2 * np.log(50))))
+  width = _WINDOW_WIDTH * np.sqrt(-2 * np.log(_SMALLEST_WEIGHT))
+  reach = int(np.ceil(half * width))
   return 2 * min(reach, half) + 1
 
 
 def from_whole(whole_fn: SpotDenoiseFn, *, patch_size: int) -> PatchDenoiser:
-  """A patch denoiser that has no cheaper way to the centres."""
+  """A patch denoiser that computes cores by cropping whole patches."""
   core_size = core_size_of(patch_size)
 
   def core_fn(x: Array, sigma: Array, spots: Spots) -> Array:
@@ -92,13 +94,12 @@ def lift(
   stride: int = 1,
   max_patches: int = _MAX_PATCHES,
 ) -> BoundDenoiseFn:
-  """The denoiser of images [B, H, W, C] that a patch denoiser makes.
+  """Lifts a patch denoiser to images [B, H, W, C].
 
   Args:
-    denoiser: Of patches.
-    stride: Distance of neighbouring patches, in pixels, at most the core's
-      side.
-    max_patches: How many patches are on the device at once.
+    denoiser: Denoiser of patches.
+    stride: Distance of neighbouring patches in pixels, at most the core's side.
+    max_patches: Number of patches on the device at once.
 
   Returns:
     `(x, sigma) -> denoised`; sigma is a scalar.
@@ -111,8 +112,8 @@ def lift(
   arrays.check_positive_int('stride', stride)
   if stride > denoiser.core_size:
     raise ValueError(
-      f'`stride` must be at most {denoiser.core_size}, the side of the square'
-      f' that a patch of {denoiser.patch_size} says, got {stride}.'
+      f'`stride` must be at most {denoiser.core_size}, the side of the core of'
+      f' a patch of {denoiser.patch_size}, got {stride}.'
     )
 
   def one_image(x: Array, sigma: Array) -> Array:
@@ -136,10 +137,10 @@ def _add_inside(
   stride: int,
   max_patches: int,
 ) -> Array:
-  """Weighted sum of the centres of all patches, strip of rows by strip.
+  """Weighted sum of the cores of all patches, one strip of rows at a time.
 
   Returns:
-    [H, W, C + 1], the last channel the sum of the weights.
+    [H, W, C + 1]; the last channel is the sum of the weights.
   """
   patch_size, core_size = denoiser.patch_size, denoiser.core_size
   height, width, num_channels = x.shape
@@ -154,8 +155,8 @@ def _add_inside(
   places = np.indices((per_strip, columns)).reshape(2, -1).T * stride
 
   def add_strip(strip: Array, total: Array) -> Array:
-    # The last strip begins early enough to be whole; what it repeats of the one
-    # before does not count.
+    # The last strip begins early enough to be whole; the rows that it repeats
+    # have weight 0.
     first = jnp.minimum(strip * per_strip, rows - per_strip)
     top = first * stride
     pixels = jax.lax.dynamic_slice_in_dim(x, top, strip_height)
@@ -178,10 +179,10 @@ def _add_inside(
 
 
 def _overlap_add(values: Array, *, stride: int) -> Array:
-  """Sum of squares [rows, columns, K, K, C] at their places, one image."""
+  """Sum of squares [rows, columns, K, K, C] at their places in an image."""
   rows, columns, side, _, num_channels = values.shape
   size = tuple((count - 1) * stride + 1 for count in (rows, columns))
-  # One pixel of all squares at a time; the squares' own gaps are zeros.
+  # One pixel of all squares at a time; the gaps between squares are zeros.
   apart = (0, 0, stride - 1)
   by_pixel = jnp.moveaxis(values, (2, 3), (0, 1)).reshape(
     side**2, rows, columns, num_channels
@@ -202,7 +203,7 @@ def _overlap_add(values: Array, *, stride: int) -> Array:
 def border_positions(
   height: int, width: int, *, patch_size: int, stride: int
 ) -> np.ndarray:
-  """Top left pixels of patches along the border, [N, 2], the corners among."""
+  """Top left pixels of the patches along the border, [N, 2]."""
   bottom, right = height - patch_size, width - patch_size
   rows, columns = (
     sorted({*range(0, last, stride), last}) for last in (bottom, right)

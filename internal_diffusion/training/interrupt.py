@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a question the loop asks, not an exception."""
+"""Ctrl-C, SIGTERM and SIGHUP as a flag that the training loop checks."""
 
 import contextlib
 import signal
@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 @contextlib.contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-  """Yields a function that says whether a signal has asked the run to stop.
+  """Yields a function: whether a signal has asked the run to stop.
 
-  The second signal acts as it would outside, for those who cannot wait. Only a
-  process's main thread can catch signals; in another, the answer stays False.
+  A second signal has its usual effect and ends the process. Only the main
+  thread can catch signals; in another thread the function returns False.
   """
   request = threading.Event()
   if threading.current_thread() is not threading.main_thread():

@@ -24,9 +24,11 @@ from typing import Any, TypeVar, overload
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import options as options_lib
+from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import checkpoint
 
 VERSION = 1  # Of the format; raised when older folders can no longer be read.
@@ -36,6 +38,7 @@ _PACKAGE = __name__.partition('.')[0]
 _Model = TypeVar('_Model')
 
 
+@with_own_settings
 def save(
   folder: str | os.PathLike, model: Any, *, options: Any = None
 ) -> pathlib.Path:
@@ -52,7 +55,8 @@ def save(
     The folder of the model, FOLDER/model.
 
   Raises:
-    ValueError: If the model holds a function or another value without a form.
+    ValueError: If the model holds a function, a class of another package, or
+      another value without a form.
     OSError: If the folder cannot be written.
   """
   target = pathlib.Path(folder).expanduser().absolute() / MODEL_DIR
@@ -68,17 +72,29 @@ def save(
   temporary = target.with_name(f'.{secrets.token_hex(8)}.tmp')
   try:
     temporary.mkdir()
-    checkpoint.write_arrays(temporary / _ARRAYS, arrays)
+    if arrays:
+      checkpoint.write_arrays(temporary / _ARRAYS, arrays)
     text = json.dumps(description, indent=1)
     (temporary / _DESCRIPTION).write_text(text)
-    old = target.with_name(f'.{secrets.token_hex(8)}.tmp')
-    if target.exists():
-      os.replace(target, old)
-    os.replace(temporary, target)
-    shutil.rmtree(old, ignore_errors=True)
+    _replace_folder(temporary, target)
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
   return target
+
+
+def _replace_folder(source: pathlib.Path, target: pathlib.Path) -> None:
+  """Renames a folder to one that may exist, which comes back on an error."""
+  old = target.with_name(f'.{secrets.token_hex(8)}.tmp')
+  exists = target.exists()
+  if exists:
+    os.replace(target, old)
+  try:
+    os.replace(source, target)
+  except OSError:
+    if exists:
+      os.replace(old, target)
+    raise
+  shutil.rmtree(old, ignore_errors=True)
 
 
 def has_model(folder: str | os.PathLike) -> bool:
@@ -93,6 +109,7 @@ def load(folder: str | os.PathLike) -> Any: ...
 def load(folder: str | os.PathLike, kind: type[_Model]) -> _Model: ...
 
 
+@with_own_settings
 def load(folder: str | os.PathLike, kind: type | None = None) -> Any:
   """Loads the model of a folder.
 
@@ -167,17 +184,15 @@ def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
   if isinstance(value, float):
     return {'float': repr(value)}  # JSON has no infinity.
   if isinstance(value, np.ndarray | np.generic | jax.Array):
-    name = f'{len(arrays):04d}'
-    arrays[name] = np.asarray(value)
-    found = arrays[name]
-    return {'array': name, 'shape': found.shape, 'dtype': str(found.dtype)}
-  if isinstance(value, Mapping):
-    return {'dict': {str(k): _encode(v, arrays) for k, v in value.items()}}
+    return _encode_array(value, arrays)
+  if isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
+    return {'dict': {k: _encode(v, arrays) for k, v in value.items()}}
   if isinstance(value, tuple) and hasattr(value, '_fields'):
     fields = {n: getattr(value, n) for n in value._fields}
     return _encode_fields(value, fields, arrays)
   if isinstance(value, tuple | list):
-    return {'tuple': [_encode(item, arrays) for item in value]}
+    kind = 'tuple' if isinstance(value, tuple) else 'list'
+    return {kind: [_encode(item, arrays) for item in value]}
   if dataclasses.is_dataclass(value):
     names = [f.name for f in dataclasses.fields(value) if f.init]
     if isinstance(value, nn.Module):
@@ -185,6 +200,17 @@ def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     fields = {name: getattr(value, name) for name in names}
     return _encode_fields(value, fields, arrays)
   raise ValueError(f'A model cannot hold {value!r}.')
+
+
+def _encode_array(value: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+  # What JAX makes of it: float64 becomes float32.
+  array = np.asarray(value, jax.dtypes.canonicalize_dtype(value.dtype))
+  form = {'shape': array.shape, 'dtype': str(array.dtype)}
+  if not array.size:  # Orbax refuses it.
+    return {'empty': form}
+  name = f'{len(arrays):04d}'
+  arrays[name] = array
+  return {'array': name, **form}
 
 
 def _encode_fields(
@@ -197,7 +223,9 @@ def _encode_fields(
 
 
 def _class_name(value: Any) -> str:
-  return f'{type(value).__module__}:{type(value).__qualname__}'
+  name = f'{type(value).__module__}:{type(value).__qualname__}'
+  _find_class(name)  # Or it could not be loaded.
+  return name
 
 
 def _array_shapes(encoded: Any) -> dict[str, jax.ShapeDtypeStruct]:
@@ -222,6 +250,10 @@ def _decode(encoded: Any, arrays: Mapping[str, Any]) -> Any:
     return arrays[encoded['array']]
   if 'dict' in encoded:
     return {k: _decode(v, arrays) for k, v in encoded['dict'].items()}
+  if 'empty' in encoded:
+    return jnp.zeros(encoded['empty']['shape'], encoded['empty']['dtype'])
+  if 'list' in encoded:
+    return [_decode(item, arrays) for item in encoded['list']]
   if 'tuple' in encoded:
     return tuple(_decode(item, arrays) for item in encoded['tuple'])
   kind = _find_class(encoded['class'])

@@ -213,16 +213,6 @@ class DenoiserOptions(TrainOptions):
   """The training of a learned denoiser.
 
   Attributes:
-    seed: Seed of everything random in the run.
-    batch_size: Number of examples in a step, over all devices.
-    num_steps: Number of steps; 0 is no bound.
-    max_minutes: Time of the steps in minutes, compilation excluded; 0 is no
-      bound.
-    steps_per_call: Number of steps in one compiled call, between two log lines.
-    num_devices: Number of devices to train on; 0 is all.
-    optimizer: The optimiser and its learning rate.
-    ema_decay: Decay per step of the averaged parameters, in [0, 1).
-    checkpoint: Checkpoints of a run in a folder.
     num_references: Number of examples that the regression targets of a step are
       averages over, at least `batch_size`; 0 regresses on the examples
       themselves.

@@ -6,6 +6,7 @@ is divided among devices.
 """
 
 import dataclasses
+import math
 from collections.abc import Hashable
 from typing import Any, NamedTuple, Protocol
 
@@ -64,9 +65,10 @@ def make_optimizer(options: OptimizerOptions) -> optax.GradientTransformation:
       optimizer = optax.contrib.muon(1.0, weight_decay=options.weight_decay)
     case Optimizer.SGD:
       optimizer = optax.sgd(1.0, momentum=0.9)
-  if not options.clip_norm:
-    return optimizer
-  return optax.chain(optax.clip_by_global_norm(options.clip_norm), optimizer)
+  # Without a bound too: a resumed run may set one, and the structure of the
+  # state must stay.
+  clip = optax.clip_by_global_norm(options.clip_norm or math.inf)
+  return optax.chain(clip, optimizer)
 
 
 def learning_rate(

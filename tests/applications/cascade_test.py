@@ -6,26 +6,38 @@ import numpy as np
 import pytest
 import skimage.data
 
-from internal_diffusion.applications import cascade, generation
-from internal_diffusion.configs import cascade as cascade_config
-from internal_diffusion.configs import patch as patch_config
+from internal_diffusion import options as options_lib
+from internal_diffusion.applications.images import (
+  find_sources,
+  generate,
+  make_cascade_prior,
+)
+from internal_diffusion.applications.patches import (
+  PatchOptions,
+  cascade_options,
+  learn_patches,
+)
+from internal_diffusion.applications.patches.examples import (
+  image_examples,
+  level_sizes,
+)
+from internal_diffusion.compilation import measure_compilation
 from internal_diffusion.data import cascade as cascade_data
-from internal_diffusion.data import patches
-from internal_diffusion.training.examples import from_image, image_levels
-from internal_diffusion.training.fit import fit
+from internal_diffusion.data import patches, pyramid
+from internal_diffusion.sampling.constraints import WrappedBorder
 
 SIDE = 5
-
-
-def small_config():
-  config = cascade_config.get_config()
-  config.patch_size = SIDE
-  config.pyramid.min_side = 16
-  config.network.width, config.network.depth = 32, 1
-  config.batch_size = config.num_references = 64
-  config.num_steps, config.max_minutes = 100, 0.0
-  config.steps_per_call = 50
-  return config
+OPTIONS = options_lib.replace(
+  cascade_options(),
+  patch_size=SIDE,
+  pyramid={'min_side': 16},
+  network={'width': 32, 'depth': 1},
+  batch_size=64,
+  num_references=64,
+  num_steps=100,
+  max_minutes=0.0,
+  steps_per_call=50,
+)
 
 
 @pytest.fixture(scope='module')
@@ -35,18 +47,15 @@ def image():
 
 @pytest.fixture(scope='module')
 def model(image):
-  config = small_config()
-  return fit(from_image(image, config), config)
+  return learn_patches(image, OPTIONS)
 
 
 def test_examples_make_the_levels_again(image):
-  config = small_config()
-  examples = from_image(image, config)
-  data = examples.data
-  target, cond = examples.draw_fn(jax.random.key(0), data, 300)
+  examples = image_examples(image, OPTIONS)
+  target, cond = examples.draw(jax.random.key(0), examples.data, 300)
   assert set(np.asarray(cond.level)) == {0, 1}
   # A source's centre and its target's add up to a pixel of the level.
-  levels = image_levels(image, config)
+  levels = pyramid.build_levels(image, level_sizes(*image.shape[:2], OPTIONS))
   centre = 3 * (SIDE**2 // 2) + np.arange(3)
   whole = np.asarray(target + cond.vector)[:, centre]
   for level in range(2):
@@ -57,8 +66,7 @@ def test_examples_make_the_levels_again(image):
 
 
 def test_the_sources_of_sampling_are_those_of_training(image):
-  config = small_config()
-  data = from_image(image, config).data
+  data = image_examples(image, OPTIONS).data
   target, source, level = cascade_data.sample_pairs(
     jax.random.key(1), data, num=200, patch_size=SIDE
   )
@@ -89,26 +97,41 @@ def test_sources_see_twice_as_far_and_mirror_at_borders():
 
 
 def test_makes_images_of_any_size_bit_for_bit(image, model):
-  image_model = cascade.make_image_model(model, image)
-  made = generation.generate(jax.random.key(0), image_model, num_steps=4)
-  again = generation.generate(jax.random.key(0), image_model, num_steps=4)
-  assert made[-1].shape == image.shape
-  assert np.isfinite(made[-1]).all()
-  np.testing.assert_array_equal(made[-1], again[-1])
-  tiled = generation.generate(
-    jax.random.key(0), image_model, size=(64, 80), num_steps=4, tileable=True
-  )
-  assert tiled[-1].shape == (64, 80, 3)
-  source = generation.find_sources(image_model, made[-1])
+  prior = make_cascade_prior(model, image)
+  made = generate(jax.random.key(0), prior, num_steps=2)
+  with measure_compilation() as meter:
+    other = make_cascade_prior(model, image)
+    again = generate(jax.random.key(0), other, num_steps=2)
+  assert meter.count == 0
+  assert made[0].shape == image.shape
+  assert np.isfinite(made[0]).all()
+  np.testing.assert_array_equal(made[0], again[0])
+  # The low band of a level is the coarser level's.
+  low = pyramid.resize(made[0], made[1].shape[:2])
+  assert np.abs(low - made[1]).mean() < 0.3 * np.std(made[1])
+  source = find_sources(prior, made[0])
   assert source.shape == (*image.shape[:2], 2)
+
+
+def test_wraps_borders(image, model):
+  prior = make_cascade_prior(model, image)
+  made = generate(
+    jax.random.key(0),
+    prior,
+    size=(64, 80),
+    num_steps=2,
+    constraints=[WrappedBorder()],
+  )[0]
+  assert made.shape == (64, 80, 3)
+  for axis in (0, 1):
+    steps = np.abs(np.diff(made, axis=axis)).mean(axis=(1 - axis, 2))
+    seam = np.abs(made.take(0, axis) - made.take(-1, axis)).mean()
+    assert seam <= steps.max()
 
 
 def test_bad_models(image, model):
   with pytest.raises(ValueError, match='channels'):
-    cascade.make_image_model(model, image[..., :1])
-  other = patch_config.get_config()
-  other.num_steps, other.max_minutes, other.network.width = 1, 0.0, 16
-  other.steps_per_call = 1
-  single = fit(from_image(image, other), other)
+    make_cascade_prior(model, image[..., :1])
+  other = model.replace(options=PatchOptions(patch_size=SIDE))
   with pytest.raises(ValueError, match=r'configs/cascade\.py'):
-    cascade.make_image_model(single, image)
+    make_cascade_prior(other, image)

@@ -11,7 +11,8 @@ import pytest
 
 from internal_diffusion import compilation
 from internal_diffusion.bin import config_files, inputs
-from internal_diffusion.bin.results import Results, Run
+from internal_diffusion.bin.owned_folder import OwnedFolder
+from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from tests.bin import commands, toy
 
@@ -347,9 +348,11 @@ def test_a_platform_that_is_not_there_is_one_line(photo, out):
 
 
 def test_times_split_a_run_into_its_parts(tmp_path):
-  run = Run(tmp_path, command='c', settings={}, seed=0, inputs=[], outputs=[])
+  folder = OwnedFolder(
+    tmp_path, command='c', settings={}, seed=0, inputs=[], outputs=[]
+  )
   meter = compilation.CompileMeter()
-  results = Results(run, meter, name='a', inputs=[], is_alone=True)
+  results = Results(folder, meter, name='a', inputs=[], several=False)
   meter.seconds = 1e-4
   total = results.lap('setup') + results.lap('run')
   assert results.seconds['compile'] == pytest.approx(1e-4)

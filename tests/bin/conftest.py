@@ -17,11 +17,10 @@ def photo(tmp_path_factory):
 @pytest.fixture(scope='session')
 def workdir(photo, tmp_path_factory):
   path = tmp_path_factory.mktemp('run') / 'photo'
-  code, out, err = commands.run_process(
+  code, out, err = commands.run(
     *commands.train_command(photo, path, '--config.num_steps=10')
   )
   assert code == 0, err
   assert '10 steps' in out
   assert 'downscaled' in err  # The photograph is larger than max_side.
-  assert 'patches/s' in err
   return path

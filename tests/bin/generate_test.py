@@ -7,8 +7,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from internal_diffusion.bin import generate
+from internal_diffusion.applications.images.recipe import match_colours
 from internal_diffusion.data import image_io
+from internal_diffusion.data.resampling import resample
 from tests.bin import commands
 
 QUICK = ('--patch_size=9', '--num_steps=3', '--num_samples=1')
@@ -36,6 +37,8 @@ def test_writes_samples_traces_maps_and_report(folder, tmp_path):
   assert code == 0, err
   assert '1 images' in printed
   assert {p.name for p in tmp_path.iterdir()} == {
+    'index.html',
+    'input.png',
     'report.json',
     'sample_000.png',
     'sample_000_2x2.png',
@@ -52,6 +55,9 @@ def test_writes_samples_traces_maps_and_report(folder, tmp_path):
   report = json.loads((tmp_path / 'report.json').read_text())
   assert len(report['figures']['seconds_per_sample']) == 1
   assert report['settings']['size'] == [24, 40]
+  assert report['seconds']['compile'] > 0
+  page = (tmp_path / 'index.html').read_text()
+  assert page.index('input.png') < page.index('sample_000.png')
 
 
 def test_a_folder_and_a_constant_picture(folder, tmp_path):
@@ -61,9 +67,9 @@ def test_a_folder_and_a_constant_picture(folder, tmp_path):
   assert code == 0, err
   assert 'constant' in err
   names = {p.name for p in tmp_path.iterdir()}
-  assert names == {'coffee', 'constant', 'grey'}
+  assert names == {'coffee', 'constant', 'grey', 'index.html', 'report.json'}
   found = image_io.read_image(tmp_path / 'constant' / 'sample_000.png')
-  assert np.ptp(found) == 0
+  np.testing.assert_allclose(found, 0.25, atol=1 / 255)
   grey = image_io.read_image(
     tmp_path / 'grey' / 'sample_000.png', channels=None
   )
@@ -75,11 +81,14 @@ def test_a_folder_and_a_constant_picture(folder, tmp_path):
   [
     ((), ('--image is required',)),
     (('--image={folder}/none.png',), ('none.png',)),
-    (('--image={folder}/coffee.png', '--size=40'), ('240x320', "'40'")),
-    (('--image={folder}/coffee.png', '--size=0x9'), ('240x320',)),
+    (('--image={folder}/coffee.png', '--size=40'), ('size', '2 numbers')),
+    (('--image={folder}/coffee.png', '--size=0x9'), ('size', '0')),
     (('--image={folder}/coffee.png', '--size=8x90'), ('smaller than a patch',)),
-    (('--image={folder}/coffee.png', '--mode=paint'), ('retarget', "'paint'")),
-    (('--image={folder}/coffee.png', '--symmetric=both'), ("'both'",)),
+    (('--image={folder}/coffee.png', '--mode=paint'), ('retarget', 'paint')),
+    (
+      ('--image={folder}/coffee.png', '--symmetric=both'),
+      ('horizontal', 'both'),
+    ),
     (('--image={folder}/coffee.png', '--num_steps=1'), ('num_steps',)),
     (('--image={folder}/coffee.png', '--patch_size=8'), ('odd',)),
     (('--image={folder}/coffee.png', '--num_samples=0'), ('num_samples',)),
@@ -107,19 +116,35 @@ def test_bad_input_gives_one_line_and_code_2(
     assert word in err
 
 
-def test_sizes_are_read():
-  assert generate.parse_size('') is None
-  assert generate.parse_size('12X345') == (12, 345)
+def test_retargeting_and_a_structure_keep_a_layout(folder, tmp_path):
+  for name, arguments in {
+    'wide': ('--mode=retarget', '--size=20x44'),
+    'structure': (f'--structure={folder / "grey.png"}', '--size=24x36'),
+  }.items():
+    code, _, err = commands.run(
+      'generate',
+      f'--image={folder / "coffee.png"}',
+      f'--out={tmp_path / name}',
+      '--start_sigma=0.1',
+      *QUICK,
+      *arguments,
+    )
+    assert code == 0, err
+  image = image_io.read_image(folder / 'coffee.png')
+  for name, size in (('wide', (20, 44)), ('structure', (24, 36))):
+    made = image_io.read_image(tmp_path / name / 'sample_000.png')
+    assert made.shape[:2] == size
+    layout = np.asarray(resample(image, size)).mean(axis=-1)
+    correlation = np.corrcoef(layout.ravel(), made.mean(axis=-1).ravel())[0, 1]
+    assert correlation > 0.6
 
 
-def test_a_structure_takes_the_colours_of_the_photograph():
-  key = np.random.default_rng(0)
-  image = key.uniform(-0.5, 0, (20, 20, 3)).astype(np.float32)
-  picture = key.uniform(0, 1, (30, 10, 3)).astype(np.float32)
-  found = generate.like_in_colour(picture, image)
-  np.testing.assert_allclose(
-    found.mean(axis=(0, 1)), image.mean(axis=(0, 1)), atol=1e-3
-  )
-  np.testing.assert_allclose(
-    found.std(axis=(0, 1)), image.std(axis=(0, 1)), atol=1e-3
-  )
+def test_a_structure_takes_the_colours_of_the_image():
+  random = np.random.default_rng(0)
+  image = random.uniform(-0.5, 0, (20, 20, 3)).astype(np.float32)
+  picture = random.uniform(0, 1, (30, 10, 3)).astype(np.float32)
+  found = match_colours(picture, image)
+  for statistic in (np.mean, np.std):
+    np.testing.assert_allclose(
+      statistic(found, axis=(0, 1)), statistic(image, axis=(0, 1)), atol=1e-3
+    )

@@ -3,14 +3,13 @@
 import json
 
 import numpy as np
-import pytest
 
 from internal_diffusion.data import image_io
 from tests.bin import commands
 
 
 def test_sample_and_evaluate(photo, workdir, tmp_path):
-  code, _, err = commands.run_process(
+  code, _, err = commands.run(
     'sample', f'--workdir={workdir}', f'--out={tmp_path}', '--num_samples=1000'
   )
   assert code == 0, err
@@ -23,7 +22,7 @@ def test_sample_and_evaluate(photo, workdir, tmp_path):
   assert (tmp_path / 'samples.png').exists()
   assert (tmp_path / 'denoising.png').exists()
 
-  code, out, err = commands.run_process(
+  code, out, err = commands.run(
     'evaluate',
     f'--reference={photo}',
     f'--generated={tmp_path}/samples.npz',
@@ -62,18 +61,7 @@ def test_sample_without_a_run(tmp_path):
     'sample', f'--workdir={tmp_path}', f'--out={tmp_path / "out"}'
   )
   commands.assert_one_line_and_nothing_written(code, err, tmp_path / 'out')
-  assert 'holds no run' in err
-
-
-def test_evaluate_images(photo, tmp_path):
-  code, out, err = commands.run(
-    'evaluate',
-    f'--reference={photo}',
-    f'--generated={photo.parent}/*.png',
-    f'--out={tmp_path}',
-  )
-  assert code == 0, err
-  assert json.loads(out)[str(photo)]['ssim'] == pytest.approx(1)
+  assert 'holds no trained model' in err
 
 
 def test_evaluate_refuses_what_is_no_samples_file(photo, tmp_path):
@@ -112,6 +100,6 @@ def test_grey_photo_stays_grey(photo, tmp_path):
     'evaluate',
     f'--reference={tmp_path}/grey.png',
     f'--generated={tmp_path}/out/samples.npz',
-    f'--out={tmp_path}/out',
+    f'--out={tmp_path}/judged',
   )
   assert code == 0, err

@@ -1,5 +1,6 @@
 """idiff-upscale as a person runs it."""
 
+import dataclasses
 import json
 import signal
 from unittest import mock
@@ -9,26 +10,37 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from internal_diffusion.configs import upscale as upscale_config
+from internal_diffusion.applications import super_resolution
+from internal_diffusion.applications.super_resolution.options import (
+  RegressionOptions,
+  UpscaleOptions,
+)
 from internal_diffusion.data import image_io
+from internal_diffusion.training.options import NetworkOptions
 from tests.bin import commands
 
-GET_CONFIG = upscale_config.get_config
-QUICK = ('--minutes=0.005', '--num_samples=2')
+QUICK = (
+  '--num_steps=2',
+  '--batch_size=16',
+  '--num_samples=2',
+  '--num_rounds=1',
+  '--num_devices=1',
+)
+TINY = RegressionOptions(width=16, depth=1)
+TINY_RESIDUAL = NetworkOptions(width=16, depth=1, embedding_dim=16)
 
 
-def small_config(**options):
-  """A preset with networks that compile and run in an instant."""
-  config = GET_CONFIG(**options)
-  for part in (config.mean, config.deviation, config.rest):
-    part.network.width, part.network.depth = 16, 1
-    part.batch_size = part.num_references = 32
-    part.num_devices, part.steps_per_call = 1, 5
-  return config
+@dataclasses.dataclass(frozen=True)
+class TinyOptions(UpscaleOptions):
+  __doc__ = UpscaleOptions.__doc__
+
+  mean_network: RegressionOptions = TINY
+  scale_network: RegressionOptions = TINY
+  residual_network: NetworkOptions = TINY_RESIDUAL
 
 
 def run(*arguments):
-  with mock.patch.object(upscale_config, 'get_config', small_config):
+  with mock.patch.object(super_resolution, 'UpscaleOptions', TinyOptions):
     return commands.run('upscale', *arguments)
 
 
@@ -44,47 +56,75 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope='module')
 def upscaled(folder, tmp_path_factory):
   path = tmp_path_factory.mktemp('upscaled')
-  code, _, err = run(
-    f'--image={folder / "coffee.png"}', '--factor=1.5', f'--out={path}', *QUICK
+  code, out, err = run(
+    f'--image={folder / "coffee.png"}',
+    '--factor=1.5',
+    f'--workdir={path / "model"}',
+    f'--out={path / "out"}',
+    *QUICK,
   )
   assert code == 0, err
+  assert 'coffee.png is 45x45' in out
   return path
 
 
-def test_writes_mean_samples_spread_model_and_report(upscaled):
-  assert {p.name for p in upscaled.iterdir()} == {
+def test_writes_mean_samples_uncertainty_page_and_report(upscaled):
+  out = upscaled / 'out'
+  assert {p.name for p in out.iterdir()} == {
+    'input.png',
     'mean.png',
     'sample_000.png',
     'sample_001.png',
     'std.png',
     'result.npz',
-    'model.npz',
+    'index.html',
     'report.json',
   }
-  with Image.open(upscaled / 'mean.png') as picture:
+  with Image.open(out / 'mean.png') as picture:
     assert picture.size == (45, 45)
-  with np.load(upscaled / 'result.npz') as found:
+  with np.load(out / 'result.npz') as found:
     assert found['mean'].shape == (45, 45, 3)
     assert found['samples'].shape == (2, 45, 45, 3)
     assert found['std'].shape == (45, 45, 3)
     assert (found['low'] < found['mean']).any()
     assert (found['low'] <= found['high']).all()
     assert np.ptp(found['samples'], axis=0).max() > 0
-  report = json.loads((upscaled / 'report.json').read_text())
+  report = json.loads((out / 'report.json').read_text())
   assert report['settings']['factor'] == 1.5
   assert report['figures']['size'] == [45, 45]
+  assert report['seconds']['compile'] > 0
 
 
 def test_a_model_serves_another_image(folder, upscaled, tmp_path):
   code, _, err = run(
     f'--image={folder / "tiny.png"}',
-    f'--workdir={upscaled}',
+    f'--workdir={upscaled / "model"}',
     f'--out={tmp_path}',
     '--num_samples=2',
   )
   assert code == 0, err
   with Image.open(tmp_path / 'sample_001.png') as picture:
     assert picture.size == (20, 20)
+
+
+def test_each_of_several_images_has_a_model_of_its_own(folder, tmp_path):
+  (tmp_path / 'images').mkdir()
+  image = image_io.read_image(folder / 'coffee.png')
+  for name in ('a', 'b'):
+    image_io.write_image(tmp_path / 'images' / f'{name}.png', image)
+    image = image[::-1]
+  code, _, err = run(
+    f'--image={tmp_path / "images"}',
+    f'--workdir={tmp_path / "models"}',
+    f'--out={tmp_path / "out"}',
+    '--mean_only',
+    *QUICK,
+  )
+  assert code == 0, err
+  for name in ('a', 'b'):
+    assert (tmp_path / 'models' / name / 'model').is_dir()
+    assert (tmp_path / 'out' / name / 'mean.png').exists()
+    assert not (tmp_path / 'out' / name / 'std.png').exists()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +138,6 @@ def test_a_model_serves_another_image(folder, upscaled, tmp_path):
     (('--image={folder}/coffee.png', '--preset=slow'), ('preset', 'slow')),
     (('--image={folder}/coffee.png', '--minutes=-1'), ('minutes',)),
     (('--image={folder}/coffee.png', '--kernel=no.npy'), ('no.npy',)),
-    (('--image={folder}/coffee.png', '--workdir={folder}'), ('model.npz',)),
     (('--image={folder}/tiny.png',), ('10x10', 'smallest')),
   ],
 )
@@ -113,18 +152,28 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert word in err
 
 
-def test_an_interrupted_run_ends_in_one_line_and_leaves_nothing(
-  folder, tmp_path
+@pytest.mark.parametrize('has_workdir', [True, False])
+def test_an_interrupted_training_ends_in_one_line(
+  folder, tmp_path, has_workdir
 ):
+  workdir = [f'--workdir={tmp_path / "model"}'] if has_workdir else []
   process = commands.start(
-    'upscale', f'--image={folder / "coffee.png"}', f'--out={tmp_path}'
+    'upscale',
+    f'--image={folder / "coffee.png"}',
+    f'--out={tmp_path / "out"}',
+    *workdir,
   )
   with process:
-    told = ''
-    while 'training' not in told:  # The progress bar of the first network.
-      told += process.stderr.read(1)
+    text = ''
+    while 'training' not in text:  # The progress bar of the first network.
+      text += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=300)
-  assert process.returncode == 130
-  assert err.splitlines()[-1] == 'idiff-upscale: interrupted'
-  assert not list(tmp_path.iterdir())
+    out, err = process.communicate(timeout=300)
+  assert not (tmp_path / 'out').exists()
+  if has_workdir:
+    assert process.returncode == 0
+    assert 'saved; the same command continues' in out.splitlines()[-1]
+    assert any((tmp_path / 'model' / 'mean' / 'checkpoints').iterdir())
+  else:
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == 'idiff-upscale: interrupted'

@@ -3,7 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from internal_diffusion.compilation import measure_compilation
 from internal_diffusion.denoisers import closed_form, reference_set
+from internal_diffusion.denoisers.closed_form import ClosedFormDenoiser
 from internal_diffusion.types import Condition
 
 
@@ -23,10 +25,10 @@ def test_agrees_with_float64_brute_force(sigma):
   keys = jax.random.split(jax.random.key(0), 3)
   references = jax.random.normal(keys[0], (40, 6))
   x = references[:8] + sigma * jax.random.normal(keys[1], (8, 6))
-  allowed = jax.random.bernoulli(keys[2], 0.5, (8, 40)).at[:, 0].set(True)
-  levels = jnp.full(8, sigma)
-  found = closed_form.posterior_mean(x, levels, references, allowed=allowed)
-  expected = brute_force(x, levels, references, np.asarray(allowed))
+  log_prior = jax.random.normal(keys[2], (8, 40)).at[:, ::3].set(-jnp.inf)
+  sigmas = jnp.full(8, sigma)
+  found = closed_form.posterior_mean(x, sigmas, references, log_prior=log_prior)
+  expected = brute_force(x, sigmas, references, log_prior=np.float64(log_prior))
   np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -41,10 +43,14 @@ def test_limits_are_the_nearest_and_the_mean():
 
 DIM, COND_DIM = 75, 9
 
-# Compiled once for all the levels that it is asked at.
+# Compiled once for all noise levels.
 mean_fn = jax.jit(
   closed_form.streaming_posterior_mean, static_argnames='query_chunk'
 )
+
+
+def denoise(model, x, sigma):
+  return model(x, sigma)
 
 
 @pytest.fixture(scope='module')
@@ -86,27 +92,27 @@ def test_blends_of_references_are_exact_at_small_levels(patches):
   x = patches[:10] + 1e-3 * jax.random.normal(jax.random.key(0), (10, DIM))
   close = jnp.concatenate([patches[:10] + 1e-4 * i for i in range(-9, 10)])
   sigma = jnp.float32(5e-3)
-  found = closed_form.make_closed_form_denoise_fn(close)(x, sigma)
+  found = ClosedFormDenoiser.create(close)(x, sigma)
   expected = brute_force(x, np.full(10, sigma), close)
   shift = np.linalg.norm(expected - close[90:100], axis=-1).min()
   assert shift > 1e-5  # It is a blend.
   assert relative_error(found, expected) < 1e-6
 
 
-def test_a_level_a_sample_is_the_same_as_one_level_at_a_time(patches):
+def test_a_noise_level_for_each_sample_is_one_at_a_time(patches):
   sigma = jnp.geomspace(0.01, 10.0, 70)
   x = queries(patches, sigma[:, None])
-  denoise_fn = closed_form.make_closed_form_denoise_fn(patches, query_chunk=16)
-  found = jax.jit(denoise_fn)(x, sigma)
+  model = ClosedFormDenoiser.create(patches, query_chunk=16)
+  found = jax.jit(denoise)(model, x, sigma)
   assert relative_error(found, brute_force(x, sigma, patches)) < 1e-5
-  one = denoise_fn(x[3:4], sigma[3])
+  one = model(x[3:4], sigma[3])
   np.testing.assert_allclose(found[3:4], one, rtol=1e-5, atol=1e-6)
 
 
 def test_the_result_does_not_depend_on_the_chunks(patches):
   x = queries(patches, 0.3)
   results = [
-    closed_form.make_closed_form_denoise_fn(
+    ClosedFormDenoiser.create(
       patches, query_chunk=query_chunk, data_chunk=data_chunk
     )(x, jnp.float32(0.3))
     for query_chunk, data_chunk in [(1, 1000), (70, 7), (64, 5000)]
@@ -137,11 +143,13 @@ def joint_brute_force(x, sigma, references, vector, conditions, sigma_aug):
 
 @pytest.mark.parametrize('sigma_aug', [0.01, 0.1, 1.0])
 @pytest.mark.parametrize('sigma', [0.02, 0.3, 20.0, float('inf')])
-def test_conditions_weigh_in_by_their_own_level(patches, sigma, sigma_aug):
+def test_conditions_are_compared_at_their_own_noise_level(
+  patches, sigma, sigma_aug
+):
   conditions, cond = conditional_setup(patches, sigma_aug)
   noise = np.random.default_rng(3).standard_normal((70, DIM))
   finite = np.isfinite(sigma)
-  # At infinity x must not be looked at.
+  # At infinity x has no weight.
   x = jnp.float32(patches[:70] + sigma * noise if finite else noise * np.inf)
   prepared = reference_set.prepare_references(
     patches, conditions=conditions, sigma_aug=sigma_aug, data_chunk=128
@@ -162,7 +170,7 @@ def test_derivatives_agree_with_differences_of_brute_force(patches):
   sigma, sigma_aug, step = 0.5, 0.25, 1e-5
   conditions, cond = conditional_setup(patches, sigma_aug)
   x, vector = queries(patches, sigma, num=20), cond.vector[:20]
-  denoise_fn = closed_form.make_closed_form_denoise_fn(
+  model = ClosedFormDenoiser.create(
     patches, conditions=conditions, sigma_aug=sigma_aug, data_chunk=300
   )
   point = (x, jnp.float32(sigma), vector)
@@ -173,7 +181,7 @@ def test_derivatives_agree_with_differences_of_brute_force(patches):
     tangent = [jnp.zeros_like(p) for p in point]
     tangent[i] = direction
     _, found = jax.jvp(
-      lambda x, sigma, vector: denoise_fn(x, sigma, Condition(vector=vector)),
+      lambda x, sigma, vector: model(x, sigma, Condition(vector=vector)),
       point,
       tuple(tangent),
     )
@@ -193,12 +201,12 @@ def test_derivatives_agree_with_differences_of_brute_force(patches):
 
 
 def test_zero_noise_gives_the_nearest_and_infinite_the_mean(patches):
-  denoise_fn = closed_form.make_closed_form_denoise_fn(patches)
+  model = ClosedFormDenoiser.create(patches)
   np.testing.assert_allclose(
-    denoise_fn(patches[:9], jnp.float32(0)), patches[:9], atol=1e-6
+    model(patches[:9], jnp.float32(0)), patches[:9], atol=1e-6
   )
   mean = np.float64(patches).mean(axis=0, keepdims=True)
-  found = denoise_fn(patches[:2], jnp.float32(jnp.inf))
+  found = model(patches[:2], jnp.float32(jnp.inf))
   assert relative_error(found, mean) < 1e-6
 
 
@@ -206,7 +214,7 @@ def test_levels_restrict_and_priors_weigh(patches):
   levels = jnp.arange(len(patches)) % 3
   prior = jax.random.normal(jax.random.key(0), (len(patches),))
   x, wanted = queries(patches, 0.5), jnp.arange(70) % 3
-  found = closed_form.make_closed_form_denoise_fn(
+  found = ClosedFormDenoiser.create(
     patches, levels=levels, log_prior=prior, data_chunk=100
   )(x, jnp.float32(0.5), Condition(level=wanted))
   expected = brute_force(
@@ -282,7 +290,7 @@ def test_no_matrix_of_all_weights_is_held():
 
 
 def test_arguments_that_do_not_fit_are_refused(patches):
-  make = closed_form.make_closed_form_denoise_fn
+  make = ClosedFormDenoiser.create
   conditions = jnp.zeros((len(patches), 2))
   for name, options in {
     'sigma_aug': {'conditions': conditions},
@@ -307,7 +315,7 @@ def test_arguments_that_do_not_fit_are_refused(patches):
 
 def test_queries_that_do_not_fit_are_refused(patches):
   conditions = jnp.zeros((len(patches), 2))
-  denoise_fn = closed_form.make_closed_form_denoise_fn(
+  model = ClosedFormDenoiser.create(
     patches,
     conditions=conditions,
     sigma_aug=0.1,
@@ -315,7 +323,7 @@ def test_queries_that_do_not_fit_are_refused(patches):
   )
   x, sigma = patches[:3], jnp.float32(1)
   cond = Condition(level=jnp.zeros(3, int), vector=jnp.zeros((3, 2)))
-  assert denoise_fn(x, sigma, cond).shape == x.shape
+  assert model(x, sigma, cond).shape == x.shape
   for name, arguments in {
     'x': (x[:, :-1], sigma, cond),
     'sigma': (x, jnp.ones(2), cond),
@@ -323,6 +331,20 @@ def test_queries_that_do_not_fit_are_refused(patches):
     'cond.level': (x, sigma, cond._replace(level=None)),
   }.items():
     with pytest.raises(ValueError, match=f'`{name}`'):
-      denoise_fn(*arguments)
+      model(*arguments)
   with pytest.raises(ValueError, match='vector'):
-    denoise_fn(x, sigma, None)
+    model(x, sigma, None)
+
+
+def test_a_second_set_of_the_same_size_compiles_nothing(patches):
+  compiled = jax.jit(denoise)
+  first, second = (
+    ClosedFormDenoiser.create(values) for values in (patches, patches[::-1] + 1)
+  )
+  x, sigma = queries(patches, 0.3), jnp.float32(0.3)
+  compiled(first, x, sigma)
+  with measure_compilation() as meter:
+    found = compiled(second, x, sigma)
+  assert meter.count == 0
+  expected = brute_force(x, np.full(70, np.float32(0.3)), patches + 1)
+  assert relative_error(found, expected) < 1e-5

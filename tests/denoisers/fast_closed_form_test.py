@@ -8,7 +8,7 @@ import skimage.data
 
 from internal_diffusion.data import patches
 from internal_diffusion.denoisers import fast_closed_form, leaf_search
-from internal_diffusion.denoisers.closed_form import make_closed_form_denoise_fn
+from internal_diffusion.denoisers.closed_form import ClosedFormDenoiser
 from internal_diffusion.denoisers.patch_tree import build_patch_tree
 
 SIDE, CORE = 7, 5
@@ -75,7 +75,7 @@ def test_is_near_the_sum_over_all_patches(
   tree, image, vectors, places, sigma, bound
 ):
   x, sigma = noisy(image, sigma), jnp.float32(sigma)
-  wanted = make_closed_form_denoise_fn(vectors)(x, sigma, None)
+  wanted = ClosedFormDenoiser.create(vectors)(x, sigma, None)
   whole = fast_closed_form.denoise_patches(tree, x, sigma, places)
   error = jnp.linalg.norm(whole - wanted) / jnp.linalg.norm(wanted)
   assert error < bound
@@ -99,7 +99,7 @@ def test_compiles_once_for_all_noise_levels(tree, vectors, places):
 
 def test_any_number_of_queries(tree, image, vectors, places):
   x = noisy(image, 0.2)
-  whole = make_closed_form_denoise_fn(vectors)(x, jnp.float32(0.2), None)
+  whole = ClosedFormDenoiser.create(vectors)(x, jnp.float32(0.2), None)
   for count in (1, 2, 17, 200):
     part = fast_closed_form.denoise_patches(
       tree, x[:count], jnp.float32(0.2), places[:count]

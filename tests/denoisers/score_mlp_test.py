@@ -7,9 +7,14 @@ from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.types import Condition
 
 
-def make(dtype=jnp.float32, **options):
+def make(dtype='float32', **options):
   network = ScoreMLP(
-    output_dim=5, num_levels=3, width=16, depth=2, dtype=dtype, **options
+    output_dim=5,
+    num_levels=3,
+    width=16,
+    depth=2,
+    compute_dtype=dtype,
+    **options,
   )
   cond = Condition(
     level=jnp.array([0, 1, 2, 2]),
@@ -38,7 +43,7 @@ def test_output_starts_at_zero():
   np.testing.assert_array_equal(output, 0)
 
 
-def test_depends_on_everything_it_is_told():
+def test_depends_on_every_input():
   network, params, inputs, cond = make()
   params = randomised(params)
   base = network.apply(params, inputs, jnp.zeros(4), cond)
@@ -53,7 +58,7 @@ def test_depends_on_everything_it_is_told():
     assert (abs(changed - base).max(axis=1) > 1e-3).all()
 
 
-def test_missing_parts_say_something_of_their_own():
+def test_each_missing_part_has_a_vector_of_its_own():
   network, _, inputs, cond = make(num_parts=2)
   params = network.init(jax.random.key(0), inputs, jnp.zeros(4), cond)
   params = randomised(params)
@@ -70,14 +75,14 @@ def test_missing_parts_say_something_of_their_own():
   assert abs(output(True, False) - output(False, True)).max() > 1e-3
 
 
-def test_a_told_noise_level_counts():
+def test_depends_on_the_noise_level_of_the_condition():
   network, _, inputs, cond = make()
-  told = cond._replace(sigma_aug=jnp.full(4, 0.1))
-  params = network.init(jax.random.key(0), inputs, jnp.zeros(4), told)
+  noisy = cond._replace(sigma_aug=jnp.full(4, 0.1))
+  params = network.init(jax.random.key(0), inputs, jnp.zeros(4), noisy)
   params = randomised(params)
-  low = network.apply(params, inputs, jnp.zeros(4), told)
+  low = network.apply(params, inputs, jnp.zeros(4), noisy)
   high = network.apply(
-    params, inputs, jnp.zeros(4), told._replace(sigma_aug=jnp.ones(4))
+    params, inputs, jnp.zeros(4), noisy._replace(sigma_aug=jnp.ones(4))
   )
   assert (abs(high - low).max(axis=1) > 1e-3).all()
 
@@ -89,7 +94,7 @@ def test_parts_cannot_be_missing_where_none_ever_were():
     network.apply(params, inputs, jnp.zeros(4), missing)
 
 
-def test_samples_do_not_see_each_other():
+def test_samples_are_independent():
   network, params, inputs, cond = make()
   params = randomised(params)
   whole = network.apply(params, inputs, jnp.zeros(4), cond)
@@ -99,14 +104,26 @@ def test_samples_do_not_see_each_other():
   np.testing.assert_allclose(half, whole[:2], atol=1e-5)
 
 
-def test_works_without_conditions():
+def test_no_condition_is_an_empty_one():
   network = ScoreMLP(output_dim=3, width=8, depth=1)
   inputs = jnp.ones((2, 3))
   params = network.init(jax.random.key(0), inputs, jnp.zeros(2))
-  assert network.apply(params, inputs, jnp.zeros(2)).shape == (2, 3)
+  params = randomised(params)
+  found = network.apply(params, inputs, jnp.zeros(2))
+  np.testing.assert_array_equal(found[0], found[1])
+  np.testing.assert_array_equal(
+    found, network.apply(params, inputs, jnp.zeros(2), Condition())
+  )
+  assert abs(found).max() > 1e-3
 
 
-@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
+def test_networks_of_equal_options_are_equal():
+  assert make()[0] == make()[0]
+  assert hash(make()[0]) == hash(make()[0])
+  assert make()[0] != make(num_parts=2)[0]
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 def test_compute_type_leaves_parameters_and_output_in_float32(dtype):
   network, params, inputs, cond = make(dtype)
   assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {
@@ -116,11 +133,11 @@ def test_compute_type_leaves_parameters_and_output_in_float32(dtype):
   output = network.apply(params, inputs, jnp.zeros(4), cond)
   assert output.dtype == jnp.float32
   reference = make()[0].apply(params, inputs, jnp.zeros(4), cond)
-  tolerance = 1e-6 if dtype == jnp.float32 else 0.1
+  tolerance = 1e-6 if dtype == 'float32' else 0.1
   np.testing.assert_allclose(output, reference, atol=tolerance)
 
 
-def test_width_and_depth_are_the_configs():
+def test_width_and_depth_are_the_options():
   def num_blocks(depth, width):
     network = ScoreMLP(output_dim=3, width=width, depth=depth)
     shapes = jax.eval_shape(

@@ -7,7 +7,7 @@ import pytest
 
 from internal_diffusion.data import pair_table, synthetic, triplets
 from internal_diffusion.data.pyramid import stack_pyramid
-from internal_diffusion.denoisers.closed_form import make_closed_form_denoise_fn
+from internal_diffusion.denoisers.closed_form import ClosedFormDenoiser
 from internal_diffusion.experiments import (
   checkerboard,
   memorization_1d,
@@ -21,7 +21,7 @@ from internal_diffusion.types import Condition
 def test_kernel_weights_are_the_closed_form_at_infinite_noise():
   ring = points.ring(12)
   queries = ring[:3] + 0.1
-  denoise_fn = make_closed_form_denoise_fn(
+  denoise_fn = ClosedFormDenoiser.create(
     jnp.asarray(ring), conditions=jnp.asarray(ring), sigma_aug=0.4
   )
   mean = denoise_fn(
@@ -106,7 +106,7 @@ def test_recurrence_is_exact_or_nearly_so():
   assert abs(near - exact).max() < 0.1
   drawn = np.repeat(x0, 4, axis=1)
   drawn[:, 0] += 1.0
-  assert memorization_1d.share_of_copies(drawn, x0) == 0.75
+  assert memorization_1d.copied_fraction(drawn, x0) == 0.75
 
 
 def test_total_variation_and_goals():

@@ -1,5 +1,3 @@
-import pytest
-
 from internal_diffusion.training.budget import Budget
 
 
@@ -22,7 +20,17 @@ def test_whichever_comes_first():
   assert budget.total_steps(50, 10.0) == 150
 
 
-@pytest.mark.parametrize(('steps', 'seconds'), [(0, 0.0), (-1, 5.0), (5, -1.0)])
-def test_bad_bounds(steps, seconds):
-  with pytest.raises(ValueError, match=r'num_steps|max_minutes'):
-    Budget(steps, seconds)
+def test_time_left_is_the_smaller_of_both_bounds():
+  assert Budget(0, 60.0).seconds_left(0, 0.0) == 60
+  assert Budget(100, 0.0).seconds_left(0, 0.0) is None
+  assert Budget(100, 0.0).seconds_left(20, 5.0) == 20
+  assert Budget(100, 60.0).seconds_left(20, 5.0) == 20
+  assert Budget(100, 10.0).seconds_left(20, 5.0) == 5
+  assert Budget(0, 60.0).seconds_left(9, 61.0) == 0
+
+
+def test_the_fraction_is_the_larger_of_both_bounds():
+  assert Budget(100, 0.0).fraction(20, 9.0) == 0.2
+  assert Budget(0, 60.0).fraction(20, 15.0) == 0.25
+  assert Budget(100, 60.0).fraction(20, 15.0) == 0.25
+  assert Budget(100, 60.0).fraction(200, 15.0) == 1

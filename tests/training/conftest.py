@@ -1,33 +1,22 @@
-"""A small photograph and a configuration that trains in seconds."""
+"""Options of a run of the toy model that checkpoints after every call."""
 
-import numpy as np
 import pytest
-import skimage.data
-import skimage.transform
 
-from internal_diffusion.configs import default
-
-
-@pytest.fixture(scope='session')
-def image():
-  photograph = skimage.data.coffee()[:200, :300]
-  small = skimage.transform.resize(photograph, (32, 48), anti_aliasing=True)
-  return (2 * small - 1).astype(np.float32)
+from internal_diffusion.training.options import (
+  CheckpointOptions,
+  Optimizer,
+  OptimizerOptions,
+)
+from tests.training import toy
 
 
 @pytest.fixture
-def config():
-  config = default.get_config()
-  config.pyramid.min_side = 12
-  config.patch_size = 5
-  config.network.width = 32
-  config.network.depth = 1
-  config.network.embedding_dim = 16
-  config.batch_size = 32
-  config.num_references = 64
-  config.num_devices = 1
-  config.num_steps = 20
-  config.steps_per_call = 5
-  config.checkpoint.every_steps = 5
-  config.optimizer.warmup_steps = 5
-  return config
+def options():
+  return toy.options(
+    checkpoint=CheckpointOptions(every_steps=5, keep=10),
+    # Unlike Adam's, its steps are in proportion to the gradients, so no
+    # difference of the data is lost.
+    optimizer=OptimizerOptions(
+      name=Optimizer.SGD, learning_rate=0.05, warmup_steps=2, clip_norm=0.0
+    ),
+  )

@@ -56,9 +56,10 @@ class CascadeDenoiser:
     self, x: Array, sigma: Array, cond: Condition | None = None
   ) -> Array:
     """Posterior mean of images [B, H, W, C], given the next coarser level."""
-    assert cond is not None and cond.image is not None
+    assert cond is not None
+    assert cond.image is not None  # The coarsest level is the closed form's.
     return jax.lax.map(
-      lambda both: self._one_image(*both, sigma), (x, cond.image)
+      lambda both: self._one_image(both[0], both[1], sigma), (x, cond.image)
     )
 
   def _one_image(self, x: Array, coarse: Array, sigma: Array) -> Array:
@@ -97,7 +98,7 @@ def make_cascade_prior(model: PatchModel, image: np.ndarray) -> ImagePrior:
       channels.
   """
   options = model.options
-  if options.distribution is not Distributions.CASCADE:
+  if options.distribution != Distributions.CASCADE:
     raise ValueError(
       '`model` must be trained with configs/cascade.py for whole images; this'
       f' one has the distribution {str(options.distribution)!r}.'

@@ -60,7 +60,7 @@ def generate(
     ValueError: If an argument is not valid.
   """
   size = prior.size if size is None else size
-  _check(prior, size, start, constraints)
+  check_arguments(prior, size, start, constraints)
   coarse_to_fine.linear_flow_sigmas(num_steps)  # Checks the number.
   made = coarse_to_fine.sample_levels(
     key,
@@ -74,7 +74,7 @@ def generate(
   return [np.asarray(level)[0].clip(-1, 1) for level in made]
 
 
-def _check(
+def check_arguments(
   prior: ImagePrior,
   size: Size,
   start: Start | None,
@@ -88,13 +88,15 @@ def _check(
     )
   _check_memory(size, prior.num_channels)
   for constraint in constraints:
-    if isinstance(constraint, MirrorSymmetry):
-      if prior.mirrored != constraint.axis:
-        raise ValueError(
-          f'A `MirrorSymmetry` of axis {constraint.axis} needs a prior with'
-          f' mirrored patches of that axis, got {prior.mirrored}; make it with'
-          f' `mirrored={constraint.axis}`.'
-        )
+    if (
+      isinstance(constraint, MirrorSymmetry)
+      and constraint.axis != prior.mirrored
+    ):
+      raise ValueError(
+        f'A `MirrorSymmetry` of axis {constraint.axis} needs a prior with'
+        f' mirrored patches of that axis, got {prior.mirrored}; make it with'
+        f' `mirrored={constraint.axis}`.'
+      )
   if start is None:
     return
   arrays.check_in_range('start.sigma', start.sigma, 0.002, 100)

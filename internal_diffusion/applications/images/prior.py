@@ -43,7 +43,7 @@ _STEPS_AT_COARSEST, _STEPS_AT_FINEST = 4.0, 0.5
 
 
 @flax.struct.dataclass
-class ClosedFormDenoiser:
+class ClosedFormImageDenoiser:
   """The closed form over a level's patches, as a denoiser of images.
 
   Attributes:
@@ -213,7 +213,7 @@ def make_image_prior(
     )
   )
   finest = levels[0].denoiser
-  assert isinstance(finest, ClosedFormDenoiser)
+  assert isinstance(finest, ClosedFormImageDenoiser)
   return ImagePrior(
     levels=levels,
     tree=finest.tree,
@@ -277,7 +277,7 @@ def closed_form_level(
 ) -> Level:
   """The closed form over the patches of a level [h, w, C]."""
   size = level.shape[:2]
-  denoiser = ClosedFormDenoiser(
+  denoiser = ClosedFormImageDenoiser(
     build_tree(level, patch_size=patch_size, mirrored=mirrored),
     patch_size,
     stride_of(size),

@@ -6,7 +6,10 @@ import jax
 import numpy as np
 
 from internal_diffusion.applications.images.cascade import make_cascade_prior
-from internal_diffusion.applications.images.inference import generate
+from internal_diffusion.applications.images.inference import (
+  check_arguments,
+  generate,
+)
 from internal_diffusion.applications.images.options import (
   GenerateOptions,
   Mode,
@@ -95,6 +98,7 @@ def make_recipe(
     )
   elif options.mode is Mode.RETARGET:
     start = Start(image, options.start_sigma or _RETARGET_SIGMA)
+  check_arguments(prior, size, start, options.constraints)
   return Recipe(prior, size, start, options)
 
 

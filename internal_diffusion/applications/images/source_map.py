@@ -98,7 +98,7 @@ def _nearest(
 def _to_patch(
   length: int, count: int, patch_size: int, stride: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Patch of each pixel along an axis, and the pixel's offset from its centre."""
+  """Patch of each pixel along an axis, and the offset from its centre."""
   from_first = np.arange(length) - patch_size // 2
   index = np.round(from_first / stride).astype(int).clip(0, count - 1)
   return index, from_first - index * stride

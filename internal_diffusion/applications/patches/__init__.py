@@ -1,7 +1,10 @@
 """Models of the patches of one image: learn one, then sample from it."""
 
+from internal_diffusion.applications.patches.evaluation import real_patches
+from internal_diffusion.applications.patches.examples import draw_triplets
 from internal_diffusion.applications.patches.inference import (
   GeneratedPatches,
+  denoising_states,
   sample_patches,
   sample_vectors,
 )
@@ -25,8 +28,11 @@ __all__ = [
   'PatchOptions',
   'cascade_options',
   'delta_given_pair_options',
+  'denoising_states',
+  'draw_triplets',
   'joint_options',
   'learn_patches',
+  'real_patches',
   'sample_patches',
   'sample_vectors',
   'target_given_source_options',

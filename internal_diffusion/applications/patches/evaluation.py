@@ -1,4 +1,4 @@
-"""How alike generated patches are to those of the photograph they came from."""
+"""Generated patches and the real patches that they are compared with."""
 
 import os
 import pathlib
@@ -18,12 +18,12 @@ Array = jax.Array
 
 
 class Samples(NamedTuple):
-  """What idiff-sample writes.
+  """The content of a samples.npz of idiff-sample.
 
   Attributes:
-    patches: [N, P, P, C] in [-1, 1].
-    level: [N] int32.
-    level_sizes: [L, 2], height and width of each pyramid level.
+    patches: Generated patches, [N, P, P, C] in [-1, 1].
+    level: Pyramid level of each patch, [N] int32.
+    level_sizes: Height and width of each pyramid level, [L, 2].
   """
 
   patches: np.ndarray
@@ -32,11 +32,11 @@ class Samples(NamedTuple):
 
 
 class RealPatches(NamedTuple):
-  """Patches of the photograph that generated ones are compared with.
+  """Real patches that generated patches are compared with.
 
   Attributes:
-    first: Random patches at the levels of the generated ones, [N, P, P, C].
-    second: The same, drawn independently.
+    first: Random patches at the levels of the generated patches, [N, P, P, C].
+    second: A second independent draw of them, [N, P, P, C].
     training: All patches of all levels, [M, P, P, C].
   """
 
@@ -49,7 +49,7 @@ def read_samples(path: str | os.PathLike) -> Samples:
   """Reads a samples.npz.
 
   Raises:
-    ValueError: If it is not one.
+    ValueError: If the file is not a samples.npz.
   """
   try:
     with np.load(pathlib.Path(path)) as content:
@@ -69,14 +69,14 @@ def real_patches(
   level_sizes: Sequence[Sequence[int]],
   patch_size: int,
 ) -> RealPatches:
-  """Draws the real patches that generated ones are compared with.
+  """Draws the real patches that generated patches are compared with.
 
   Args:
     key: One key.
-    image: The photograph [H, W, C]; downscaled to the finest level if larger.
+    image: Photograph, [H, W, C]; downscaled to the finest level if larger.
     level: Levels of the generated patches, [N].
     level_sizes: Height and width of each level.
-    patch_size: P.
+    patch_size: Side P of a patch.
 
   Returns:
     The patches.

@@ -12,12 +12,14 @@ from internal_diffusion.applications.patches.options import (
 )
 from internal_diffusion.data import cascade, image_io, pair_table, patches
 from internal_diffusion.data import pyramid as pyramid_lib
+from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training.examples import (
   CascadeDraw,
   Examples,
   TripletData,
   TripletDraw,
 )
+from internal_diffusion.types import PatchTriplet
 
 Array = jax.Array
 
@@ -72,6 +74,34 @@ def image_examples(image: np.ndarray, options: PatchOptions) -> Examples:
   return level_examples(
     pyramid_lib.build_levels(jnp.asarray(image), sizes), options
   )
+
+
+@with_own_settings
+def draw_triplets(
+  key: Array, image: np.ndarray, options: PatchOptions, *, num: int
+) -> PatchTriplet:
+  """Draws triplets of an image, as training does.
+
+  Args:
+    key: One key.
+    image: [H, W, C] float32 in [-1, 1].
+    options: The pyramid, the patches and the range of displacements.
+    num: Number of triplets N.
+
+  Returns:
+    The triplets; delta in [-1, 1], see `data.displacement_of`.
+
+  Raises:
+    ValueError: If the image or an option is not usable, or the distribution is
+      the cascade, which has no triplets.
+  """
+  examples = image_examples(image, options)
+  if not isinstance(examples.draw, TripletDraw):
+    raise ValueError(
+      '`options.distribution` must not be'
+      f' {str(options.distribution)!r}: it has no triplets.'
+    )
+  return examples.draw.triplets(key, examples.data, num)
 
 
 def level_examples(

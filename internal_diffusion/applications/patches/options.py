@@ -111,27 +111,7 @@ class SamplingOptions:
 class PatchOptions(DenoiserOptions):
   """A model of the patches of one image, and its training.
 
-  The run ends after `num_steps` or `max_minutes`, whichever comes first.
-
   Attributes:
-    seed: Seed of everything random in the run.
-    batch_size: Number of examples in a step, over all devices.
-    num_steps: Number of steps; 0 is no bound.
-    max_minutes: Time of the steps in minutes, compilation excluded; 0 is no
-      bound.
-    steps_per_call: Number of steps in one compiled call, between two log lines.
-    num_devices: Number of devices to train on; 0 is all.
-    optimizer: The optimiser and its learning rate.
-    ema_decay: Decay per step of the averaged parameters, in [0, 1).
-    checkpoint: Checkpoints of a run in a folder.
-    num_references: Number of examples that the regression targets of a step are
-      averages over, at least `batch_size`; more of them make less noisy targets
-      and cost more arithmetic; 0 regresses on the examples themselves.
-    network: The score network.
-    parametrization: What the network predicts: wiener, edm, vp_eps, vp_v,
-      ve_score or flow.
-    noise: Noise levels in training and sampling.
-    condition: Augmentation of the condition in training.
     distribution: Distribution to learn: patch, target_given_source, cascade,
       delta_given_pair or joint.
     patch_size: Side P of a patch, in pixels, odd.

@@ -1,0 +1,231 @@
+"""Learning a model of displacements from a frame moved along known fields.
+
+Two losses of the same pairs: the negative log-likelihood of the encoder's
+Gaussian, and the denoising loss of the head.
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion import options as options_lib
+from internal_diffusion.applications.flow import displacement, features
+from internal_diffusion.applications.flow.block_matching import BlockMatching
+from internal_diffusion.applications.flow.displacement import (
+  DisplacementMLP,
+  LearnedDisplacement,
+)
+from internal_diffusion.applications.flow.features import PairEncoding
+from internal_diffusion.applications.flow.frames import make_frame_pyramid
+from internal_diffusion.applications.flow.model import (
+  FlowModel,
+  closed_form_model,
+  learned_model,
+)
+from internal_diffusion.applications.flow.options import (
+  DisplacementDenoiser,
+  FlowOptions,
+)
+from internal_diffusion.applications.flow.pairs import (
+  DrawnPairs,
+  FlowPairs,
+  PairDraw,
+  build_pairs,
+)
+from internal_diffusion.diffusion import losses
+from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.training import model_files
+from internal_diffusion.training.fit import fit
+from internal_diffusion.training.run_folder import array_digest
+from internal_diffusion.training.state import TrainState
+from internal_diffusion.types import Condition, Params
+
+Array = jax.Array
+_NUM_FITTED = 16384  # Number of pairs that the encoding is fitted to.
+
+
+@dataclasses.dataclass(frozen=True)
+class DisplacementLoss:
+  """Negative log-likelihood plus the weighted denoising loss.
+
+  Attributes:
+    draw: Draw of the pairs.
+    batch_size: Number of pairs in a step.
+    noise_range: Lowest and highest noise level of displacements.
+    denoising_weight: Weight of the denoising loss.
+  """
+
+  draw: PairDraw
+  batch_size: int
+  noise_range: tuple[float, float]
+  denoising_weight: float
+
+  def __call__(
+    self,
+    key: Array,
+    state: TrainState,
+    data: FlowPairs,
+    progress: Array,
+    index: Array,
+  ) -> Array:
+    """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
+    del progress
+    model: LearnedDisplacement = state.model
+    draw_key, sigma_key, noise_key = jax.random.split(key, 3)
+    drawn = jax.tree.map(
+      lambda values: values[index], self.draw(draw_key, data, self.batch_size)
+    )
+    vector = model.encode(drawn.source, drawn.target, drawn.sigma_aug)
+    sigma = losses.loguniform_sigma(
+      losses.stratified_uniform(sigma_key, index, self.batch_size),
+      sigma_min=self.noise_range[0],
+      sigma_max=self.noise_range[1],
+    )
+    noise = jax.random.normal(noise_key, (self.batch_size, 2))[index]
+    x = drawn.delta + sigma[:, None] * noise
+    error = model.weighted_error(
+      drawn.delta, x, sigma, Condition(vector=vector)
+    )
+    likelihood = displacement.negative_log_likelihood(
+      displacement.gaussian_of(vector), drawn.delta
+    )
+    return likelihood + self.denoising_weight * error
+
+
+@with_own_settings
+def learn_flow(
+  images: Sequence[np.ndarray],
+  options: FlowOptions | None = None,
+  *,
+  workdir: str | os.PathLike | None = None,
+  progress: bool = False,
+) -> FlowModel:
+  """Learns a model of displacements from one frame, or from several.
+
+  Args:
+    images: Frames, [H, W, C] each, float32 in [-1, 1].
+    options: Options of the model and its training; None is the defaults, one
+      minute.
+    workdir: Folder of the model. A trained model in it is returned, and nothing
+      is trained; an unfinished run in it continues; else the new model is saved
+      to it. None trains in memory.
+    progress: Whether to show a progress bar.
+
+  Returns:
+    The model, for any frames of similar content.
+
+  Raises:
+    ValueError: If a frame is too small, or the folder belongs to another run or
+      another kind of model.
+    OSError: If the folder cannot be written.
+    NonFiniteLossError: If the loss is no longer finite.
+    KeyboardInterrupt: If a signal stops a run in a folder; the same call
+      continues it.
+  """
+  options = FlowOptions() if options is None else options
+  if workdir is not None and model_files.has_model(workdir):
+    return _load(workdir, options)
+  if options.denoiser == DisplacementDenoiser.CLOSED_FORM:
+    model = closed_form_model(options)
+  else:
+    model = _train(images, options, workdir, progress=progress)
+  if workdir is not None:
+    model_files.save(workdir, model, options=options)
+  return model
+
+
+def _load(workdir: str | os.PathLike, options: FlowOptions) -> FlowModel:
+  model: FlowModel = model_files.load(workdir, FlowModel)
+  is_closed_form = isinstance(model.denoiser, BlockMatching)
+  if is_closed_form != (options.denoiser == DisplacementDenoiser.CLOSED_FORM):
+    kinds = list(DisplacementDenoiser)
+    raise ValueError(
+      f'`denoiser` is {options.denoiser.value}, but the model in `{workdir}` is'
+      f' {kinds[is_closed_form].value}; give another folder or that denoiser.'
+    )
+  return model
+
+
+def _train(
+  images: Sequence[np.ndarray],
+  options: FlowOptions,
+  workdir: str | os.PathLike | None,
+  *,
+  progress: bool,
+) -> FlowModel:
+  levels = [
+    np.asarray(level)
+    for image in images
+    for level in make_frame_pyramid(image, options).grey
+  ]
+  pairs = build_pairs(
+    levels,
+    num_fields=options.num_fields,
+    stddev=options.stddev,
+    seed=options.seed,
+  )
+  draw = PairDraw(options.patch_size, options.sensor_noise, options.gain_std)
+  loss = DisplacementLoss(
+    draw, options.batch_size, options.noise_range, options.denoising_weight
+  )
+  fitted = fit(
+    _initial_denoiser(pairs, draw, options),
+    pairs,
+    loss,
+    options.train,
+    run_dir=workdir,
+    settings=_settings(images, options, loss),
+    progress=progress,
+  )
+  if fitted.interrupted:
+    raise KeyboardInterrupt
+  return learned_model(fitted.model, options)
+
+
+def _settings(
+  images: Sequence[np.ndarray], options: FlowOptions, loss: DisplacementLoss
+) -> dict[str, Any]:
+  """All that a run depends on."""
+  names = ('smoothing', 'min_side', 'num_fields', 'stddev', 'width', 'depth')
+  return {
+    **options_lib.to_dict(options.train),
+    **{name: getattr(options, name) for name in names},
+    'loss': dataclasses.asdict(loss),
+    'frames_digest': [array_digest(image) for image in images],
+  }
+
+
+def _initial_denoiser(
+  pairs: FlowPairs, draw: PairDraw, options: FlowOptions
+) -> LearnedDisplacement:
+  """The denoiser before training, its encoding fitted to the pairs."""
+  key = jax.random.key(options.seed)
+  drawn = _draw(key, pairs, draw=draw, num=_NUM_FITTED)
+  encoding = features.fit_encoding(
+    drawn.source, drawn.target, stddev=options.stddev
+  )
+  network = DisplacementMLP(options.width, options.depth)
+  params = _init_network(key, encoding, network=network)
+  return LearnedDisplacement(params, encoding, network)
+
+
+@functools.partial(jax.jit, static_argnames=('draw', 'num'))
+def _draw(
+  key: Array, pairs: FlowPairs, *, draw: PairDraw, num: int
+) -> DrawnPairs:
+  return draw(key, pairs, num)
+
+
+@functools.partial(jax.jit, static_argnames='network')
+def _init_network(
+  key: Array, encoding: PairEncoding, *, network: DisplacementMLP
+) -> Params:
+  patch = jnp.zeros((1, encoding.average.shape[0]))
+  shown, _ = features.pair_features(encoding, patch, patch, jnp.ones(1))
+  return network.init(key, shown)

@@ -1,0 +1,86 @@
+"""Regression networks from the features of a source to a block.
+
+The scale b of a residual is bounded by half, in units of the contrast of its
+source: far from all training sources a prediction could be anything.
+"""
+
+import functools
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion.types import Params, static
+
+Array = jax.Array
+
+# Bounds of b; the lower one keeps residuals in units of b finite.
+_SMALLEST, _LARGEST = 0.01, 0.5
+_INITIAL_LOGIT = -2.0  # b is 0.07 before training.
+
+
+class RegressionMLP(nn.Module):
+  """A residual MLP from features [..., F] to blocks [..., D].
+
+  Attributes:
+    output_dim: Length D of a block.
+    width: Width of the residual stream.
+    depth: Number of residual blocks.
+  """
+
+  output_dim: int
+  width: int
+  depth: int
+
+  @nn.compact
+  def __call__(self, features: Array) -> Array:
+    """Features to blocks; 0 before training."""
+    hidden = nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(
+      features
+    )
+    for _ in range(self.depth):
+      update = nn.gelu(nn.Dense(self.width)(nn.gelu(hidden)))
+      hidden += nn.Dense(
+        self.width,
+        # Small, so that a deep network starts near the identity.
+        kernel_init=nn.initializers.variance_scaling(0.2, 'fan_in', 'normal'),
+      )(update)
+    return nn.Dense(self.output_dim, kernel_init=nn.initializers.zeros)(
+      nn.gelu(hidden)
+    )
+
+
+class ScaleMLP(RegressionMLP):
+  """A residual MLP from features [..., F] to scales [..., D] up to 0.5."""
+
+  def __call__(self, features: Array) -> Array:
+    """Features to scales, above 0."""
+    logit = _INITIAL_LOGIT + super().__call__(features)
+    return _SMALLEST + (_LARGEST - _SMALLEST) * nn.sigmoid(logit)
+
+
+@flax.struct.dataclass
+class Regression:
+  """A regression model, a function of features.
+
+  Attributes:
+    params: Parameters of the network.
+    network: The network.
+  """
+
+  params: Params
+  network: RegressionMLP = static()
+
+  def __call__(self, features: Array) -> Array:
+    """Prediction [..., D] given features [..., F]."""
+    return self.network.apply(self.params, features)  # type: ignore[return-value]
+
+
+@functools.partial(jax.jit, static_argnames=('network', 'num_features'))
+def init_regression(
+  key: Array, network: RegressionMLP, *, num_features: int
+) -> Regression:
+  """The model of a network before training."""
+  params = network.init(key, jnp.zeros((1, num_features)))
+  return Regression(params, network)

@@ -1,0 +1,214 @@
+"""Enlarging one plane: its mean, the scale of the residual, and a sample of it.
+
+Blocks are predicted for the sources of all low pixels and averaged where they
+overlap. Samples are drawn by Heun's method over planes, in units of the scale.
+"""
+
+import functools
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion.applications.super_resolution.blocks import (
+  average_blocks,
+  block_size,
+  extract_blocks,
+  place_sparse,
+  take_sparse,
+)
+from internal_diffusion.applications.super_resolution.model import Upscaler
+from internal_diffusion.applications.super_resolution.pairs import normalise
+from internal_diffusion.data.symmetry import pixel_orders
+from internal_diffusion.diffusion.schedules import karras_sigmas
+from internal_diffusion.sampling.samplers import sample_heun
+from internal_diffusion.types import Condition
+
+Array = jax.Array
+
+_CHUNK = 8192  # Number of sources on the device at once.
+_SIGMA_MIN, _SIGMA_MAX = 0.2, 6.0  # Noise levels, in units of the scale.
+
+
+def mean_plane(
+  upscaler: Upscaler, low: Array, *, num_orientations: int = 8
+) -> Array:
+  """Mean of the enlarged plane, which becomes the low one when downscaled.
+
+  Args:
+    upscaler: The model.
+    low: Low plane, [h, w].
+    num_orientations: Number of orientations of a source that the network's
+      prediction is averaged over; 0 leaves the linear prediction alone.
+
+  Returns:
+    [s h, s w].
+  """
+  downscaling = upscaler.downscaling(low.shape)
+  bicubic = downscaling.interpolate(low[..., None])
+  missing = _missing_plane(upscaler, low, num_orientations=num_orientations)
+  high = bicubic + missing[..., None]
+  return downscaling.back_project(high, low[..., None])[..., 0]
+
+
+@functools.partial(jax.jit, static_argnames='num_orientations')
+def _missing_plane(
+  upscaler: Upscaler, low: Array, *, num_orientations: int
+) -> Array:
+  """Predicted residual of the bicubic upscaling of a low plane, [s h, s w]."""
+  encoding = upscaler.encoding
+  orders = pixel_orders(upscaler.source_size)[:num_orientations]
+  # Inverse orientations, from the block of a rotated source.
+  side = block_size(upscaler.factor, upscaler.reach)
+  inverses = np.argsort(pixel_orders(side)[:num_orientations], axis=-1)
+
+  def blocks_at(pixels: Array) -> Array:
+    z, contrast = normalise(sources_at(low, pixels, upscaler.source_size))
+
+    def predict(order: tuple[Array, Array]) -> Array:
+      features = z[:, order[0]] @ encoding.features
+      return upscaler.blocks.mean(features)[:, order[1]]
+
+    blocks = z @ encoding.linear
+    if num_orientations:
+      predicted = jax.lax.map(
+        predict, (jnp.asarray(orders), jnp.asarray(inverses))
+      )
+      blocks = blocks + jnp.mean(predicted, axis=0)
+    return contrast * blocks
+
+  blocks = jax.lax.map(blocks_at, _chunks(jnp.arange(low.size)))
+  return _average(upscaler, low, blocks)
+
+
+@jax.jit
+def scale_plane(upscaler: Upscaler, low: Array) -> Array:
+  """Scale of the residual of a low plane's mean, [s h, s w], above 0."""
+
+  def blocks_at(pixels: Array) -> Array:
+    z, contrast = normalise(sources_at(low, pixels, upscaler.source_size))
+    assert upscaler.blocks.scale is not None  # `upscale` checks it.
+    return contrast * upscaler.blocks.scale(z @ upscaler.encoding.features)
+
+  blocks = jax.lax.map(blocks_at, _chunks(jnp.arange(low.size)))
+  return _average(upscaler, low, blocks)
+
+
+def residual_plane(
+  key: Array, upscaler: Upscaler, low: Array, scale: Array, *, num_steps: int
+) -> Array:
+  """A sample of the residual of an enlarged plane's mean.
+
+  Args:
+    key: One key.
+    upscaler: The model.
+    low: Low plane, [h, w].
+    scale: Scale of the residual, [s h, s w].
+    num_steps: Number of Heun steps.
+
+  Returns:
+    [s h, s w]; it becomes 0 when downscaled.
+  """
+  sigmas = karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX)
+  residual = scale * _sample_normalised(key, upscaler, low, sigmas)
+  zero = jnp.zeros_like(low)[..., None]
+  downscaling = upscaler.downscaling(low.shape)
+  return downscaling.back_project(residual[..., None], zero)[..., 0]
+
+
+@flax.struct.dataclass
+class _PlaneDenoiser:
+  """Denoiser of a plane of residuals: the denoiser of blocks, lifted.
+
+  Attributes:
+    upscaler: The model of blocks.
+    features: Features of the blocks that are denoised, in chunks.
+    offset: Position of the first of these blocks, see `take_sparse`.
+  """
+
+  upscaler: Upscaler
+  features: Array
+  offset: Array
+
+  def __call__(
+    self, x: Array, sigma: Array, cond: Condition | None = None
+  ) -> Array:
+    """Denoises planes x [1, s h, s w]; see `Denoiser`."""
+    del cond  # The features.
+    factor, reach = self.upscaler.factor, self.upscaler.reach
+    height, width = (side // factor for side in x.shape[1:])
+    all_blocks = extract_blocks(x[0], factor=factor, reach=reach)
+    blocks = take_sparse(all_blocks, self.offset, stride=reach + 1)
+    rows = blocks.reshape(-1, blocks.shape[-1])
+
+    def denoise(chunk: tuple[Array, Array]) -> Array:
+      block, features = chunk
+      sigmas = jnp.broadcast_to(sigma, len(block))
+      return self.upscaler.blocks(block, sigmas, Condition(vector=features))
+
+    denoised = jax.lax.map(denoise, (_chunks(rows), self.features))
+    denoised = _joined(denoised, len(rows)).reshape(blocks.shape)
+    total, weight = (
+      average_blocks(
+        place_sparse(
+          part, self.offset, stride=reach + 1, shape=(height, width)
+        ),
+        factor=factor,
+        reach=reach,
+      )
+      for part in (denoised, jnp.ones_like(denoised))
+    )
+    return (total / weight)[None]
+
+
+@jax.jit
+def _sample_normalised(
+  key: Array, upscaler: Upscaler, low: Array, sigmas: Array
+) -> Array:
+  """A sample of the residual in units of its scale, [s h, s w]."""
+  noise_key, offset_key, sample_key = jax.random.split(key, 3)
+  # Neighbouring blocks are nearly alike: one of reach + 1 along each axis is
+  # enough.
+  stride = upscaler.reach + 1
+  offset = jax.random.randint(offset_key, (2,), 0, stride)
+  height, width = low.shape
+  pixels = jnp.arange(low.size).reshape(height, width, 1)
+  pixels = take_sparse(pixels, offset, stride=stride).ravel()
+
+  def features_at(pixels: Array) -> Array:
+    z, _ = normalise(sources_at(low, pixels, upscaler.source_size))
+    return z @ upscaler.encoding.features
+
+  features = jax.lax.map(features_at, _chunks(pixels))
+  denoiser = _PlaneDenoiser(upscaler, features, offset)
+  high = (1, upscaler.factor * height, upscaler.factor * width)
+  x = sigmas[0] * jax.random.normal(noise_key, high)
+  return sample_heun(sample_key, denoiser, x, sigmas)[0]
+
+
+def sources_at(low: Array, pixels: Array, source_size: int) -> Array:
+  """Sources [n, S*S] of low pixels [n], numbered row by row."""
+  # Beyond the border, the plane repeats its nearest pixel.
+  padded = jnp.pad(low, source_size // 2, mode='edge')
+  down, right = np.indices((source_size, source_size)).reshape(2, 1, -1)
+  row, column = jnp.divmod(pixels[:, None], low.shape[1])
+  return padded[row + down, column + right]
+
+
+def _chunks(rows: Array) -> Array:
+  """Rows [N, ...] in chunks of a bounded number, [M, n, ...]."""
+  size = min(_CHUNK, len(rows))
+  pad = [(0, -len(rows) % size)] + [(0, 0)] * (rows.ndim - 1)
+  return jnp.pad(rows, pad, mode='edge').reshape(-1, size, *rows.shape[1:])
+
+
+def _joined(chunks: Array, num: int) -> Array:
+  """The first rows [num, ...] of chunks [M, n, ...]."""
+  return chunks.reshape(-1, *chunks.shape[2:])[:num]
+
+
+def _average(upscaler: Upscaler, low: Array, blocks: Array) -> Array:
+  """The plane [s h, s w] that the blocks of all low pixels average to."""
+  blocks = _joined(blocks, low.size).reshape(*low.shape, -1)
+  return average_blocks(blocks, factor=upscaler.factor, reach=upscaler.reach)
