@@ -286,11 +286,14 @@ def make_downscaling(
     positions = (np.arange(high) + offset + 0.5) / factor - 0.5
     up.append(cubic_weights(positions, low, border=border))
   return Downscaling(
-    rows=jnp.asarray(down[0]),
-    columns=jnp.asarray(down[1]),
-    up_rows=jnp.asarray(up[0]),
-    up_columns=jnp.asarray(up[1]),
-    kernel=None if kernel is None else jnp.asarray(kernel.astype(np.float32)),
+    # jnp.asarray would compile a program for every new shape.
+    rows=jax.device_put(down[0]),
+    columns=jax.device_put(down[1]),
+    up_rows=jax.device_put(up[0]),
+    up_columns=jax.device_put(up[1]),
+    kernel=None
+    if kernel is None
+    else jax.device_put(kernel.astype(np.float32)),
     border=border,
   )
 

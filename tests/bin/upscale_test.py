@@ -152,6 +152,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert word in err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('has_workdir', [True, False])
 def test_an_interrupted_training_ends_in_one_line(
   folder, tmp_path, has_workdir

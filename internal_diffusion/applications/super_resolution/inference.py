@@ -105,7 +105,7 @@ def upscale(
     image.shape[:2], size, kernel=upscaler.kernel
   )
   times = num_doublings(factor) if upscaler.kernel is None else 1
-  planes = [jnp.asarray(plane) for plane in to_planes(image)]
+  planes = [jax.device_put(plane) for plane in to_planes(image)]
   bar = tqdm(
     total=1 + num_samples, desc='upscaling', unit='image', disable=not progress
   )
@@ -131,8 +131,8 @@ def upscale(
       residual = _draw_residual(own_key, upscaler, lows, scales, num_steps)
       luminance = mean + weight * residual
     sized = [_to_size(plane, size) for plane in (luminance, *others)]
-    high = jnp.asarray(from_planes(np.stack(sized)))
-    projected = downscaling.back_project(high, jnp.asarray(image))
+    high = from_planes(np.stack(sized))
+    projected = downscaling.back_project(high, image)
     found[k] = np.asarray(projected).clip(-1, 1)
     bar.update()
   bar.close()

@@ -81,6 +81,7 @@ def windows(plane: np.ndarray, side: int, *, stride: int = 1) -> np.ndarray:
   return view[::stride, ::stride]
 
 
+@jax.jit
 def normalise(source: Array) -> tuple[Array, Array]:
   """Sources [N, S*S] of mean 0 and unit contrast, and their contrast [N, 1]."""
   centred = source - jnp.mean(source, axis=-1, keepdims=True)
@@ -149,7 +150,7 @@ def build_pairs(
     )
     for side in (0, 1)
   )
-  source, contrast = map(np.asarray, normalise(jnp.asarray(source)))
+  source, contrast = map(np.asarray, normalise(source))
   target = target / contrast
   if encoding is None:
     encoding = fit_encoding(source, target, contrast)
@@ -158,9 +159,9 @@ def build_pairs(
     plane_weight * contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER
   )
   return UpscalingPairs(
-    source=jnp.asarray(source),
-    target=jnp.asarray(target - source @ np.asarray(encoding.linear)),
-    cumulative=jnp.asarray(cumulative / cumulative[-1], jnp.float32),
+    source=jax.device_put(source),
+    target=jax.device_put(target - source @ np.asarray(encoding.linear)),
+    cumulative=jax.device_put((cumulative / cumulative[-1]).astype(np.float32)),
     encoding=encoding,
   )
 
@@ -242,8 +243,8 @@ def fit_encoding(
   profile = np.exp(-(offset**2) / (2 * _WINDOW_STDDEV**2))
   window = np.outer(profile, profile).ravel()
   return SourceEncoding(
-    linear=jnp.asarray(linear, jnp.float32),
-    features=jnp.asarray(whitening * window, jnp.float32),
+    linear=jax.device_put(linear.astype(np.float32)),
+    features=jax.device_put((whitening * window).astype(np.float32)),
   )
 
 

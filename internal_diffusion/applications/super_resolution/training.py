@@ -6,7 +6,6 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import options as options_lib
@@ -73,12 +72,12 @@ class UpscaledPairs:
   def __call__(self, mean: Regression) -> UpscalingPairs:
     """Pairs of the plane and of its upscaled version by a mean."""
     upscaler = dataclasses.replace(self.upscaler, blocks=LearnedBlocks(mean))
-    high = mean_plane(upscaler, jnp.asarray(self.plane), num_orientations=1)
+    high = mean_plane(upscaler, jax.device_put(self.plane), num_orientations=1)
     return self._pairs(high, 1.0)
 
   def first_round(self) -> UpscalingPairs:
     """Pairs of the same shapes, of which only the plane's are drawn."""
-    low = jnp.asarray(self.plane)
+    low = jax.device_put(self.plane)
     return self._pairs(mean_plane(self.upscaler, low, num_orientations=0), 0.0)
 
   def _pairs(self, high: Array, weight: float) -> UpscalingPairs:

@@ -141,6 +141,7 @@ def test_sources_are_the_squares_around_pixels():
   np.testing.assert_array_equal(found[23].reshape(5, 5), low[1:6, :5])
 
 
+@pytest.mark.long
 def test_a_blur_kernel_is_undone(truth):
   kernel = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
   downscaling = operators.make_downscaling((32, 32), (96, 96), kernel=kernel)
@@ -229,6 +230,7 @@ def test_the_denoiser_is_near_the_mean_where_the_noise_is_large(
   assert rms(found.samples[0] - found.mean) < 0.4 * spread
 
 
+@pytest.mark.long
 def test_samples_of_two_doublings_differ(upscaler, colours):
   found = inference.upscale(
     KEY, upscaler, colours, factor=4, num_samples=2, num_steps=2

@@ -44,12 +44,10 @@ def learnt(image, options):
 
 def test_a_second_image_of_the_size_compiles_nothing(image, options, learnt):
   upscale(KEY, learnt, image, factor=3, num_samples=1, num_steps=2)
-  other = image[::-1].copy()
+  other, key = image[::-1].copy(), jax.random.key(1)
   with measure_compilation() as meter:
     upscaler = learn_upscaler(other, options)
-    upscale(
-      jax.random.key(1), upscaler, other, factor=3, num_samples=1, num_steps=2
-    )
+    upscale(key, upscaler, other, factor=3, num_samples=1, num_steps=2)
   assert meter.count == 0
 
 
@@ -107,6 +105,20 @@ def test_another_image_in_the_folder_of_a_mean_is_refused(image, tmp_path):
     learn_upscaler(image[::-1].copy(), options, workdir=tmp_path)
 
 
+def test_a_persons_jax_settings_change_nothing(image, options, learnt):
+  with (
+    jax.enable_x64(True),
+    jax.debug_nans(True),
+    jax.numpy_dtype_promotion('strict'),
+    jax.numpy_rank_promotion('raise'),
+  ):
+    upscaler = learn_upscaler(image, options)
+    found = upscale(KEY, upscaler, image, factor=2, num_samples=1, num_steps=2)
+  assert_equal(upscaler, learnt)
+  expected = upscale(KEY, learnt, image, factor=2, num_samples=1, num_steps=2)
+  assert_equal(found, expected)
+
+
 def test_the_seed_determines_the_model(image, learnt):
   other = learn_upscaler(image, small.options(**TINY, num_rounds=3, seed=1))
   leaves = (
@@ -116,6 +128,7 @@ def test_the_seed_determines_the_model(image, learnt):
   assert any(np.any(a != b) for a, b in zip(*leaves, strict=True))
 
 
+@pytest.mark.long
 def test_rounds_learn_from_the_upscaled_image_too(image, truth):
   def learned(num_rounds):
     options = small.options(num_rounds=num_rounds, mean_only=True)
