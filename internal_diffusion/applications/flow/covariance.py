@@ -17,8 +17,9 @@ frame: the posteriors are too wide for frames that are better than the training
 pairs, which shows in a small remaining displacement. So the covariance is
 proportional to the median squared Mahalanobis distance of the remaining
 displacement (the innovation of a filter; Bar-Shalom et al. 2001, section 5.4).
-Two numbers, found on pairs with known flow, give the scale. Where the flow leads
-outside, it is extrapolated, and its standard deviation grows with the distance.
+Two numbers, found on pairs with known flow, give the scale. Where the flow
+leads outside, it is extrapolated, and its standard deviation grows with the
+distance.
 
 Where the surroundings of a pixel were not found in the second frame, the motion
 may be any in the range of the search, or longer: the covariance is that of a
