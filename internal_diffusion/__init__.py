@@ -8,6 +8,9 @@ Every use learns a model from one image, or prepares one, and applies it:
 
   upscaler = learn_upscaler(image)
   larger = upscale(key, upscaler, image, factor=2, num_samples=8)
+
+  prior = make_image_prior(image)
+  new_image = generate(key, prior)[0]
 """
 
 from internal_diffusion.applications.flow import (
@@ -15,6 +18,11 @@ from internal_diffusion.applications.flow import (
   FlowOptions,
   estimate_flow,
   learn_flow,
+)
+from internal_diffusion.applications.images import (
+  ImagePrior,
+  generate,
+  make_image_prior,
 )
 from internal_diffusion.applications.patches import (
   PatchModel,
@@ -41,6 +49,7 @@ __all__ = [
   'Denoiser',
   'FlowModel',
   'FlowOptions',
+  'ImagePrior',
   'PatchModel',
   'PatchOptions',
   'UpscaleOptions',
@@ -49,10 +58,12 @@ __all__ = [
   'build_pyramid',
   'estimate_flow',
   'extract_patches',
+  'generate',
   'learn_flow',
   'learn_patches',
   'learn_upscaler',
   'load',
+  'make_image_prior',
   'make_sample_fn',
   'read_image',
   'replace',

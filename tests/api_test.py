@@ -31,7 +31,7 @@ def public_functions():
 
 @pytest.mark.parametrize('function', public_functions())
 def test_public_function_is_documented_typed_and_takes_key_first(function):
-  assert function.__doc__, 'a public function says what it does'
+  assert function.__doc__, 'a public function is documented'
   parameters = inspect.signature(function).parameters
   names = list(parameters)
   if 'key' in names:
@@ -39,13 +39,14 @@ def test_public_function_is_documented_typed_and_takes_key_first(function):
   for parameter in parameters.values():
     if parameter.default is not inspect.Parameter.empty:
       allowed = {inspect.Parameter.KEYWORD_ONLY}
-      # A network's or a denoiser's condition and its like may stay unsaid.
-      positional = parameter.name in ('cond', 'to_x0')
+      # The optional argument that a call is about: `learn_patches(image,
+      # options)`, `load(folder, PatchModel)`.
+      positional = parameter.name in ('cond', 'kind', 'options', 'to_x0')
       assert positional or parameter.kind in allowed, parameter.name
 
 
 @pytest.mark.parametrize('name', MODULES)
-def test_module_says_what_it_is(name):
+def test_module_is_documented(name):
   assert importlib.import_module(name).__doc__
 
 

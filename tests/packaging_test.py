@@ -77,7 +77,9 @@ def test_package_comes_from_the_wheel(installed, tmp_path):
 
 
 @pytest.mark.parametrize('name', PROJECT['scripts'])
-def test_every_command_shows_its_help(installed, tmp_path, name):
+def test_every_command_starts(installed, tmp_path, name):
+  version = check_output(installed / name, '--version', cwd=tmp_path)
+  assert version.split() == [name, PROJECT['version']]
   assert name in check_output(installed / name, '--help', cwd=tmp_path)
 
 
@@ -86,6 +88,7 @@ def test_a_small_training(installed, tmp_path):
   image_io.write_image(tmp_path / 'photo.png', image)
   check_output(
     installed / 'idiff-train',
+    '--config=patch',
     '--config.image=photo.png',
     '--config.num_steps=10',
     '--workdir=run',

@@ -47,7 +47,7 @@ class DemoOptions:
     num_samples: Number of patches to draw.
   """
 
-  minutes: float = 2.5
+  minutes: float = 2.0
   num_samples: int = 4096
 
   def __post_init__(self) -> None:

@@ -40,6 +40,12 @@ from internal_diffusion.data.image_io import (
   write_grid,
   write_image,
 )
+from internal_diffusion.data.operators import (
+  Downscaling,
+  LinearOperator,
+  make_downscaling,
+  scaled_size,
+)
 from internal_diffusion.data.pair_table import (
   PairTable,
   make_pair_table,
@@ -62,6 +68,10 @@ from internal_diffusion.data.pyramid import (
   Pyramid,
   build_pyramid,
 )
+from internal_diffusion.data.resampling import (
+  Border,
+  resample,
+)
 from internal_diffusion.data.synthetic import (
   checkerboard,
   smooth_texture,
@@ -80,7 +90,10 @@ from internal_diffusion.data.warp import (
 )
 
 __all__ = [
+  'Border',
+  'Downscaling',
   'FramePair',
+  'LinearOperator',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -103,6 +116,7 @@ __all__ = [
   'interpolate_patches',
   'invert_flow',
   'make_condition',
+  'make_downscaling',
   'make_grid',
   'make_pair',
   'make_pair_table',
@@ -110,8 +124,10 @@ __all__ = [
   'read_image',
   'read_image_with_alpha',
   'read_kernel',
+  'resample',
   'rotation',
   'sample_triplets',
+  'scaled_size',
   'smooth_random',
   'smooth_texture',
   'split',

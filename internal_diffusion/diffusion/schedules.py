@@ -1,10 +1,11 @@
 """Grids of noise levels for samplers: decreasing, [num_steps + 1], last one 0.
 
-All are unit-scale noise levels sigma / alpha.
+All are unit-scale noise levels sigma / alpha, computed in float64 on the host.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from internal_diffusion import arrays
 from internal_diffusion.diffusion import processes
@@ -21,13 +22,13 @@ def _check(num_steps: int, sigma_min: float, sigma_max: float) -> None:
     )
 
 
-def _ending_in_zero(sigmas: Array) -> Array:
-  return jnp.append(sigmas, 0.0).astype(jnp.float32)
+def _ending_in_zero(sigmas: np.ndarray) -> Array:
+  return jnp.asarray(np.append(sigmas, 0.0), jnp.float32)
 
 
-def _fractions(num_steps: int) -> Array:
+def _fractions(num_steps: int) -> np.ndarray:
   """`num_steps` values from 0 to 1; only 0 for one step."""
-  return jnp.arange(num_steps) / max(num_steps - 1, 1)
+  return np.arange(num_steps) / max(num_steps - 1, 1)
 
 
 def karras_sigmas(
@@ -75,8 +76,8 @@ def exponential_sigmas(
 ) -> Array:
   """Grid uniform in log sigma, the limit of `karras_sigmas` as rho grows."""
   _check(num_steps, sigma_min, sigma_max)
-  high, low = jnp.log(sigma_max), jnp.log(sigma_min)
-  return _ending_in_zero(jnp.exp(high + _fractions(num_steps) * (low - high)))
+  high, low = np.log(sigma_max), np.log(sigma_min)
+  return _ending_in_zero(np.exp(high + _fractions(num_steps) * (low - high)))
 
 
 def cosine_sigmas(
@@ -84,12 +85,12 @@ def cosine_sigmas(
 ) -> Array:
   """Grid uniform in arctan(sigma), the angle in which alpha is a cosine."""
   _check(num_steps, sigma_min, sigma_max)
-  high, low = jnp.arctan(sigma_max), jnp.arctan(sigma_min)
-  return _ending_in_zero(jnp.tan(high + _fractions(num_steps) * (low - high)))
+  high, low = np.arctan(sigma_max), np.arctan(sigma_min)
+  return _ending_in_zero(np.tan(high + _fractions(num_steps) * (low - high)))
 
 
 def process_sigmas(num_steps: int, process: processes.NoiseProcess) -> Array:
   """Grid uniform in a process's own time, from `max_time` to 0."""
   arrays.check_positive_int('num_steps', num_steps)
-  times = process.max_time * (1 - jnp.arange(num_steps) / num_steps)
-  return _ending_in_zero(processes.noise_level(process, times))
+  times = process.max_time * (1 - np.arange(num_steps) / num_steps)
+  return _ending_in_zero(np.asarray(processes.noise_level(process, times)))

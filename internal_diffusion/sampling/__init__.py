@@ -1,1 +1,60 @@
-"""Samplers over a grid of noise levels; a denoiser is their argument."""
+"""Samplers over a path of noise levels, and constraints on what they sample.
+
+Example:
+  >>> import jax
+  >>> from internal_diffusion.diffusion.schedules import karras_sigmas
+  >>> from internal_diffusion.sampling import MirrorSymmetry, sample_heun
+  >>> sigmas = karras_sigmas(5)
+  >>> noise = jax.random.normal(jax.random.key(0), (1, 2, 2, 1))
+  >>> x = sample_heun(
+  ...   jax.random.key(1),
+  ...   lambda x, sigma: x / (1 + sigma**2),
+  ...   sigmas[0] * noise,
+  ...   sigmas,
+  ...   constraints=[MirrorSymmetry(axis=1)],
+  ... )
+  >>> bool(abs(x[:, :, 0] - x[:, :, 1]).max() < 1e-5)
+  True
+"""
+
+from internal_diffusion.sampling.api import SampleFn, make_sample_fn
+from internal_diffusion.sampling.coarse_to_fine import Level, Start
+from internal_diffusion.sampling.constraints import (
+  Constraint,
+  LinearObservation,
+  LowBand,
+  MirrorSymmetry,
+  WrappedBorder,
+  make_low_band,
+)
+from internal_diffusion.sampling.likelihood import log_density
+from internal_diffusion.sampling.moments import mean_and_covariance
+from internal_diffusion.sampling.samplers import (
+  Sampler,
+  sample_ddim,
+  sample_ddpm,
+  sample_euler,
+  sample_euler_maruyama,
+  sample_heun,
+)
+
+__all__ = [
+  'Constraint',
+  'Level',
+  'LinearObservation',
+  'LowBand',
+  'MirrorSymmetry',
+  'SampleFn',
+  'Sampler',
+  'Start',
+  'WrappedBorder',
+  'log_density',
+  'make_low_band',
+  'make_sample_fn',
+  'mean_and_covariance',
+  'sample_ddim',
+  'sample_ddpm',
+  'sample_euler',
+  'sample_euler_maruyama',
+  'sample_heun',
+]

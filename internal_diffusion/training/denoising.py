@@ -59,6 +59,7 @@ def augment(
   key: Array,
   cond: Condition,
   options: ConditionOptions,
+  *,
   queries: tuple[tuple[bool, ...], ...] = (),
 ) -> Condition:
   """Conditions as the network receives them in training: noisy, incomplete.
@@ -169,7 +170,7 @@ class DenoisingLoss:
       arrays.fold_in(keys, 0),
       jax.tree.map(lambda c: c[index], clean),
       self.condition,
-      self.queries,
+      queries=self.queries,
     )
     uniform = losses.stratified_uniform(sigma_key, index, self.batch_size)
     sigma = draw_sigma(uniform, self.noise)
@@ -256,7 +257,7 @@ def _draw_for_basis(
   draw_key, augment_key = jax.random.split(key)
   x0, cond = draw(draw_key, data, _BASIS_DRAWS)
   # As the network receives it, its noise included.
-  return x0, augment(augment_key, cond, options, queries)
+  return x0, augment(augment_key, cond, options, queries=queries)
 
 
 def _fit_basis(

@@ -96,7 +96,9 @@ def fit(
     meter = stack.enter_context(measure_compilation())
     folder = None
     if run_dir is not None:
-      folder = stack.enter_context(open_run(run_dir, options, settings))
+      folder = stack.enter_context(
+        open_run(run_dir, options, settings=settings)
+      )
     run = Run(model, data, loss, options, num_devices, folder, rounds)
     setup = time.monotonic() - start - meter.seconds
     bar = stack.enter_context(_progress_bar(disable=not progress))
@@ -118,7 +120,7 @@ def fit(
       'other': other,
     }
     return Fitted(
-      model=run.state.averaged_model,
+      model=copied(run.state.averaged_model),
       step=run.step,
       loss=run.mean_loss,
       interrupted=run.interrupted,

@@ -183,8 +183,10 @@ class Run:
 
 
 def copied(tree: _T) -> _T:
-  """A pytree in buffers that no step will donate."""
-  return jax.tree.map(jnp.copy, tree)
+  """A pytree in buffers that no step will donate, on the first device."""
+  # Several devices hold a state of their own each; arrays of different sets of
+  # devices cannot be combined.
+  return jax.tree.map(jnp.copy, jax.device_put(tree, jax.local_devices()[0]))
 
 
 def _check_finite(

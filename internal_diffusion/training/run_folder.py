@@ -117,6 +117,7 @@ class RunFolder:
 def open_run(
   run_dir: str | os.PathLike,
   options: TrainOptions,
+  *,
   settings: Mapping[str, Any] | None = None,
 ) -> Iterator[RunFolder]:
   """Makes a folder a run's own for as long as the run lasts.

@@ -34,8 +34,20 @@ def table_of(levels, **options):
   return pair_table.make_pair_table(sizes, patch_size=5, **options)
 
 
+sample_triplets = jax.jit(
+  triplets.sample_triplets,
+  static_argnames=(
+    'num',
+    'patch_size',
+    'displacement_range',
+    'subpixel',
+    'dihedral',
+  ),
+)
+
+
 def draw(stack, table, num=4000, seed=0, **options):
-  return triplets.sample_triplets(
+  return sample_triplets(
     jax.random.key(seed), stack, table, num=num, patch_size=5, **options
   )
 
@@ -230,8 +242,8 @@ def test_levels_are_drawn_as_often_as_their_weights_say(power):
 def test_a_key_a_triplet_makes_draws_independent_of_the_batch(levels, stack):
   table = table_of(levels, level_steps=(0, -1))
   keys = jax.random.split(jax.random.key(4), 12)
-  whole = triplets.sample_triplets(keys, stack, table, num=12, patch_size=5)
-  part = triplets.sample_triplets(keys[4:8], stack, table, num=4, patch_size=5)
+  whole = sample_triplets(keys, stack, table, num=12, patch_size=5)
+  part = sample_triplets(keys[4:8], stack, table, num=4, patch_size=5)
   for a, b in zip(whole, part, strict=True):
     np.testing.assert_array_equal(a[4:8], b)
 

@@ -247,6 +247,22 @@ def test_the_bar_shows_the_time_left_from_the_first_second(options, capsys):
   assert 'step 20' in shown[-1]
 
 
+def test_a_model_of_several_devices_is_on_the_first(options):
+  watched = []
+  many = train(
+    replace(options, num_devices=3),
+    rounds=make_rounds()[0],
+    watch=lambda step, model: watched.append(model),
+  ).model
+  one = train(options, rounds=make_rounds()[0]).model
+  first = {jax.local_devices()[0]}
+  for model in (many, *watched):
+    assert all(leaf.devices() == first for leaf in jax.tree.leaves(model))
+  # Arrays of different devices could not be compared.
+  chex.assert_trees_all_close(many, one, rtol=1e-5)
+  assert abs(many.params - one.params) < 1e-5
+
+
 def test_too_many_devices_are_refused_before_any_work(options, tmp_path):
   with pytest.raises(ValueError, match=r'`num_devices`.*99'):
     train(replace(options, num_devices=99), tmp_path / 'run')

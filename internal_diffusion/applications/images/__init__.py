@@ -6,18 +6,22 @@ levels = generate(key, prior)
 
 from internal_diffusion.applications.images.cascade import make_cascade_prior
 from internal_diffusion.applications.images.inference import generate
+from internal_diffusion.applications.images.options import GenerateOptions
 from internal_diffusion.applications.images.prior import (
   ImagePrior,
   make_image_prior,
 )
+from internal_diffusion.applications.images.recipe import make_recipe
 from internal_diffusion.applications.images.source_map import find_sources
 from internal_diffusion.sampling.coarse_to_fine import Start
 
 __all__ = [
+  'GenerateOptions',
   'ImagePrior',
   'Start',
   'find_sources',
   'generate',
   'make_cascade_prior',
   'make_image_prior',
+  'make_recipe',
 ]
