@@ -23,10 +23,12 @@ from internal_diffusion.evaluation.patch_statistics import (
   detail_ratios,
   multiscale_sliced_wasserstein,
 )
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
 
+@with_own_settings
 def compare_images(
   key: Array,
   generated: Sequence[ArrayLike],

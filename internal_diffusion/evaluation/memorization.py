@@ -30,6 +30,7 @@ from jax.typing import ArrayLike
 
 from internal_diffusion import arrays
 from internal_diffusion.evaluation import distances
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -51,6 +52,7 @@ class NearestDistances(NamedTuple):
   second: np.ndarray
 
 
+@with_own_settings
 def nearest_distances(
   queries: ArrayLike,
   training: ArrayLike,

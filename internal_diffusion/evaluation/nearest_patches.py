@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.data import image_io, patches
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -69,6 +70,7 @@ def check_images(
   return made, real
 
 
+@with_own_settings
 def find_nearest_patches(
   generated: ArrayLike,
   reference: ArrayLike,

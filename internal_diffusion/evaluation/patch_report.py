@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from internal_diffusion.evaluation import distances, memorization
 from internal_diffusion.evaluation import patch_two_sample as two_sample
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -19,6 +20,7 @@ _Stage = Callable[[], dict[str, Any]]
 _MAX_QUERIES = 2048
 
 
+@with_own_settings
 def compare_patches(
   key: Array,
   generated: ArrayLike,
