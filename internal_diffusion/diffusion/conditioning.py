@@ -29,25 +29,16 @@ Array = jax.Array
 def draw_sigma_aug(
   key: Array, num: int, *, sigma_min: float, sigma_max: float
 ) -> Array:
-  """Draws ln sigma_aug ~ U(ln sigma_min, ln sigma_max).
-
-  Args:
-    key: One key, or keys [num].
-    num: Number of samples.
-    sigma_min: Lowest sigma, above 0.
-    sigma_max: Highest sigma, at least `sigma_min`.
-
-  Returns:
-    Noise levels, [num].
+  """Noise levels [num] with ln sigma_aug ~ U(ln sigma_min, ln sigma_max).
 
   Raises:
-    ValueError: If a bound is out of range.
+    ValueError: Unless 0 < `sigma_min` <= `sigma_max` < inf.
   """
-  infinity = float('inf')
-  arrays.check_in_range('sigma_min', sigma_min, 0, infinity, open_low=True)
-  arrays.check_in_range(
-    'sigma_max', sigma_max, sigma_min, infinity, open_high=True
-  )
+  if not 0 < sigma_min <= sigma_max < float('inf'):
+    raise ValueError(
+      '0 < `sigma_min` <= `sigma_max` < inf must hold, got'
+      f' {sigma_min} and {sigma_max}.'
+    )
   return losses.loguniform_sigma(
     arrays.uniform(key, (num,)), sigma_min=sigma_min, sigma_max=sigma_max
   )
@@ -62,9 +53,6 @@ def augment_condition(
     key: One key, or keys [B].
     cond: Condition with a `vector` [B, K].
     sigma_aug: Noise level, scalar or [B], at least 0.
-
-  Returns:
-    The condition with the noisy vector.
 
   Raises:
     ValueError: If the condition has no vector, or `sigma_aug` has another shape
@@ -110,17 +98,10 @@ def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
 
 
 def give_parts(key: Array, cond: Condition, *, masks: Array) -> Condition:
-  """Gives a random subset of the condition's parts.
+  """Gives a random subset of the condition's parts, `given` [B, G].
 
-  With it, one network learns several conditional distributions.
-
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    masks: Subsets, drawn with equal probability, [M, G] booleans.
-
-  Returns:
-    The condition with the mask `given` [B, G].
+  With it, one network learns several conditional distributions. The subsets
+  `masks` [M, G] are drawn with equal probability.
 
   Raises:
     ValueError: If the condition has no vector.
@@ -139,16 +120,12 @@ def without_vector(cond: Condition) -> Condition:
 def drawn_sigma_aug(
   key: Array, cond: Condition, *, sigma_min: float, sigma_max: float
 ) -> Condition:
-  """Adds noise of a random level to the condition's vector.
+  """Adds noise of a random level, `sigma_aug` [B], to the condition's vector.
 
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    sigma_min: Lowest sigma, above 0.
-    sigma_max: Highest sigma.
+  The level is that of `draw_sigma_aug`.
 
-  Returns:
-    The condition with the noisy vector and the drawn `sigma_aug` [B].
+  Raises:
+    ValueError: If the condition has no vector or a bound is out of range.
   """
   num = _vector(cond).shape[0]
   sigma_aug = draw_sigma_aug(
