@@ -1,12 +1,9 @@
 """Condition noise and condition dropout in training.
 
-Conditioning augmentation (Ho et al. 2022) adds noise to the condition,
-
-  c' = c + sigma_aug eps,
-
-which makes a network robust to generated conditions. A network trained to
-convergence on a finite set is kernel regression of bandwidth sigma_aug
-(`denoisers.closed_form`).
+Conditioning augmentation (Ho et al. 2022) adds noise to the condition, c' = c +
+sigma_aug eps, which makes a network robust to generated conditions. A network
+trained to convergence on a finite set is kernel regression of bandwidth
+sigma_aug (`denoisers.closed_form`).
 
 Condition dropout (Ho & Salimans 2022) omits the condition of a random fraction
 of the samples. It trains one network on both E[x0 | x, c] and E[x0 | x], which
@@ -47,12 +44,7 @@ def draw_sigma_aug(
 def augment_condition(
   key: Array, cond: Condition, *, sigma_aug: float | Array
 ) -> Condition:
-  """Adds Gaussian noise to the condition's vector.
-
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    sigma_aug: Noise level, scalar or [B], at least 0.
+  """Adds noise of level `sigma_aug`, scalar or [B], to the condition's vector.
 
   Raises:
     ValueError: If the condition has no vector, or `sigma_aug` has another shape
@@ -74,20 +66,13 @@ def augment_condition(
 def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
   """Drops the condition's vector at random (Ho & Salimans 2022, alg. 1).
 
-  The pyramid level is kept: it describes the generated patch.
-
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    rate: Probability of dropping the vector of a sample, in [0, 1].
-
-  Returns:
-    The condition with the mask `given` [B, 1], False for dropped vectors; parts
-    that were not given stay so. The mask distinguishes a dropped vector from a
-    zero vector.
+  The mask `given` [B, 1] is False for dropped vectors, with the probability
+  `rate`; parts that were not given stay so. The mask distinguishes a dropped
+  vector from a zero vector. The pyramid level is kept: it describes the
+  generated patch.
 
   Raises:
-    ValueError: If the condition has no vector or `rate` is out of range.
+    ValueError: If the condition has no vector or `rate` is not in [0, 1].
   """
   vector = _vector(cond)
   arrays.check_in_range('rate', rate, 0, 1)
