@@ -23,10 +23,7 @@ from internal_diffusion.evaluation.distances import (
   principal_variance_ratios,
   sliced_wasserstein,
 )
-from internal_diffusion.evaluation.fidelity import (
-  psnr,
-  ssim,
-)
+from internal_diffusion.evaluation.fidelity import psnr, ssim
 from internal_diffusion.evaluation.flow_error import (
   FlowErrors,
   angular_error,
@@ -34,16 +31,12 @@ from internal_diffusion.evaluation.flow_error import (
   flow_errors,
   textured,
 )
-from internal_diffusion.evaluation.flow_report import (
-  judge_flow,
-)
+from internal_diffusion.evaluation.flow_report import judge_flow
 from internal_diffusion.evaluation.image_diversity import (
   neighbour_diversity,
   pixel_diversity,
 )
-from internal_diffusion.evaluation.image_report import (
-  compare_images,
-)
+from internal_diffusion.evaluation.image_report import compare_images
 from internal_diffusion.evaluation.memorization import (
   NearestDistances,
   is_copy,
@@ -53,9 +46,7 @@ from internal_diffusion.evaluation.nearest_patches import (
   NearestPatches,
   find_nearest_patches,
 )
-from internal_diffusion.evaluation.patch_report import (
-  compare_patches,
-)
+from internal_diffusion.evaluation.patch_report import compare_patches
 from internal_diffusion.evaluation.patch_statistics import (
   coherence,
   completeness,

@@ -3,9 +3,10 @@
   pixel diversity      of their pixel values (Shaham et al. 2019, SinGAN)
   neighbour diversity  of the positions of their nearest patches
 
-Images are floats [H, W, C] in [-1, 1].
+Images are floats [H, W, C] in [-1, 1]. Invalid arguments raise `ValueError`.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,27 +15,25 @@ from jax.typing import ArrayLike
 from internal_diffusion.evaluation.nearest_patches import (
   NearestPatches,
   check_images,
+  grey,
 )
 
 
 def pixel_diversity(
   generated: Sequence[ArrayLike], reference: ArrayLike
 ) -> float:
-  """Standard deviation of a pixel over images, relative to the reference.
+  """Standard deviation of a pixel's grey value over several images.
 
-  The standard deviation of a pixel's grey value over the images, averaged over
-  the pixels, divided by the standard deviation of the reference's pixels.
+  It is averaged over the pixels and divided by the standard deviation of the
+  reference's pixels.
 
   Args:
     generated: Two or more images [H, W, C] in [-1, 1] of one size.
-    reference: Reference image, [H, W, C] in [-1, 1], of any size.
+    reference: Reference image, [H, W, C] in [-1, 1], of any size, not constant.
 
   Returns:
     0 for equal images; about 1 for many images of pixels drawn at random from
     the reference, and less for few images.
-
-  Raises:
-    ValueError: If an argument is invalid or the reference is constant.
   """
   made, real = check_images(generated, reference, patch_size=1)
   check_varies(real)
@@ -44,8 +43,8 @@ def pixel_diversity(
     raise ValueError(
       f'`generated` must hold images of one size, got sizes {sizes}.'
     )
-  stds = np.std([_grey(image) for image in made], axis=0)
-  return float(np.mean(stds) / np.std(_grey(real)))
+  stds = np.std([grey(image) for image in made], axis=0)
+  return float(np.mean(stds) / np.std(grey(real)))
 
 
 def neighbour_diversity(fields: Sequence[NearestPatches]) -> float:
@@ -61,21 +60,16 @@ def neighbour_diversity(fields: Sequence[NearestPatches]) -> float:
 
   Returns:
     Mean over pairs and patches, in [0, 1]; 0 for equal images.
-
-  Raises:
-    ValueError: If there are fewer than two results or their patches have
-      different positions.
   """
   _check_several(len(fields))
   if not all(np.array_equal(f.query, fields[0].query) for f in fields):
     raise ValueError(
       '`fields` must have the same `query`: images of one size, one stride.'
     )
-  positions = np.stack([field.position for field in fields])
+  positions = [field.position for field in fields]
   fractions = [
-    np.mean(np.abs(positions[first] - positions[second]).max(axis=1) > 1)
-    for first in range(len(fields))
-    for second in range(first)
+    np.mean(np.abs(first - second).max(axis=1) > 1)
+    for first, second in itertools.combinations(positions, 2)
   ]
   return float(np.mean(fractions))
 
@@ -87,9 +81,5 @@ def _check_several(num: int) -> None:
 
 def check_varies(reference: np.ndarray) -> None:
   """Raises ValueError for a constant image [H, W, C]."""
-  if np.ptp(_grey(reference)) == 0:
+  if np.ptp(grey(reference)) == 0:
     raise ValueError('`reference` must vary, got an image of one colour.')
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-  return image.astype(np.float64).mean(axis=-1)

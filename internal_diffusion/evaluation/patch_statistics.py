@@ -2,7 +2,7 @@
 
 Images are floats [H, W, C] in [-1, 1]; generated images may have another size
 than the reference. The statistics compare patches of P x P pixels and use no
-learnt features.
+learnt features. Invalid arguments raise `ValueError`.
 
   sliced Wasserstein   distance between the distributions of patches
   coherence            distance of a generated patch to the nearest real one
@@ -36,6 +36,7 @@ from internal_diffusion.evaluation.nearest_patches import (
   all_vectors,
   check_images,
   find_nearest_patches,
+  grey,
   vectors_at,
 )
 
@@ -74,34 +75,24 @@ def multiscale_sliced_wasserstein(
   Returns:
     Mean over the directions, unit vectors in the space of patches; a shift of
     all values by v gives about 0.8 |v|, the mean of |v . direction|.
-
-  Raises:
-    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('num_projections', num_projections)
   (made,), real = check_images([generated], reference, patch_size=patch_size)
   shape = (num_projections, patch_size**2 * real.shape[-1])
-  directions = np.asarray(jax.random.normal(key, shape))
-  directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+  directions = np.array(jax.random.normal(key, shape))
+  directions /= np.linalg.norm(directions, axis=1, keepdims=True)
   per_scale = []
   for divisor in _DOWNSCALINGS:
     sizes = [np.array(image.shape[:2]) // divisor for image in (made, real)]
     if np.min(sizes) < patch_size:
       break
-    sorted_made, sorted_real = (
+    projections = [
       np.sort(directions @ all_vectors(_resize(image, size), patch_size).T)
       for image, size in zip((made, real), sizes, strict=True)
-    )
-    num_steps = max(sorted_made.shape[1], sorted_real.shape[1])
-    per_scale.append(
-      np.mean(
-        np.abs(
-          _quantiles(sorted_made, num_steps)
-          - _quantiles(sorted_real, num_steps)
-        ),
-        dtype=np.float64,
-      )
-    )
+    ]
+    num_steps = max(values.shape[1] for values in projections)
+    ours, theirs = (_quantiles(values, num_steps) for values in projections)
+    per_scale.append(np.mean(np.abs(ours - theirs), dtype=np.float64))
   return float(np.mean(per_scale))
 
 
@@ -119,38 +110,26 @@ def _quantiles(values: np.ndarray, num_steps: int) -> np.ndarray:
 
 
 def coherence(
-  generated: ArrayLike,
-  reference: ArrayLike,
-  *,
-  patch_size: int = 7,
-  query_stride: int = 3,
+  generated: ArrayLike, reference: ArrayLike, *, patch_size: int = 7
 ) -> float:
   """Mean distance of generated patches to the nearest reference patch.
 
   0 means that every patch occurs in the reference; parts of the reference may
   be missing. Arguments as in `find_nearest_patches`.
   """
-  nearest = find_nearest_patches(
-    generated, reference, patch_size=patch_size, query_stride=query_stride
-  )
+  nearest = find_nearest_patches(generated, reference, patch_size=patch_size)
   return float(np.mean(nearest.distance))
 
 
 def completeness(
-  generated: ArrayLike,
-  reference: ArrayLike,
-  *,
-  patch_size: int = 7,
-  query_stride: int = 3,
+  generated: ArrayLike, reference: ArrayLike, *, patch_size: int = 7
 ) -> float:
   """Mean distance of reference patches to the nearest generated patch.
 
   0 means that no part of the reference is missing; other patches may occur too.
   Arguments as in `find_nearest_patches`.
   """
-  return coherence(
-    reference, generated, patch_size=patch_size, query_stride=query_stride
-  )
+  return coherence(reference, generated, patch_size=patch_size)
 
 
 def copied_fraction(
@@ -168,16 +147,13 @@ def copied_fraction(
   copy.
 
   Args:
-    nearest: Result of `find_nearest_patches` for these images.
+    nearest: Result of `find_nearest_patches` for the other arguments.
     generated: Generated image, [H, W, C] in [-1, 1].
     reference: Reference image, [H, W, C] in [-1, 1].
-    patch_size: Side P of a patch in pixels, as in `find_nearest_patches`.
+    patch_size: Side P of a patch in pixels.
 
   Returns:
     The fraction, in (0, 1]; 1 is a copy of the reference or of a part of it.
-
-  Raises:
-    ValueError: If an argument is invalid.
   """
   (made,), real = check_images([generated], reference, patch_size=patch_size)
   offsets, counts = np.unique(
@@ -210,24 +186,18 @@ def detail_ratios(
   Returns:
     A ratio for each band, finest first: below 1 the image is too smooth, above
     1 too rough. NaN where the reference has no detail in a band.
-
-  Raises:
-    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('num_bands', num_bands)
   (made,), real = check_images([generated], reference, patch_size=1)
+  strengths = (_band_strengths(image, num_bands) for image in (made, real))
   return [
     ours / theirs if theirs > _EMPTY_BAND else float('nan')
-    for ours, theirs in zip(
-      _band_strengths(made, num_bands),
-      _band_strengths(real, num_bands),
-      strict=True,
-    )
+    for ours, theirs in zip(*strengths, strict=True)
   ]
 
 
 def _band_strengths(image: np.ndarray, num_bands: int) -> list[float]:
-  level = _grey(image)
+  level = grey(image)
   strengths = []
   for _ in range(num_bands):
     blurred = level
@@ -236,7 +206,3 @@ def _band_strengths(image: np.ndarray, num_bands: int) -> list[float]:
     strengths.append(float(np.sqrt(np.mean((level - blurred) ** 2))))
     level = blurred[::2, ::2]
   return strengths
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-  return image.astype(np.float64).mean(axis=-1)
