@@ -47,28 +47,35 @@ def all_patches(image, size):
 # Nearest neighbours.
 
 
-@pytest.mark.parametrize(
-  ('query_chunk', 'reference_chunk'), [(1024, 4096), (7, 64), (300, 1)]
-)
-def test_neighbours_are_those_of_a_tree_in_any_chunks(
-  query_chunk, reference_chunk
-):
+def test_neighbours_are_those_of_a_tree():
   image, reference = uniform(0, (14, 11, 3)), uniform(1, (12, 17, 3))
   tree = cKDTree(all_patches(reference, 5).astype(np.float64))
   distance, index = tree.query(all_patches(image, 5)[::2])
   nearest = nearest_patches.find_nearest_patches(
-    image,
-    reference,
-    patch_size=5,
-    query_stride=2,
-    query_chunk=query_chunk,
-    reference_chunk=reference_chunk,
+    image, reference, patch_size=5, query_stride=2
   )
   np.testing.assert_allclose(nearest.distance, distance / np.sqrt(75), 1e-6)
   position = np.stack(np.divmod(index, 17 - 5 + 1), axis=-1)
   np.testing.assert_array_equal(nearest.position, position)
   query = np.stack(np.divmod(np.arange(0, 10 * 7, 2), 11 - 5 + 1), axis=-1)
   np.testing.assert_array_equal(nearest.query, query)
+
+
+@pytest.mark.parametrize(
+  ('query_chunk', 'bank_chunk'), [(1024, 4096), (7, 64), (300, 1), (100, 7)]
+)
+def test_all_candidates_are_those_of_a_tree_in_any_chunks(
+  query_chunk, bank_chunk
+):
+  for size in (3, 8, 200):
+    queries, bank = uniform(0, (100, 12)), uniform(1, (size, 12))
+    num = min(8, size)
+    distance, index = cKDTree(bank.astype(np.float64)).query(queries, k=num)
+    indices, squares = nearest_patches.nearest_vectors(
+      queries, bank, query_chunk=query_chunk, bank_chunk=bank_chunk
+    )
+    np.testing.assert_array_equal(indices, index)
+    np.testing.assert_allclose(squares, distance**2 / 12, rtol=1e-5)
 
 
 def test_small_distances_survive_float32():
@@ -279,10 +286,6 @@ def test_wrong_sets_of_images_are_refused():
     image_report.compare_images(KEY, [image, 255 * image], image)
   with pytest.raises(ValueError, match='`reference` must vary'):
     image_report.compare_images(KEY, [image], 0 * image)
-  with pytest.raises(ValueError, match=r'`reference_chunk`.*0'):
-    nearest_patches.find_nearest_patches(image, image, reference_chunk=0)
-  with pytest.raises(ValueError, match=r'`query_chunk`.*-1'):
-    nearest_patches.find_nearest_patches(image, image, query_chunk=-1)
   with pytest.raises(ValueError, match=r'`num_bands`.*0'):
     patch_statistics.detail_ratios(image, image, num_bands=0)
   with pytest.raises(ValueError, match='two images, got 1'):
