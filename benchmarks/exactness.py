@@ -97,14 +97,14 @@ def largest_difference(a: object, b: object) -> float:
 
 
 def device_difference() -> float:
-  """Largest difference between 1 device and 3 or 4, on the same batches."""
+  """Difference of four devices and one after 20 steps on the same batches."""
   image, options = small_run()
   examples = image_examples(image, options)
-  one, *others = (
+  one, four = (
     fit_denoiser(examples, replace(options, num_devices=num)).model.params
-    for num in (1, 3, 4)
+    for num in (1, 4)
   )
-  return max(largest_difference(one, other) for other in others)
+  return largest_difference(one, four)
 
 
 def resume_difference() -> float:
@@ -142,7 +142,7 @@ def main() -> None:
         'vp_cosine': process_errors(processes.vp_cosine_process),
         'flow': process_errors(processes.flow_process),
       },
-      'many_devices_against_one': device_difference(),
+      'four_devices_against_one': device_difference(),
       'resumed_against_unbroken': resume_difference(),
     },
   )

@@ -21,9 +21,11 @@ import skimage.data
 import skimage.transform
 
 from benchmarks import flow_baselines, tables, timing
-from internal_diffusion.applications import flow as flow_lib
-from internal_diffusion.applications import flow_model
-from internal_diffusion.configs import flow as config_lib
+from internal_diffusion.applications.flow import (
+  FlowOptions,
+  estimate_flow,
+  learn_flow,
+)
 from internal_diffusion.data import flow_fields, flow_io, image_io
 from internal_diffusion.evaluation import flow_error, flow_report
 
@@ -31,7 +33,7 @@ _SIDE = 256  # Shorter side of the moved photographs, in pixels.
 _MARGIN = 8  # At least the longest vector, in pixels.
 _STEREO_SCALE = 4
 _DISC_RADIUS = 45  # In pixels.
-_SIGHT = 8  # Reach of a patch with its smoothing, in pixels.
+_PATCH_REACH = 8  # Reach of a patch with its smoothing, in pixels.
 
 
 class Pair(NamedTuple):
@@ -102,7 +104,7 @@ def moved_with_disc() -> Pair:
   flow = flow_fields.rotation(image.shape[:2], degrees=2.0)
   made = flow_fields.make_pair(image.astype(np.float32), flow, margin=_MARGIN)
   first, second, flow, inside = map(np.asarray, made)
-  flat = from_middle(first.shape) < _DISC_RADIUS - _SIGHT
+  flat = from_middle(first.shape) < _DISC_RADIUS - _PATCH_REACH
   frames = to_8_bits(first), to_8_bits(second)
   return Pair('rotation of a disc', *frames, flow, inside, flat=flat)
 
@@ -155,32 +157,18 @@ def judge(
   pair: Pair, minutes: float, seed: int, denoiser: str
 ) -> dict[str, object]:
   """Figures of our flow and OpenCV's on one pair."""
-  config = config_lib.get_config(minutes=minutes)
-  config.train.seed = seed
-  start = time.perf_counter()
-  if denoiser == 'learned':
-    model = flow_model.train_flow_model([pair.first], config)
-  else:
-    model = flow_model.closed_form_flow_model(config)
-  trained = time.perf_counter()
-  frames = [
-    flow_model.make_frame(image, config) for image in (pair.first, pair.second)
-  ]
-
-  def estimate() -> flow_lib.Flow:
-    return flow_lib.estimate_flow(
-      jax.random.key(seed),
-      model,
-      *frames,
-      options=flow_lib.make_options(config, is_horizontal=pair.is_stereo),
-    )
-
-  found = estimate()
-  compiled = time.perf_counter()
-  textured = flow_error.textured(pair.first)
-  spread = np.sqrt(
-    np.trace(np.asarray(found.seen.covariance), axis1=2, axis2=3)
+  options = FlowOptions(
+    denoiser=denoiser, minutes=minutes, seed=seed, stereo=pair.is_stereo
   )
+  start = time.perf_counter()
+  model = learn_flow([pair.first], options)
+  trained = time.perf_counter()
+  found = estimate_flow(
+    jax.random.key(seed), model, pair.first, pair.second, options=options
+  )
+  estimated = time.perf_counter()
+  textured = flow_error.textured(pair.first)
+  std = np.sqrt(np.trace(found.posteriors.covariance, axis1=2, axis2=3))
   figures: dict[str, object] = flow_report.judge_flow(
     found.mean,
     found.covariance,
@@ -193,8 +181,8 @@ def judge(
   errors = flow_error.endpoint_error(found.mean, pair.flow)[pair.valid]
   figures['below_1_pixel'] = float(np.mean(errors < 1))
   flat = ~textured if pair.flat is None else pair.flat
-  figures['spread_untextured_over_textured'] = float(
-    np.median(spread[flat]) / np.median(spread[textured])
+  figures['std_untextured_over_textured'] = float(
+    np.median(std[flat]) / np.median(std[textured])
   )
   grey = [
     np.rint(127.5 * (grey_of(image) + 1)).astype(np.uint8)
@@ -214,7 +202,7 @@ def judge(
     },
     'seconds': {
       'training': trained - start,
-      'estimate_and_compile': compiled - trained,
+      'estimate_and_compile': estimated - trained,
     },
   }
 

@@ -5,21 +5,21 @@ from typing import Any
 from benchmarks import timing
 from benchmarks.tables import read, section, table
 
-_NOTE = """AEPE: mean endpoint error in pixels over all pixels of known
-truth, and over textured ones. Coverage: fraction of the errors inside the
-predicted 90% ellipses. Log-likelihood: that of the errors in nats under the
-predicted covariances, in brackets under the best single Gaussian; of u alone
-for stereo. AUSE: area between the sparsification curves over the mean error, by
-the predicted uncertainty, in brackets by the forward-backward disagreement; 0
-is perfect. Spread: median standard deviation of the pixel posteriors on
-untextured over that on textured pixels; for the rotated disc, on its constant
-part. Seconds of training, and of the flow in both directions with compilation.
-OpenCV: DIS at its medium preset down to full size, and Farneback. The weights
-of the error's features (applications/flow_spread.py) were chosen on
-Middlebury's four pairs, the motorcycle and three moved photographs, so coverage
-and AUSE of these pairs are not those of unseen data. Venus's truth lacks the
-0.14 pixels of vertical motion that all methods find (TRIED.md), which causes
-most misses of its ellipses."""
+_NOTE = """Mean endpoint errors in pixels, of all pixels of known flow and of
+textured ones. Coverage is the fraction of errors in their predicted ellipses of
+90%. Log-likelihood of the errors under the predicted covariances, in nats, and
+in brackets under the one Gaussian that fits them best; of u alone for stereo.
+AUSE is the area between the sparsification curves over the mean error, by the
+predicted standard deviation and in brackets by the disagreement of the flows
+there and back: 0 is perfect. Std ratio: median standard deviation of the
+posteriors of single pixels, untextured over textured; for the rotated disc, of
+the disc over textured. Seconds of training, and of the estimation in both
+directions with compilation. OpenCV: DIS at its medium preset down to full size,
+Farneback. The constants of the covariance (applications/flow/covariance.py)
+were chosen on Middlebury's four pairs, the motorcycle and three moved
+photographs, so their coverage and AUSE are not those of unseen pairs. Venus's
+truth lacks the 0.14 pixels of vertical motion that all methods find (TRIED.md),
+which is most of the error of its coverage."""
 
 _HEAD = [
   'pair',
@@ -31,7 +31,7 @@ _HEAD = [
   'coverage',
   'log-likelihood',
   'AUSE',
-  'spread',
+  'std ratio',
   's',
 ]
 
@@ -42,7 +42,7 @@ def row(name: str, run: dict[str, Any]) -> list[str]:
   likelihood = (
     f'{f["log_likelihood"]:.2f} ({f["log_likelihood_one_gaussian"]:.2f})'
   )
-  spread = f['spread_untextured_over_textured']
+  ratio = f['std_untextured_over_textured']
   return [
     name,
     f'{f["aepe"]:.3f}',
@@ -53,7 +53,7 @@ def row(name: str, run: dict[str, Any]) -> list[str]:
     f'{f["coverage"]:.1%}',
     likelihood,
     f'{f["ause"]:.3f} ({f["ause_rival"]:.3f})',
-    f'{spread:.1f}',
+    f'{ratio:.1f}',
     f'{times["training"]:.0f}, {times["estimate_and_compile"]:.0f}',
   ]
 

@@ -36,7 +36,7 @@ from internal_diffusion.applications.flow import (
 )
 from internal_diffusion.applications.flow import figures as flow_figures
 from internal_diffusion.applications.flow.frames import make_frame_pyramid
-from internal_diffusion.applications.flow.pixel_posteriors import check_points
+from internal_diffusion.applications.flow.pixel_samples import check_points
 from internal_diffusion.bin import command, inputs, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import flow_io, image_io

@@ -13,6 +13,7 @@ import scipy.ndimage
 
 from internal_diffusion import arrays
 from internal_diffusion.data import warp
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -88,6 +89,7 @@ def smooth_random(
   return _as_flow(scale * u, scale * v)
 
 
+@with_own_settings
 def make_pair(image: Array, flow: Array, *, margin: int = 0) -> FramePair:
   """Two frames of one image with a given ground-truth flow.
 

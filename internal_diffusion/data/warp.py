@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from internal_diffusion import arrays
 from internal_diffusion.data import patches
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -129,6 +130,7 @@ def steepness(flow: Array) -> Array:
   return jnp.max(jnp.linalg.norm(jacobian, ord=2, axis=(-2, -1)))
 
 
+@with_own_settings
 def frames_between(
   first: Array, second: Array, flow: Array, *, num_frames: int
 ) -> Array:

@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from scipy.spatial import distance
 
 from internal_diffusion import arrays
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -72,6 +73,7 @@ def _check_same(sets: dict[str, np.ndarray], *, axis: int, what: str) -> None:
     raise ValueError(f'{names} must hold {what}, got {sizes}.')
 
 
+@with_own_settings
 def sliced_wasserstein(
   key: Array, x: ArrayLike, y: ArrayLike, *, num_projections: int = 512
 ) -> float:
@@ -137,6 +139,7 @@ class SquaredMmd(NamedTuple):
   null_std: float
 
 
+@with_own_settings
 def mmd_squared(
   x: ArrayLike, y: ArrayLike, *, bandwidths: Sequence[float]
 ) -> SquaredMmd:

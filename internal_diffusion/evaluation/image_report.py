@@ -14,10 +14,12 @@ from internal_diffusion.evaluation.nearest_patches import (
   check_images,
   find_nearest_patches,
 )
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
 
+@with_own_settings
 def compare_images(
   key: Array,
   generated: Sequence[ArrayLike],

@@ -28,6 +28,7 @@ from jax.typing import ArrayLike
 from internal_diffusion import arrays
 from internal_diffusion.evaluation import distances
 from internal_diffusion.evaluation.nearest_patches import nearest_vectors
+from internal_diffusion.jax_settings import with_own_settings
 
 
 class NearestDistances(NamedTuple):
@@ -42,6 +43,7 @@ class NearestDistances(NamedTuple):
   second: np.ndarray
 
 
+@with_own_settings
 def nearest_distances(
   queries: ArrayLike, training: ArrayLike, *, leave_one_out: bool = False
 ) -> NearestDistances:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.data import image_io, patches
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -65,6 +66,7 @@ def grey(image: np.ndarray) -> np.ndarray:
   return image.astype(np.float64).mean(axis=-1)
 
 
+@with_own_settings
 def find_nearest_patches(
   generated: ArrayLike,
   reference: ArrayLike,

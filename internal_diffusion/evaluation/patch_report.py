@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from internal_diffusion.evaluation import distances, memorization
 from internal_diffusion.evaluation import patch_two_sample as two_sample
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -17,6 +18,7 @@ _MAX_QUERIES = 2048
 _NEAREST = 'nearest_distance_median'
 
 
+@with_own_settings
 def compare_patches(
   key: Array,
   generated: ArrayLike,

@@ -39,6 +39,7 @@ from internal_diffusion.evaluation.nearest_patches import (
   grey,
   vectors_at,
 )
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -50,6 +51,7 @@ _BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 _EMPTY_BAND = 1e-6
 
 
+@with_own_settings
 def multiscale_sliced_wasserstein(
   key: Array,
   generated: ArrayLike,

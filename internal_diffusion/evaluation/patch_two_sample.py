@@ -33,6 +33,7 @@ import threadpoolctl
 from jax.typing import ArrayLike
 
 from internal_diffusion.evaluation import distances
+from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
@@ -56,6 +57,7 @@ class TwoSampleTest(NamedTuple):
   standard_error: float
 
 
+@with_own_settings
 def perceptron_two_sample_test(
   key: Array, x: ArrayLike, y: ArrayLike
 ) -> TwoSampleTest:
@@ -67,6 +69,7 @@ def perceptron_two_sample_test(
   return max(_test(key, x, y, _on_pixels), _test(key, x, y, _on_components))
 
 
+@with_own_settings
 def boosted_trees_two_sample_test(
   key: Array, x: ArrayLike, y: ArrayLike
 ) -> TwoSampleTest:

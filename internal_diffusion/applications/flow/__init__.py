@@ -10,6 +10,8 @@ from internal_diffusion.applications.flow.options import (
 )
 from internal_diffusion.applications.flow.pixel_posteriors import (
   PixelPosteriors,
+)
+from internal_diffusion.applications.flow.pixel_samples import (
   log_density,
   pixel_modes,
   sample_pixels,

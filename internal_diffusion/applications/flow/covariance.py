@@ -17,7 +17,9 @@ frame: the posteriors are too wide for frames that are better than the training
 pairs, which shows in a small remaining displacement. So the covariance is
 proportional to the median squared Mahalanobis distance of the remaining
 displacement (the innovation of a filter; Bar-Shalom et al. 2001, section 5.4).
-Two numbers, found on pairs with known flow, give the scale.
+Two numbers, found on pairs with known flow, give the scale. Where the flow
+leads outside, it is extrapolated, and its standard deviation grows with the
+distance.
 
 Where the surroundings of a pixel were not found in the second frame, the motion
 may be any in the range of the search, or longer: the covariance is that of a
@@ -28,21 +30,29 @@ References:
     and navigation.
 """
 
+import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
 
 from internal_diffusion.applications.flow.pixel_posteriors import (
   PixelPosteriors,
 )
+from internal_diffusion.data import warp
+
+VISIBLE = 0.5  # Disagreement in pixels that visible pixels may have.
+KNOWN_PRECISION = 1e6  # Precision of a known component, in 1 / pixels^2.
 
 _SCALE = 20.0  # Factor of the geometric mean.
 _FIELD_WEIGHT = 0.4  # Weight of the covariance of the field, which is added.
 _FLOOR = 0.01  # Smallest length in pixels, the limit of precision.
+_DRIFT = 0.02  # Standard deviation of extrapolation, in pixels per pixel.
 _FLAT = 0.003  # Gradient that counts as none, in brightness per pixel.
 _NEAR = 5  # Side of the squares that covariances are averaged over, in pixels.
 # Standard deviations of Gaussian averages, in pixels.
 _POSTERIOR_STD, _FLOW_STD, _BRIGHTNESS_STD = 3.0, 2.0, 1.0
-_MEDIAN = 2 * np.log(2)  # Of a chi-squared variable of two degrees of freedom.
+# Median and 99% quantile of a chi-squared variable of two degrees of freedom.
+_MEDIAN, _HIGH = 2 * np.log(2), 9.21
+_TINY = 1e-8  # Pixels^2, makes a covariance of few samples invertible.
 
 
 def error_covariance(
@@ -84,8 +94,54 @@ def error_covariance(
   direction = near / np.trace(near, axis1=-2, axis2=-1)[..., None, None]
   shape = (direction + np.eye(2) / 2) / 2
   found = _SCALE * total * shape + _FIELD_WEIGHT * near
-  floor = (_FLOOR**2 + lost * search_range**2 / 3)[..., None, None] * np.eye(2)
-  return _innovation(posteriors) * found + floor
+  inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
+  beyond = scipy.ndimage.distance_transform_edt(~inside)
+  floor = _FLOOR**2 + (_DRIFT * beyond) ** 2 + lost * search_range**2 / 3
+  return _innovation(posteriors) * found + floor[..., None, None] * np.eye(2)
+
+
+def find_occluded(
+  mean: np.ndarray, disagreement: np.ndarray, covariance: np.ndarray
+) -> np.ndarray:
+  """Mask of pixels whose flow leads outside or does not lead back.
+
+  Two flows of covariance C disagree with covariance 2 C. If C is isotropic, one
+  disagreement in a hundred is longer by chance than sqrt(9.21 trace C).
+
+  Args:
+    mean: Flow, [H, W, 2].
+    disagreement: Disagreement of both flows, [H, W, 2].
+    covariance: Covariance C of the field, [H, W, 2, 2].
+
+  Returns:
+    Booleans, [H, W].
+  """
+  inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
+  by_chance = _HIGH * np.trace(covariance, axis1=-2, axis2=-1)
+  squares = np.sum(np.square(disagreement), axis=-1)
+  return ~inside | (squares > VISIBLE**2 + by_chance)
+
+
+def only_along_x(covariance: np.ndarray) -> np.ndarray:
+  """All variance [H, W, 2, 2] in the x component; y is known."""
+  total = np.trace(covariance, axis1=-2, axis2=-1)
+  along_x = np.diag([1.0, 0.0])
+  known = np.diag([0.0, 1 / KNOWN_PRECISION])
+  return total[..., None, None] * along_x + known
+
+
+def with_covariance(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+  """Samples [K, H, W, 2] of mean 0, mapped pixel by pixel to a covariance.
+
+  They keep the correlation of neighbours and of components.
+  """
+  own = np.einsum('khwi,khwj->hwij', samples, samples) / len(samples)
+  root, own_root = (
+    np.linalg.cholesky(matrix)
+    for matrix in (covariance, own + _TINY * np.eye(2))
+  )
+  factor = root @ np.linalg.inv(own_root)
+  return np.einsum('hwij,khwj->khwi', factor, samples)
 
 
 def _innovation(posteriors: PixelPosteriors) -> float:

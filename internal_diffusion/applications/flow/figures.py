@@ -7,7 +7,7 @@ import numpy as np
 from internal_diffusion import figures
 from internal_diffusion.applications.flow.inference import Flow
 from internal_diffusion.applications.flow.model import FlowModel
-from internal_diffusion.applications.flow.pixel_posteriors import (
+from internal_diffusion.applications.flow.pixel_samples import (
   log_density,
   sample_pixels,
 )

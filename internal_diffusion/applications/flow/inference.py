@@ -22,7 +22,14 @@ from internal_diffusion.applications.flow import (
   search,
   small_matrices,
 )
-from internal_diffusion.applications.flow.covariance import error_covariance
+from internal_diffusion.applications.flow.covariance import (
+  KNOWN_PRECISION,
+  VISIBLE,
+  error_covariance,
+  find_occluded,
+  only_along_x,
+  with_covariance,
+)
 from internal_diffusion.applications.flow.field import (
   FieldPosterior,
   FieldPrior,
@@ -44,12 +51,9 @@ Array = jax.Array
 
 _PRECISION_FLOOR = 1e-3  # Of a pixel's likelihood, in 1 / pixels^2.
 _MAX_MOVE = 3.0  # Bound on the move of one warp, in prior standard deviations.
-# Tolerance of the disagreement of both flows, in pixels: of an estimate, and of
-# a start, where it means little.
-_VISIBLE, _ANY = 0.5, 1e6
-_CHI_SQUARED = 9.21  # 99% quantile, two degrees of freedom.
-_TINY = 1e-8  # Pixels^2, makes a covariance of few samples invertible.
-_KNOWN_PRECISION = 1e6  # Precision of a known component, in 1 / pixels^2.
+# Tolerance of the disagreement of both flows, in pixels, where they come from a
+# coarser level and are not exact enough to tell occlusions.
+_ANY = 1e6
 
 
 class Flow(NamedTuple):
@@ -156,8 +160,8 @@ def _with_uncertainty(
     search_range=search.search_range(first),
   )
   if is_horizontal:
-    covariance = _along_x(covariance)
-  samples = mean + _with_covariance(offsets, covariance)
+    covariance = only_along_x(covariance)
+  samples = mean + with_covariance(offsets, covariance)
   return Flow(
     mean=mean,
     covariance=covariance.astype(np.float32),
@@ -204,8 +208,7 @@ def _coarse_to_fine(
       size = grey.shape
       there, back = (search.resize_flow(flow, size) for flow in (there, back))
       for index in range(options.num_warps):
-        # A flow from a coarser level is not exact enough to tell occlusions.
-        tolerance = _VISIBLE if index else _ANY
+        tolerance = VISIBLE if index else _ANY
         ways = (
           (grey, first.colour[level], other_grey, there, back),
           (other_grey, second.colour[level], grey, back, there),
@@ -251,7 +254,7 @@ def _improve(
   precision += likelihood_weight * _PRECISION_FLOOR * jnp.eye(2)[None, None]
   if is_horizontal:
     known = jnp.diag(jnp.array([0.0, 1.0]))
-    precision += _KNOWN_PRECISION * known[None, None]
+    precision += KNOWN_PRECISION * known[None, None]
   information = small_matrices.times(
     weight * small_matrices.inverse(posteriors.covariance), posteriors.mean
   )
@@ -264,50 +267,6 @@ def _improve(
   # Content moves against delta.
   posterior = field.fuse(flow - observed, precision, guide, flow, prior=prior)
   return posterior, posteriors
-
-
-def find_occluded(
-  mean: np.ndarray, disagreement: np.ndarray, covariance: np.ndarray
-) -> np.ndarray:
-  """Mask of pixels whose flow leads outside or does not lead back.
-
-  Two flows of covariance C disagree with covariance 2 C. If C is isotropic, one
-  disagreement in a hundred is longer by chance than sqrt(9.21 trace C).
-
-  Args:
-    mean: Flow, [H, W, 2].
-    disagreement: Disagreement of both flows, [H, W, 2].
-    covariance: Covariance C of the field, [H, W, 2, 2].
-
-  Returns:
-    Booleans, [H, W].
-  """
-  inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
-  by_chance = _CHI_SQUARED * np.trace(covariance, axis1=-2, axis2=-1)
-  squares = np.sum(np.square(disagreement), axis=-1)
-  return ~inside | (squares > _VISIBLE**2 + by_chance)
-
-
-def _along_x(covariance: np.ndarray) -> np.ndarray:
-  """All variance [H, W, 2, 2] in the x component; y is known."""
-  total = np.trace(covariance, axis1=-2, axis2=-1)
-  along_x = np.diag([1.0, 0.0])
-  known = np.diag([0.0, 1 / _KNOWN_PRECISION])
-  return total[..., None, None] * along_x + known
-
-
-def _with_covariance(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-  """Samples [K, H, W, 2] of mean 0, mapped pixel by pixel to a covariance.
-
-  They keep the correlation of neighbours and of components.
-  """
-  own = np.einsum('khwi,khwj->hwij', samples, samples) / len(samples)
-  root, own_root = (
-    np.linalg.cholesky(matrix)
-    for matrix in (covariance, own + _TINY * np.eye(2))
-  )
-  factor = root @ np.linalg.inv(own_root)
-  return np.einsum('hwij,khwj->khwi', factor, samples)
 
 
 @jax.jit

@@ -9,7 +9,7 @@ from internal_diffusion.applications.flow.displacement import (
   LearnedDisplacement,
 )
 from internal_diffusion.applications.flow.options import FlowOptions
-from internal_diffusion.types import Condition, static
+from internal_diffusion.types import BoundDenoiseFn, Condition, static
 
 Array = jax.Array
 
@@ -49,14 +49,9 @@ class FlowModel:
     """
     return self.denoiser.encode(source, target, sigma_aug)
 
-
-def learned_model(
-  denoiser: LearnedDisplacement, options: FlowOptions
-) -> FlowModel:
-  """The model with a trained denoiser."""
-  return FlowModel(
-    denoiser, options.patch_size, options.stddev, options.sensor_noise
-  )
+  def given(self, vector: Array) -> BoundDenoiseFn:
+    """The denoiser `(x, sigma) -> denoised` of given vectors [N, K]."""
+    return lambda x, sigma: self(x, sigma, Condition(vector=vector))
 
 
 def closed_form_model(options: FlowOptions) -> FlowModel:

@@ -26,7 +26,6 @@ from internal_diffusion.applications.flow.frames import make_frame_pyramid
 from internal_diffusion.applications.flow.model import (
   FlowModel,
   closed_form_model,
-  learned_model,
 )
 from internal_diffusion.applications.flow.options import (
   DisplacementDenoiser,
@@ -185,7 +184,9 @@ def _train(
   )
   if fitted.interrupted:
     raise KeyboardInterrupt
-  return learned_model(fitted.model, options)
+  return FlowModel(
+    fitted.model, options.patch_size, options.stddev, options.sensor_noise
+  )
 
 
 def _settings(

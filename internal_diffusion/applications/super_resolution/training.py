@@ -156,19 +156,34 @@ def learn_upscaler(
   kernel = _checked_kernel(kernel, options.factor)
   if workdir is not None and model_files.has_model(workdir):
     upscaler = model_files.load(workdir, Upscaler)
+    if kernel is not None and (
+      upscaler.kernel is None or not np.array_equal(kernel, upscaler.kernel)
+    ):
+      raise ValueError(
+        f'`kernel` must be that of the model in `{workdir}`, or left out.'
+      )
     if options.mean_only or not upscaler.is_mean_only:
       return upscaler
   image = image_io.check_image(image, with_alpha=True)
   plane = to_planes(image)[0]
+  factor = _DOUBLING if kernel is None else round(options.factor)
   pairs = build_pairs(
     [plane],
-    factor=_DOUBLING if kernel is None else round(options.factor),
+    factor=factor,
     source_size=options.source_size,
     reach=options.reach,
     kernel=kernel,
     seed=options.seed,
   )
-  upscaler = _untrained(pairs, kernel, options)
+  mean = _initial(RegressionMLP, options.mean_network, pairs, options.seed)
+  upscaler = Upscaler(
+    blocks=LearnedBlocks(mean),  # Before training, it predicts 0.
+    encoding=pairs.encoding,
+    kernel=kernel,
+    factor=factor,
+    source_size=options.source_size,
+    reach=options.reach,
+  )
   if options.denoiser is BlockDenoiser.CLOSED_FORM:
     blocks = closed_form_blocks(pairs, options)
     upscaler = dataclasses.replace(upscaler, blocks=blocks)
@@ -204,21 +219,6 @@ def _identity(image: np.ndarray, upscaler: Upscaler) -> dict[str, Any]:
     'image_digest': array_digest(image),
     'kernel_digest': None if kernel is None else array_digest(kernel),
   }
-
-
-def _untrained(
-  pairs: UpscalingPairs, kernel: np.ndarray | None, options: UpscaleOptions
-) -> Upscaler:
-  """The model before training: the linear prediction alone."""
-  mean = _initial(RegressionMLP, options.mean_network, pairs, options.seed)
-  return Upscaler(
-    blocks=LearnedBlocks(mean),
-    encoding=pairs.encoding,
-    kernel=kernel,
-    factor=_DOUBLING if kernel is None else round(options.factor),
-    source_size=options.source_size,
-    reach=options.reach,
-  )
 
 
 def closed_form_blocks(

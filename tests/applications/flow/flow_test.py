@@ -13,10 +13,11 @@ from internal_diffusion import load
 from internal_diffusion.applications.flow import (
   FlowModel,
   FlowOptions,
+  covariance,
   estimate_flow,
-  inference,
   learn_flow,
   pixel_posteriors,
+  pixel_samples,
   smooth_grey,
 )
 from internal_diffusion.compilation import measure_compilation
@@ -109,9 +110,9 @@ def test_disagreement_is_an_occlusion_unless_the_field_is_uncertain():
   mean[:, -1, 0] = 1  # Leads outside.
   disagreement = np.zeros((10, 12, 2))
   disagreement[4:6] = 0.6
-  covariance = np.broadcast_to(1e-4 * np.eye(2), (10, 12, 2, 2)).copy()
-  covariance[5] = 0.1 * np.eye(2)
-  occluded = inference.find_occluded(mean, disagreement, covariance)
+  open_covariance = np.broadcast_to(1e-4 * np.eye(2), (10, 12, 2, 2)).copy()
+  open_covariance[5] = 0.1 * np.eye(2)
+  occluded = covariance.find_occluded(mean, disagreement, open_covariance)
   assert occluded[:, -1].all()
   assert occluded[4].all()
   assert not occluded[5, :-1].any()
@@ -140,8 +141,8 @@ def test_flat_areas_are_uncertain(pair):
   model = learn_flow([pair.first], CLOSED_FORM)
   grey = smooth_grey(pair.first, OPTIONS)
   flat = grey.at[:, grey.shape[1] // 2 :].set(0.1)
-  covariance = pixel_posteriors.pixel_posteriors(model, flat, flat).covariance
-  std = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1))
+  posteriors = pixel_posteriors.pixel_posteriors(model, flat, flat)
+  std = np.sqrt(np.trace(posteriors.covariance, axis1=-2, axis2=-1))
   textured = flow_error.textured(np.asarray(flat)[..., None], min_gradient=0.06)
   assert np.median(std[:, -15:]) > 3 * np.median(std[textured])
 
@@ -149,7 +150,7 @@ def test_flat_areas_are_uncertain(pair):
 def test_posteriors_of_single_pixels(found, model, pair):
   points = np.array([[20, 20], [30, 25], [63 - 4, 40]])
   grey = [smooth_grey(frame, OPTIONS) for frame in (pair.first, pair.second)]
-  samples = pixel_posteriors.sample_pixels(
+  samples = pixel_samples.sample_pixels(
     jax.random.key(0), model, *grey, found.mean, points=points, num_samples=64
   )
   assert samples.shape == (3, 64, 2)
@@ -158,7 +159,7 @@ def test_posteriors_of_single_pixels(found, model, pair):
     own = np.sqrt(np.diag(found.posteriors.covariance[y, x]))
     np.testing.assert_allclose(samples[index].std(axis=0), own, rtol=0.6)
   near, far = (
-    pixel_posteriors.log_density(
+    pixel_samples.log_density(
       model, *grey, found.mean, points=points, candidates=candidates
     )
     for candidates in (samples, samples + 20)
@@ -168,7 +169,7 @@ def test_posteriors_of_single_pixels(found, model, pair):
 
 def test_the_densest_of_samples():
   samples = np.array([[[0.0, 0.0], [1.0, 1.0], [1.1, 1.0], [5.0, 2.0]]])
-  found = pixel_posteriors.densest(samples)
+  found = pixel_samples.densest(samples)
   assert found.tolist() in ([[1.0, 1.0]], [[1.1, 1.0]])
 
 
@@ -228,7 +229,7 @@ def test_a_small_frame_is_refused():
 def test_a_point_outside_is_refused(model, pair, found):
   grey = [smooth_grey(frame, OPTIONS) for frame in (pair.first, pair.second)]
   with pytest.raises(ValueError, match='within'):
-    pixel_posteriors.sample_pixels(
+    pixel_samples.sample_pixels(
       jax.random.key(0),
       model,
       *grey,

@@ -203,6 +203,13 @@ def test_wrong_options_are_refused(name, value):
     UpscaleOptions(**{name: value})
 
 
+def test_another_kernel_than_the_saved_models_is_refused(image, tmp_path):
+  options = small.options(denoiser=BlockDenoiser.CLOSED_FORM, num_pairs=64)
+  learn_upscaler(image, options, workdir=tmp_path)
+  with pytest.raises(ValueError, match='`kernel`'):
+    learn_upscaler(image, options, kernel=np.ones((3, 3)) / 9, workdir=tmp_path)
+
+
 def test_the_closed_form_is_saved_and_loaded(image, tmp_path):
   options = small.options(denoiser=BlockDenoiser.CLOSED_FORM, num_pairs=64)
   saved = learn_upscaler(image, options, workdir=tmp_path)
