@@ -5,20 +5,14 @@ truth is finite and the mask, if given, is true. Sums are in float64. Invalid
 arguments raise `ValueError`.
 
   Endpoint error: length of the difference in pixels; its mean is the AEPE.
-  Angular error: angle between (u, v, 1) and its truth in degrees, the angle in
-    space and time (Barron et al. 1994, section 4.1). The 1 keeps it defined
-    without motion and limits the weight of small motions.
+  Angular error: angle between (u, v, 1) and its truth in degrees (Barron et al.
+    1994, Performance of optical flow techniques, section 4.1). The 1 keeps it
+    defined without motion and limits the weight of small motions.
   R0.5, R1, R2: fraction of pixels with an endpoint error above 0.5, 1, 2 pixels
-    (Baker et al. 2011).
+    (Baker et al. 2011, A database and evaluation methodology for optical flow).
   Fl: fraction of pixels with an endpoint error above 3 pixels and above 5
-    percent of the true length (Menze and Geiger 2015, the KITTI benchmark).
-
-References:
-  Baker et al. 2011, A database and evaluation methodology for optical flow.
-  Barron et al. 1994, Performance of optical flow techniques.
-  Menze and Geiger 2015, Object scene flow for autonomous vehicles.
-  Scharstein and Szeliski 2002, A taxonomy and evaluation of dense two-frame
-    stereo correspondence algorithms.
+    percent of the true length (Menze and Geiger 2015, Object scene flow for
+    autonomous vehicles: the KITTI benchmark).
 """
 
 import math
@@ -109,8 +103,7 @@ def endpoint_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
 def angular_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
   """Angular errors in degrees, [..., 2] to [...]; NaN where unknown."""
   first, second = (
-    np.concatenate([part, np.ones_like(part[..., :1])], axis=-1)
-    for part in _check_flows(flow, truth)
+    np.insert(part, 2, 1, axis=-1) for part in _check_flows(flow, truth)
   )
   # An arc cosine cannot resolve angles below 1e-6 degrees.
   sine = np.linalg.norm(np.cross(first, second), axis=-1)
@@ -123,9 +116,10 @@ def textured(
 ) -> np.ndarray:
   """Mask [H, W] of the textured pixels (Scharstein and Szeliski 2002).
 
-  They call a pixel textureless if the mean squared gradient in a window of 3x3
-  pixels is below the square of 4 grey levels. They use the horizontal gradient,
-  for stereo; this function uses the full gradient.
+  They (A taxonomy and evaluation of dense two-frame stereo correspondence
+  algorithms) call a pixel textureless if the mean squared gradient in a window
+  of 3x3 pixels is below the square of 4 grey levels. They use the horizontal
+  gradient, for stereo; this function uses the full gradient.
 
   Args:
     image: Frame, [H, W, C] in [-1, 1]; channels are averaged.

@@ -4,20 +4,15 @@ Distances are root mean squares per value: 0.0078 is one grey level of an 8-bit
 image. A small distance is not enough for a copy, because in a flat area every
 good patch is close to many training patches. A copy is closer to *one* training
 patch than the training patches are to each other. The ratio test compares the
-nearest distance with a fraction of the second nearest (Lowe 2004, section 7.1,
-for matches of local features; Yoon et al. 2023 with the fraction 1/3 for
-memorization by diffusion models). Somepalli et al. 2023 measure copies with
-learnt features, which short vectors do not need.
+nearest distance with a fraction of the second nearest (Lowe 2004, Distinctive
+image features from scale-invariant keypoints, section 7.1; Yoon et al. 2023,
+Diffusion probabilistic models generalize when they fail to memorize, with the
+fraction 1/3). Somepalli et al. 2023, Diffusion art or digital forgery?, measure
+copies with learnt features, which short vectors do not need.
 
 Equal training patches count as one; otherwise a patch that occurs twice would
 hide its copies. Near duplicates are kept, so that a generated patch of a flat
 area is not a copy.
-
-References:
-  Lowe 2004, Distinctive image features from scale-invariant keypoints.
-  Somepalli et al. 2023, Diffusion art or digital forgery?
-  Yoon et al. 2023, Diffusion probabilistic models generalize when they fail to
-    memorize.
 """
 
 from typing import NamedTuple
@@ -75,7 +70,7 @@ def nearest_distances(
 def is_copy(
   nearest: NearestDistances, *, max_ratio: float = 1 / 3
 ) -> np.ndarray:
-  """Ratio test: whether each query copies a training patch.
+  """Ratio test: whether each query copies a training patch, booleans [N].
 
   Compare its mean with that of real patches, measured with `leave_one_out`:
   chance and repetition in the photograph make some of them pass.
@@ -83,9 +78,6 @@ def is_copy(
   Args:
     nearest: Distances from `nearest_distances`.
     max_ratio: Threshold of the ratio of first to second distance, in (0, 1).
-
-  Returns:
-    Booleans, [N].
   """
   arrays.check_in_range(
     'max_ratio', max_ratio, 0, 1, open_low=True, open_high=True

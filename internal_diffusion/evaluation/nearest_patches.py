@@ -115,16 +115,8 @@ def nearest_vectors(
   which loses small distances by rounding. So it only selects candidates; their
   distances are computed from the differences.
 
-  Args:
-    queries: Vectors, [N, D].
-    bank: Vectors, [M, D].
-    query_chunk: Number of queries at once.
-    bank_chunk: Number of rows of the bank at once.
-    progress: Whether to show a progress bar for a long search.
-
-  Returns:
-    Row numbers of the K = min(8, M) nearest rows, nearest first, [N, K], and
-    mean squared differences, [N, K].
+  Returns row numbers [N, K] and mean squared differences [N, K] of the nearest
+  K = min(8, M) rows, nearest first, for queries [N, D] and a bank [M, D].
   """
   centre = bank.mean(axis=0, keepdims=True)  # Lowers rounding errors.
   tiles = _tiles(bank - centre, min(bank_chunk, len(bank)))
@@ -154,9 +146,7 @@ def nearest_vectors(
 
 def all_vectors(image: np.ndarray, patch_size: int) -> np.ndarray:
   """All patches of an image in reading order, [N, D]."""
-  window = (patch_size, patch_size, image.shape[-1])
-  views = np.lib.stride_tricks.sliding_window_view(image, window)
-  return views.reshape(-1, np.prod(window))
+  return _windows(image, patch_size).reshape(-1, patch_size**2 * image.shape[2])
 
 
 def _positions(
@@ -208,6 +198,10 @@ def vectors_at(
   image: np.ndarray, positions: np.ndarray, patch_size: int
 ) -> np.ndarray:
   """Patches of an image at given rows and columns [N, 2], [N, D]."""
-  window = (patch_size, patch_size, image.shape[-1])
-  views = np.lib.stride_tricks.sliding_window_view(image, window)
-  return views[positions[:, 0], positions[:, 1]].reshape(len(positions), -1)
+  found = _windows(image, patch_size)[*positions.T]
+  return found.reshape(len(positions), -1)
+
+
+def _windows(image: np.ndarray, patch_size: int) -> np.ndarray:
+  window = (patch_size, patch_size, image.shape[2])
+  return np.lib.stride_tricks.sliding_window_view(image, window)

@@ -44,8 +44,7 @@ def compare_patches(
     generated: Generated patches, [N, P, P, C] or [N, D], N at least 128.
     reference: Real patches of the same shape.
     control: Other real patches of the same shape.
-    training: All training patches, [M, P, P, C] or [M, D]; None is the
-      reference.
+    training: All training patches, [M, ...]; None is the reference.
     progress: Whether to show a progress bar.
 
   Returns:

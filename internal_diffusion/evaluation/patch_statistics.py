@@ -7,6 +7,8 @@ learnt features. Invalid arguments raise `ValueError`.
   sliced Wasserstein   distance between the distributions of patches
   coherence            distance of a generated patch to the nearest real one
   completeness         distance of a real patch to the nearest generated one
+                       (Simakov et al. 2008, Summarizing visual data using
+                       bidirectional similarity)
   detail ratios        sharpness relative to the reference, by frequency
   copied fraction      fraction that copies the reference at one offset
 
@@ -14,13 +16,6 @@ They complement each other: a copy has the best distances and no diversity
 (`image_diversity`), noise the reverse. Distances are in the unit of the values,
 with 2 from black to white: 0.0078 is one grey level of 8 bits. Patch distances
 are root mean squares per value.
-
-References:
-  Simakov et al. 2008, Summarizing visual data using bidirectional similarity
-    (coherence and completeness).
-  Karras et al. 2018, Progressive growing of GANs (sliced Wasserstein distances
-    of patches at several scales).
-  Burt and Adelson 1983, The Laplacian pyramid as a compact image code.
 """
 
 import jax
@@ -62,8 +57,9 @@ def multiscale_sliced_wasserstein(
 ) -> float:
   """Sliced 1-Wasserstein distance of all patches, mean over three scales.
 
-  The scales are 1, 1/2 and 1/4 (antialiased), without those at which a patch
-  does not fit both images. In one dimension the distance is the mean absolute
+  Several scales as in Karras et al. 2018, Progressive growing of GANs: 1, 1/2
+  and 1/4 (antialiased), without those at which a patch does not fit both
+  images. In one dimension the distance is the mean absolute
   difference of the two quantile functions, here at as many points as the larger
   image has patches: exact for images of one size.
 
@@ -176,9 +172,10 @@ def detail_ratios(
 ) -> list[float]:
   """Ratio of detail in frequency bands, generated over reference.
 
-  The bands are those of a Laplacian pyramid of the grey image: the difference
-  from a binomial blur of 5 pixels, then the same for the blurred image at every
-  second pixel, and so on. The strength of a band is its root mean square.
+  The bands are those of a Laplacian pyramid of the grey image (Burt and Adelson
+  1983): the difference from a binomial blur of 5 pixels, then the same for the
+  blurred image at every second pixel, and so on. The strength of a band is its
+  root mean square.
 
   Args:
     generated: Generated image, [H, W, C] in [-1, 1].
