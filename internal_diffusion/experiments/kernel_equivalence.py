@@ -30,7 +30,7 @@ from internal_diffusion.experiments.result import Measure, Result
 from internal_diffusion.experiments.training import all_triplets, scaled, train
 from internal_diffusion.options import replace
 from internal_diffusion.training.examples import Examples
-from internal_diffusion.types import Condition, Denoiser
+from internal_diffusion.types import Condition
 
 _NUM_POINTS = 48
 _NUM_QUERIES = 8
@@ -64,12 +64,10 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   }
   # All noise levels but 0.2.
   worst = {name: max(values[1:]) for name, values in errors.items()}
-  measures['photograph: relative error for sigma >= 0.3, worst'] = Measure(
-    worst['plain'], at_most=0.05
-  )
-  measures['photograph: the same, relative to differences from the mean'] = (
-    Measure(worst['centred'])
-  )
+  name = 'photograph: relative error for sigma >= 0.3, worst'
+  measures[name] = Measure(worst['plain'], at_most=0.05)
+  name = 'photograph: the same, relative to differences from the mean'
+  measures[name] = Measure(worst['centred'])
   return Result(
     measures=measures,
     samples={
@@ -143,13 +141,6 @@ def _photograph_options(seed: int, effort: float) -> PatchOptions:
   )
 
 
-@jax.jit
-def _denoise(
-  model: Denoiser, x: jax.Array, sigma: jax.Array, cond: Condition
-) -> jax.Array:
-  return model(x, sigma, cond)
-
-
 def _relative_errors(
   key: jax.Array,
   examples: Examples,
@@ -171,10 +162,11 @@ def _relative_errors(
     cond_key, (2048, vectors.shape[1])
   )
   cond = Condition(level=jnp.zeros(2048, jnp.int32), vector=shown)
+  denoise = jax.jit(lambda model, x, sigma: model(x, sigma, cond))
   for sigma in _SIGMAS:
     x = everything.target[index] + sigma * noise
-    wanted = _denoise(closed_form, x, jnp.float32(sigma), cond)
-    denoised = _denoise(model, x, jnp.float32(sigma), cond)
+    wanted = denoise(closed_form, x, sigma)
+    denoised = denoise(model, x, sigma)
     error = jnp.linalg.norm(denoised - wanted)
     found['plain'].append(float(error / jnp.linalg.norm(wanted)))
     found['centred'].append(float(error / jnp.linalg.norm(wanted - mean)))
