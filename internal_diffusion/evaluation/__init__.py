@@ -29,10 +29,6 @@ from internal_diffusion.evaluation.flow_error import (
   textured,
 )
 from internal_diffusion.evaluation.flow_report import judge_flow
-from internal_diffusion.evaluation.image_diversity import (
-  neighbour_diversity,
-  pixel_diversity,
-)
 from internal_diffusion.evaluation.image_report import compare_images
 from internal_diffusion.evaluation.memorization import (
   is_copy,
@@ -41,11 +37,11 @@ from internal_diffusion.evaluation.memorization import (
 from internal_diffusion.evaluation.nearest_patches import find_nearest_patches
 from internal_diffusion.evaluation.patch_report import compare_patches
 from internal_diffusion.evaluation.patch_statistics import (
-  coherence,
-  completeness,
   copied_fraction,
   detail_ratios,
   multiscale_sliced_wasserstein,
+  neighbour_diversity,
+  pixel_diversity,
 )
 from internal_diffusion.evaluation.patch_two_sample import (
   boosted_trees_two_sample_test,
@@ -60,10 +56,8 @@ __all__ = [
   'angular_error',
   'boosted_trees_two_sample_test',
   'bounds_coverage',
-  'coherence',
   'compare_images',
   'compare_patches',
-  'completeness',
   'copied_fraction',
   'crps',
   'detail_ratios',

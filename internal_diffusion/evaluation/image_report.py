@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from tqdm import tqdm
 
 from internal_diffusion import arrays
-from internal_diffusion.evaluation import image_diversity, patch_statistics
+from internal_diffusion.evaluation import patch_statistics
 from internal_diffusion.evaluation.nearest_patches import (
   check_images,
   find_nearest_patches,
@@ -55,7 +55,7 @@ def compare_images(
     ValueError: If an argument is invalid.
   """
   made, real = check_images(generated, reference, patch_size=patch_size)
-  image_diversity.check_varies(real)
+  patch_statistics.check_varies(real)
   arrays.check_positive_int('num_projections', num_projections)
   arrays.check_positive_int('query_stride', query_stride)
   figures, fields = [], []
@@ -94,6 +94,6 @@ def compare_images(
   }
   result: dict[str, Any] = {'images': figures, 'mean': means}
   if len(made) > 1 and len({image.shape for image in made}) == 1:
-    result['pixel_diversity'] = image_diversity.pixel_diversity(made, real)
-    result['neighbour_diversity'] = image_diversity.neighbour_diversity(fields)
+    result['pixel_diversity'] = patch_statistics.pixel_diversity(made, real)
+    result['neighbour_diversity'] = patch_statistics.neighbour_diversity(fields)
   return result

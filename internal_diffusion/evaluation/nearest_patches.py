@@ -177,9 +177,7 @@ def _tiles(vectors: np.ndarray, size: int) -> list[tuple[Array, Array, Array]]:
 
 @jax.jit
 def _nearer(
-  best: tuple[Array, Array],
-  queries: Array,
-  tile: tuple[Array, Array, Array],
+  best: tuple[Array, Array], queries: Array, tile: tuple[Array, Array, Array]
 ) -> tuple[Array, Array]:
   """Merges a tile's candidates into scores and row numbers, nearest first."""
   vectors, norms, rows = tile

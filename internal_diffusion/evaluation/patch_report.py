@@ -37,7 +37,8 @@ def compare_patches(
 
   Draw reference and control at random from the whole photograph, not from two
   halves, which have different distributions. The control may contain training
-  patches: its distances to them exclude the patch itself.
+  patches: its distances to them exclude the patch itself. Invalid sets raise
+  `ValueError`.
 
   Args:
     key: Key of all random choices.

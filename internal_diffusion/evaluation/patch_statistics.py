@@ -1,22 +1,28 @@
-"""Patch statistics of generated images against their reference image.
+"""Statistics of generated images against their reference image.
 
 Images are floats [H, W, C] in [-1, 1]; generated images may have another size
 than the reference. The statistics compare patches of P x P pixels and use no
 learnt features. Invalid arguments raise `ValueError`.
 
   sliced Wasserstein   distance between the distributions of patches
-  coherence            distance of a generated patch to the nearest real one
-  completeness         distance of a real patch to the nearest generated one
-                       (Simakov et al. 2008, Summarizing visual data using
-                       bidirectional similarity)
+  coherence            mean distance of a generated patch to the nearest real
+                       one, of `find_nearest_patches`; 0 if every patch occurs
+  completeness         the same with the images exchanged; 0 if no part of the
+                       reference is missing (both: Simakov et al. 2008,
+                       Summarizing visual data using bidirectional similarity)
   detail ratios        sharpness relative to the reference, by frequency
   copied fraction      fraction that copies the reference at one offset
+  pixel diversity      of the pixel values of several generated images
+  neighbour diversity  of the positions of their nearest patches
 
-They complement each other: a copy has the best distances and no diversity
-(`image_diversity`), noise the reverse. Distances are in the unit of the values,
+They complement each other: a copy has the best distances and no diversity,
+noise the reverse. Distances are in the unit of the values,
 with 2 from black to white: 0.0078 is one grey level of 8 bits. Patch distances
 are root mean squares per value.
 """
+
+import itertools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +36,6 @@ from internal_diffusion.evaluation.nearest_patches import (
   NearestPatches,
   all_vectors,
   check_images,
-  find_nearest_patches,
   grey,
   vectors_at,
 )
@@ -105,29 +110,6 @@ def _quantiles(values: np.ndarray, num_steps: int) -> np.ndarray:
   """The quantile function of sorted rows at the middles of equal steps."""
   middles = 2 * np.arange(num_steps, dtype=np.int64) + 1
   return values[:, middles * values.shape[1] // (2 * num_steps)]
-
-
-def coherence(
-  generated: ArrayLike, reference: ArrayLike, *, patch_size: int = 7
-) -> float:
-  """Mean distance of generated patches to the nearest reference patch.
-
-  0 means that every patch occurs in the reference; parts of the reference may
-  be missing. Arguments as in `find_nearest_patches`.
-  """
-  nearest = find_nearest_patches(generated, reference, patch_size=patch_size)
-  return float(np.mean(nearest.distance))
-
-
-def completeness(
-  generated: ArrayLike, reference: ArrayLike, *, patch_size: int = 7
-) -> float:
-  """Mean distance of reference patches to the nearest generated patch.
-
-  0 means that no part of the reference is missing; other patches may occur too.
-  Arguments as in `find_nearest_patches`.
-  """
-  return coherence(reference, generated, patch_size=patch_size)
 
 
 def copied_fraction(
@@ -205,3 +187,69 @@ def _band_strengths(image: np.ndarray, num_bands: int) -> list[float]:
     strengths.append(float(np.sqrt(np.mean((level - blurred) ** 2))))
     level = blurred[::2, ::2]
   return strengths
+
+
+def pixel_diversity(
+  generated: Sequence[ArrayLike], reference: ArrayLike
+) -> float:
+  """Standard deviation of a pixel over images (Shaham et al. 2019, SinGAN).
+
+  That of the grey value is averaged over the pixels and divided by the standard
+  deviation of the reference's pixels.
+
+  Args:
+    generated: Two or more images [H, W, C] in [-1, 1] of one size.
+    reference: Reference image, [H, W, C] in [-1, 1], of any size, not constant.
+
+  Returns:
+    0 for equal images; about 1 for many images of pixels drawn at random from
+    the reference, and less for few images.
+  """
+  made, real = check_images(generated, reference, patch_size=1)
+  check_varies(real)
+  _check_several(len(made))
+  sizes = sorted({image.shape[:2] for image in made})
+  if len(sizes) > 1:
+    raise ValueError(
+      f'`generated` must hold images of one size, got sizes {sizes}.'
+    )
+  stds = np.std([grey(image) for image in made], axis=0)
+  return float(np.mean(stds) / np.std(grey(real)))
+
+
+def neighbour_diversity(fields: Sequence[NearestPatches]) -> float:
+  """Fraction of patches whose nearest reference patches differ in position.
+
+  For each pair of images and each patch: whether the nearest patches in the
+  reference are more than one pixel apart along either axis. In flat areas noise
+  is enough to separate them; a small shift of all pixel values is not.
+
+  Args:
+    fields: `find_nearest_patches` results for two or more images of one size,
+      with one reference and one stride.
+
+  Returns:
+    Mean over pairs and patches, in [0, 1]; 0 for equal images.
+  """
+  _check_several(len(fields))
+  if not all(np.array_equal(f.query, fields[0].query) for f in fields):
+    raise ValueError(
+      '`fields` must have the same `query`: images of one size, one stride.'
+    )
+  positions = [field.position for field in fields]
+  fractions = [
+    np.mean(np.abs(first - second).max(axis=1) > 1)
+    for first, second in itertools.combinations(positions, 2)
+  ]
+  return float(np.mean(fractions))
+
+
+def _check_several(num: int) -> None:
+  if num < 2:
+    raise ValueError(f'Diversity needs at least two images, got {num}.')
+
+
+def check_varies(reference: np.ndarray) -> None:
+  """Raises ValueError for a constant image [H, W, C]."""
+  if np.ptp(grey(reference)) == 0:
+    raise ValueError('`reference` must vary, got an image of one colour.')

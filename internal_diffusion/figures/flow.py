@@ -186,11 +186,7 @@ def warp_check(
   if inside is None:
     inside = np.ones(first.shape[:2], bool)
   figure = panels(
-    first.shape,
-    title=title,
-    num_rows=2,
-    num_columns=2,
-    extra_width=BAR_INCHES,
+    first.shape, title=title, num_rows=2, num_columns=2, extra_width=BAR_INCHES
   )
   top, bottom = figure.subplots(2, 2)
   show_image(top[0], first, 'first frame')

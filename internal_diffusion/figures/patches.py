@@ -11,11 +11,7 @@ from internal_diffusion.figures.style import Figure, new_figure, own_style
 
 @own_style
 def patch_comparison(
-  generated: np.ndarray,
-  real: np.ndarray,
-  *,
-  title: str,
-  num_columns: int = 16,
+  generated: np.ndarray, real: np.ndarray, *, title: str, num_columns: int = 16
 ) -> Figure:
   """Grid of generated patches beside a grid of real ones.
 
