@@ -7,6 +7,8 @@ batch was divided into chunks or over devices.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 Array = jax.Array
 
@@ -103,3 +105,24 @@ def check_odd(name: str, value: int) -> None:
   check_positive_int(name, value)
   if value % 2 == 0:
     raise ValueError(f'`{name}` must be odd, got {value}.')
+
+
+def check_finite(name: str, values: ArrayLike) -> np.ndarray:
+  """Converts to float64; raises ValueError for empty or not finite values."""
+  numbers = np.asarray(values, np.float64)
+  if not numbers.size:
+    raise ValueError(f'`{name}` must not be empty, got shape {numbers.shape}.')
+  if not np.all(np.isfinite(numbers)):
+    raise ValueError(f'`{name}` must be finite, got NaN or infinite values.')
+  return numbers
+
+
+def check_same_shape(**named: np.ndarray) -> None:
+  """Raises ValueError unless two arrays have the same shape."""
+  shapes = [values.shape for values in named.values()]
+  if shapes[0] != shapes[1]:
+    first, second = named
+    raise ValueError(
+      f'`{first}` and `{second}` must have one shape, got {shapes[0]}'
+      f' and {shapes[1]}.'
+    )
