@@ -34,7 +34,7 @@ from internal_diffusion.training.step import Loss, Metrics, Step, make_optimizer
 
 _T = TypeVar('_T')
 
-_BAR = '{desc}: {percentage:3.0f}%|{bar}|'
+_BAR = 'training: {percentage:3.0f}%|{bar}|'
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -119,7 +119,9 @@ def fit(
       )
     run = _Run(model, data, loss, options, num_devices, folder, rounds)
     setup = time.monotonic() - start - meter.seconds
-    bar = stack.enter_context(_progress_bar(disable=not progress))
+    bar = stack.enter_context(
+      tqdm(total=1.0, bar_format=_BAR, disable=not progress)
+    )
     while not run.is_over and not run.interrupted:
       _show(bar, run)
       run.take_steps(meter)
@@ -131,18 +133,17 @@ def fit(
     _show(bar, run)
     run.save()
     other = time.monotonic() - start - setup - meter.seconds - run.own_seconds
-    seconds = {
-      'setup': setup,
-      'compile': meter.seconds,
-      'run': run.own_seconds,
-      'other': other,
-    }
     return Fitted(
       model=_copied(run.state.averaged_model),
       step=run.step,
       loss=run.mean_loss,
       interrupted=run.interrupted,
-      seconds=seconds,
+      seconds={
+        'setup': setup,
+        'compile': meter.seconds,
+        'run': run.own_seconds,
+        'other': other,
+      },
       examples_per_second=run.examples_per_second,
     )
 
@@ -289,10 +290,6 @@ def _check_finite(
     last = f'step {folder.steps[-1]}' if folder.steps else 'none yet'
     message += f'; the same folder takes them. Last good checkpoint: {last}'
   raise NonFiniteLossError(f'{message}.')
-
-
-def _progress_bar(*, disable: bool) -> tqdm:
-  return tqdm(desc='training', total=1.0, bar_format=_BAR, disable=disable)
 
 
 def _show(bar: tqdm, run: _Run) -> None:
