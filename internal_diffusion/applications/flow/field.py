@@ -12,9 +12,9 @@ the negative log of a product of distributions. The root is a total variation
 that is smooth at 0; its minimum is that of a sequence of sums of squares, each
 with the weights lambda w_ij / sqrt(...) of the one before (iteratively
 reweighted least squares; Liu 2009, Beyond pixels, appendix A, for flow), solved
-by conjugate gradients. The slopes are those of the field before. Without them, the total
-variation turns slopes into stairs, which the total generalised variation avoids
-likewise (Bredies et al. 2010, Total generalized variation).
+by conjugate gradients. The slopes are those of the field before. Without them,
+the total variation turns slopes into stairs, which the total generalised
+variation avoids likewise (Bredies et al. 2010, Total generalized variation).
 
 The slope around a pixel minimises
 

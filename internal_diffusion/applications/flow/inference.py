@@ -8,7 +8,6 @@ their likelihood has no weight. A search finds the start of long motion
 (`search`).
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -181,7 +180,7 @@ def _coarse_to_fine(
             tolerance,
             options.prior,
             options.likelihood_weight,
-            is_horizontal=options.stereo,
+            KNOWN_PRECISION * options.stereo,
           )
           for way in ways
         )
@@ -190,7 +189,7 @@ def _coarse_to_fine(
   return field_there, field_back, posteriors
 
 
-@functools.partial(jax.jit, static_argnames='is_horizontal')
+@jax.jit
 def _improve(
   model: FlowModel,
   first: Array,
@@ -201,8 +200,7 @@ def _improve(
   tolerance: float,
   prior: FieldPrior,
   likelihood_weight: float,
-  *,
-  is_horizontal: bool,
+  vertical_precision: float,
 ) -> tuple[FieldPosterior, PixelPosteriors]:
   """One warp at one level: the new field, and the posteriors of the pixels."""
   posteriors = pixel_posteriors(model, first, warp_plane(second, flow))
@@ -212,8 +210,7 @@ def _improve(
   weight = likelihood_weight * visible[..., None, None]
   precision = weight * posteriors.precision
   precision += likelihood_weight * _PRECISION_FLOOR * jnp.eye(2)[None, None]
-  if is_horizontal:
-    precision = precision.at[..., 1, 1].add(KNOWN_PRECISION)
+  precision = precision.at[..., 1, 1].add(vertical_precision)
   own_precision = small_matrices.inverse(posteriors.covariance)
   information = small_matrices.times(weight * own_precision, posteriors.mean)
   observed = small_matrices.times(

@@ -200,18 +200,14 @@ def _initial_denoiser(
 ) -> LearnedDisplacement:
   """The denoiser before training, its encoding fitted to the pairs."""
   key = jax.random.key(options.seed)
-  source, target, _, _ = _draw(key, pairs, draw=draw, num=_NUM_FITTED)
+  source, target, _, _ = _draw(draw, key, pairs, _NUM_FITTED)
   encoding = fit_encoding(source, target, stddev=options.stddev)
   network = DisplacementMLP(options.width, options.depth)
   params = _init_network(key, encoding, network=network)
   return LearnedDisplacement(params, encoding, network)
 
 
-@functools.partial(jax.jit, static_argnames=('draw', 'num'))
-def _draw(
-  key: Array, pairs: FlowPairs, *, draw: PairDraw, num: int
-) -> tuple[Array, Array, Array, Array]:
-  return draw(key, pairs, num)
+_draw = jax.jit(PairDraw.__call__, static_argnums=(0, 3))
 
 
 @functools.partial(jax.jit, static_argnames='network')

@@ -30,7 +30,7 @@ def pairs():
 def model(pairs):
   encoding = features.fit_encoding(*pairs, stddev=STDDEV)
   shown, _ = features.pair_features(encoding, *pairs, jnp.full(300, 0.01))
-  network = NETWORK.init(jax.random.key(0), shown)
+  network = jax.jit(NETWORK.init)(jax.random.key(0), shown)
   # As if it had been trained: otherwise the last layers are 0.
   network = jax.tree.map(
     lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), network
@@ -40,7 +40,7 @@ def model(pairs):
 
 @pytest.fixture(scope='module')
 def vector(model, pairs):
-  return model.encode(*pairs, jnp.full(300, 0.01))
+  return jax.jit(type(model).encode)(model, *pairs, jnp.full(300, 0.01))
 
 
 def without_correction(model):
