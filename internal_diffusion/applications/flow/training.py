@@ -14,20 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import options as options_lib
-from internal_diffusion.applications.flow import displacement
-from internal_diffusion.applications.flow.block_matching import (
-  BlockMatching,
-  make_block_matching,
-  patch_size_of,
-)
-from internal_diffusion.applications.flow.displacement import (
-  DisplacementMLP,
-  LearnedDisplacement,
-)
-from internal_diffusion.applications.flow.features import (
-  PairEncoding,
-  fit_encoding,
-  pair_features,
+from internal_diffusion.applications.flow import (
+  block_matching,
+  displacement,
+  features,
 )
 from internal_diffusion.applications.flow.frames import make_frame_pyramid
 from internal_diffusion.applications.flow.model import FlowModel
@@ -78,7 +68,7 @@ class DisplacementLoss:
   ) -> Array:
     """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
     del progress
-    model: LearnedDisplacement = state.model
+    model: displacement.LearnedDisplacement = state.model
     draw_key, sigma_key, noise_key = jax.random.split(key, 3)
     source, target, delta, sigma_aug = (
       values[index] for values in self.draw(draw_key, data, self.batch_size)
@@ -130,12 +120,12 @@ def learn_flow(
   if workdir is not None and model_files.has_model(workdir):
     return _load(workdir, options)
   if options.denoiser == DisplacementDenoiser.CLOSED_FORM:
-    blocks = make_block_matching(
+    blocks = block_matching.make_block_matching(
       block_size=options.block_size,
       reach=options.block_reach,
       steps_per_pixel=_BLOCK_STEPS,
     )
-    size = patch_size_of(options.block_size, options.block_reach)
+    size = block_matching.patch_size_of(options.block_size, options.block_reach)
     model = FlowModel(blocks, size, blocks.stddev, _BLOCK_NOISE)
   else:
     model = _train(images, options, workdir, progress=progress)
@@ -146,7 +136,9 @@ def learn_flow(
 
 def _load(workdir: str | os.PathLike, options: FlowOptions) -> FlowModel:
   model: FlowModel = model_files.load(workdir, FlowModel)
-  found = list(DisplacementDenoiser)[isinstance(model.denoiser, BlockMatching)]
+  found = list(DisplacementDenoiser)[
+    isinstance(model.denoiser, block_matching.BlockMatching)
+  ]
   if found != options.denoiser:
     raise ValueError(
       f'`denoiser` is {options.denoiser.value}, but the model in `{workdir}` is'
@@ -197,14 +189,14 @@ def _train(
 
 def _initial_denoiser(
   pairs: FlowPairs, draw: PairDraw, options: FlowOptions
-) -> LearnedDisplacement:
+) -> displacement.LearnedDisplacement:
   """The denoiser before training, its encoding fitted to the pairs."""
   key = jax.random.key(options.seed)
   source, target, _, _ = _draw(draw, key, pairs, _NUM_FITTED)
-  encoding = fit_encoding(source, target, stddev=options.stddev)
-  network = DisplacementMLP(options.width, options.depth)
+  encoding = features.fit_encoding(source, target, stddev=options.stddev)
+  network = displacement.DisplacementMLP(options.width, options.depth)
   params = _init_network(key, encoding, network=network)
-  return LearnedDisplacement(params, encoding, network)
+  return displacement.LearnedDisplacement(params, encoding, network)
 
 
 _draw = jax.jit(PairDraw.__call__, static_argnums=(0, 3))
@@ -212,9 +204,12 @@ _draw = jax.jit(PairDraw.__call__, static_argnums=(0, 3))
 
 @functools.partial(jax.jit, static_argnames='network')
 def _init_network(
-  key: Array, encoding: PairEncoding, *, network: DisplacementMLP
+  key: Array,
+  encoding: features.PairEncoding,
+  *,
+  network: displacement.DisplacementMLP,
 ) -> Params:
   patch = jnp.zeros((1, encoding.average.shape[0]))
   return network.init(
-    key, pair_features(encoding, patch, patch, jnp.ones(1))[0]
+    key, features.pair_features(encoding, patch, patch, jnp.ones(1))[0]
   )
