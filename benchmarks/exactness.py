@@ -19,12 +19,12 @@ import skimage.data
 from benchmarks import timing
 from internal_diffusion.applications.patches import PatchOptions, learn_patches
 from internal_diffusion.applications.patches.examples import image_examples
-from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import image_io
 from internal_diffusion.denoisers.gaussian import GaussianDenoiser
 from internal_diffusion.diffusion import processes, schedules
 from internal_diffusion.options import replace
 from internal_diffusion.sampling import samplers
+from internal_diffusion.training.denoising import fit_denoiser
 
 _MEAN = np.array([0.5, -1.0])
 _COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])

@@ -135,9 +135,7 @@ def measure_training(
   """Times of a step, of its products alone and of the compilation."""
   batch = options.batch_size
   model = make_denoiser(examples, options)
-  state = create_train_state(
-    jax.random.key(0), model, step_lib.make_optimizer(options.optimizer)
-  )
+  state = create_train_state(jax.random.key(0), model, options.optimizer)
   loss = denoising_loss(examples, options)
   step = step_lib.Step(loss, options.optimizer, options.ema_decay)
 

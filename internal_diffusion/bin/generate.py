@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from internal_diffusion import figures
 from internal_diffusion import options as options_lib
-from internal_diffusion.applications.images import find_sources
+from internal_diffusion.applications.images import find_sources, generate
 from internal_diffusion.applications.images.options import GenerateOptions
 from internal_diffusion.applications.images.recipe import make_recipe
 from internal_diffusion.applications.patches import PatchModel
@@ -78,7 +78,14 @@ def _generate(
   results.lap('setup')
   seconds = []
   for index in tqdm(range(options.num_samples), desc=path.name, unit='image'):
-    levels = recipe.generate(jax.random.key(_FLAGS.seed + index))
+    levels = generate(
+      jax.random.key(_FLAGS.seed + index),
+      recipe.prior,
+      size=recipe.size,
+      start=recipe.start,
+      constraints=options.constraints,
+      num_steps=options.num_steps,
+    )
     seconds.append(results.lap('run'))
     if not index:
       image_io.write_image(results.picture('input.png', 'input'), image)

@@ -10,12 +10,12 @@ import skimage.data
 from internal_diffusion import figures
 from internal_diffusion.applications.patches import PatchOptions, sample_vectors
 from internal_diffusion.applications.patches.examples import image_examples
-from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation import distances
 from internal_diffusion.experiments.result import Measure, Result
 from internal_diffusion.experiments.training import scaled
 from internal_diffusion.options import replace
+from internal_diffusion.training.denoising import fit_denoiser
 from internal_diffusion.types import Condition
 
 _NUM_STEPS = 2500

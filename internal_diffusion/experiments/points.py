@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion.applications.patches import PatchOptions, sample_vectors
-from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.experiments.frequencies import (
   nearest_frequencies,
   total_variation,
 )
 from internal_diffusion.options import replace
+from internal_diffusion.training.denoising import fit_denoiser
 from internal_diffusion.training.examples import point_examples
 from internal_diffusion.types import Condition
 

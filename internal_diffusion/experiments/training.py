@@ -6,9 +6,9 @@ import numpy as np
 
 from internal_diffusion.applications.patches import PatchOptions
 from internal_diffusion.applications.patches.examples import level_examples
-from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import triplets
 from internal_diffusion.denoisers.learned import LearnedDenoiser
+from internal_diffusion.training.denoising import fit_denoiser
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.types import PatchTriplet
 

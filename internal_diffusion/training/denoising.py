@@ -13,6 +13,7 @@ exactly where the answer is ambiguous.
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,7 @@ from internal_diffusion.denoisers.learned import LearnedDenoiser, network_dims
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import conditioning, losses
 from internal_diffusion.training.examples import Draw, Examples
+from internal_diffusion.training.fit import Fitted, fit
 from internal_diffusion.training.options import (
   ConditionOptions,
   DenoiserOptions,
@@ -303,4 +305,26 @@ def make_denoiser(
     layout=layout,
     parametrization=options.parametrization,
     sigma_aug=options.condition.sigma_aug,
+  )
+
+
+def fit_denoiser(
+  examples: Examples, options: DenoiserOptions, **fit_options: Any
+) -> Fitted[LearnedDenoiser]:
+  """Trains a denoiser of any examples.
+
+  Args:
+    examples: Where examples are drawn from.
+    options: Network, noise, condition and training.
+    **fit_options: `run_dir`, `settings`, `watch` and `progress` of `fit`.
+
+  Raises:
+    NonFiniteLossError: If the loss is no longer finite.
+  """
+  return fit(
+    make_denoiser(examples, options),
+    examples.data,
+    denoising_loss(examples, options),
+    options,
+    **fit_options,
   )

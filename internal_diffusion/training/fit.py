@@ -30,7 +30,7 @@ from internal_diffusion.training.state import (
   create_train_state,
   with_params,
 )
-from internal_diffusion.training.step import Loss, Metrics, Step, make_optimizer
+from internal_diffusion.training.step import Loss, Metrics, Step
 
 _T = TypeVar('_T')
 
@@ -179,7 +179,7 @@ class _Run:
       # Another stream than the initial parameters, which the seed draws too.
       jax.random.fold_in(jax.random.key(options.seed), 1),
       model,
-      make_optimizer(options.optimizer),
+      options.optimizer,
       makes_data=rounds is not None,
     )
     self.seconds = 0.0

@@ -1,6 +1,8 @@
-"""The state of a training run at one step."""
+"""The state of a training run at one step, and its optimiser."""
 
 import dataclasses
+import functools
+import math
 from typing import Any, Protocol, TypeVar
 
 import flax.struct
@@ -8,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from internal_diffusion.training.options import Optimizer, OptimizerOptions
 from internal_diffusion.types import Params
 
 Array = jax.Array
@@ -62,10 +65,28 @@ class TrainState:
     return with_params(self.model, self.average)
 
 
+def make_optimizer(options: OptimizerOptions) -> optax.GradientTransformation:
+  """The optimiser of the options, at learning rate 1."""
+  match options.name:
+    case Optimizer.ADAM:
+      optimizer = optax.adam(1.0, b2=0.99)
+    case Optimizer.ADAMW:
+      optimizer = optax.adamw(1.0, b2=0.99, weight_decay=options.weight_decay)
+    case Optimizer.MUON:
+      optimizer = optax.contrib.muon(1.0, weight_decay=options.weight_decay)
+    case Optimizer.SGD:
+      optimizer = optax.sgd(1.0, momentum=0.9)
+  # Without a bound too: a resumed run may set one, and the structure of the
+  # state must stay.
+  clip = optax.clip_by_global_norm(options.clip_norm or math.inf)
+  return optax.chain(clip, optimizer)
+
+
+@functools.partial(jax.jit, static_argnames=('options', 'makes_data'))
 def create_train_state(
   key: Array,
   model: Trainable,
-  optimizer: optax.GradientTransformation,
+  options: OptimizerOptions,
   *,
   makes_data: bool = False,
 ) -> TrainState:
@@ -83,7 +104,7 @@ def create_train_state(
     key_data=jnp.copy(jax.random.key_data(key)),
     model=jax.tree.map(jnp.copy, model),
     average=copied(),
-    opt_state=optimizer.init(model.params),
+    opt_state=make_optimizer(options).init(model.params),
     data_params=copied() if makes_data else None,
     data_round=jnp.zeros((), jnp.int32),
   )

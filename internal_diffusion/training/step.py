@@ -6,7 +6,6 @@ is divided among devices.
 """
 
 import dataclasses
-import math
 from collections.abc import Hashable
 from typing import Any, NamedTuple, Protocol
 
@@ -14,8 +13,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from internal_diffusion.training.options import Optimizer, OptimizerOptions
-from internal_diffusion.training.state import TrainState, with_params
+from internal_diffusion.training.options import OptimizerOptions
+from internal_diffusion.training.state import (
+  TrainState,
+  make_optimizer,
+  with_params,
+)
 from internal_diffusion.types import Params
 
 Array = jax.Array
@@ -52,23 +55,6 @@ class Metrics(NamedTuple):
   loss: Array
   grad_norm: Array
   learning_rate: Array
-
-
-def make_optimizer(options: OptimizerOptions) -> optax.GradientTransformation:
-  """The optimiser of the options, at learning rate 1."""
-  match options.name:
-    case Optimizer.ADAM:
-      optimizer = optax.adam(1.0, b2=0.99)
-    case Optimizer.ADAMW:
-      optimizer = optax.adamw(1.0, b2=0.99, weight_decay=options.weight_decay)
-    case Optimizer.MUON:
-      optimizer = optax.contrib.muon(1.0, weight_decay=options.weight_decay)
-    case Optimizer.SGD:
-      optimizer = optax.sgd(1.0, momentum=0.9)
-  # Without a bound too: a resumed run may set one, and the structure of the
-  # state must stay.
-  clip = optax.clip_by_global_norm(options.clip_norm or math.inf)
-  return optax.chain(clip, optimizer)
 
 
 def learning_rate(

@@ -11,7 +11,7 @@ import pytest
 from internal_diffusion.training import parallel
 from internal_diffusion.training.options import Optimizer, OptimizerOptions
 from internal_diffusion.training.state import create_train_state
-from internal_diffusion.training.step import Step, make_optimizer
+from internal_diffusion.training.step import Step
 from tests.training import toy
 
 OPTIONS = OptimizerOptions(
@@ -33,9 +33,7 @@ def test_every_example_counts_once(batch_size, num_devices):
 
 
 def run(num_devices, batch_size=256):
-  state = create_train_state(
-    jax.random.key(0), toy.line(), make_optimizer(OPTIONS)
-  )
+  state = create_train_state(jax.random.key(0), toy.line(), OPTIONS)
   return parallel.run_steps(
     state,
     toy.data(),

@@ -5,7 +5,7 @@ import pytest
 
 from internal_diffusion.training import step as step_lib
 from internal_diffusion.training.options import Optimizer, OptimizerOptions
-from internal_diffusion.training.state import create_train_state
+from internal_diffusion.training.state import create_train_state, make_optimizer
 from tests.training import toy
 
 SGD = OptimizerOptions(
@@ -34,9 +34,7 @@ def quadratic(key, state, data, progress, index):
 
 
 def take_step(options=SGD, num=4):
-  state = create_train_state(
-    jax.random.key(0), toy.line(), step_lib.make_optimizer(options)
-  )
+  state = create_train_state(jax.random.key(0), toy.line(), options)
   step = step_lib.Step(quadratic, options, ema_decay=0.5)
   after, metrics = step(
     state, jnp.arange(num), jnp.full(num, 1 / num), None, jnp.float32(100)
@@ -84,7 +82,7 @@ def test_weight_decay_pulls_towards_zero():
     options = OptimizerOptions(
       name=Optimizer.ADAMW, warmup_steps=0, weight_decay=weight_decay
     )
-    optimizer = step_lib.make_optimizer(options)
+    optimizer = make_optimizer(options)
     state = optimizer.init(jnp.float32(2))
     update, _ = optimizer.update(jnp.float32(0), state, jnp.float32(2))
     return float(update)
@@ -94,7 +92,7 @@ def test_weight_decay_pulls_towards_zero():
 
 
 def test_muon_makes_the_update_of_a_matrix_orthogonal():
-  optimizer = step_lib.make_optimizer(OptimizerOptions(name=Optimizer.MUON))
+  optimizer = make_optimizer(OptimizerOptions(name=Optimizer.MUON))
   params = jnp.eye(4)
   gradient = jnp.diag(jnp.array([1.0, 2.0, 3.0, 4.0]))
   update, _ = optimizer.update(gradient, optimizer.init(params), params)

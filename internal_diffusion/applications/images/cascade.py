@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion.applications.images import prior as prior_lib
-from internal_diffusion.applications.images.prior import ImagePrior
+from internal_diffusion.applications.images.prior import PATCH_SIZE, ImagePrior
 from internal_diffusion.applications.patches import Distributions, PatchModel
 from internal_diffusion.data import cascade
 from internal_diffusion.data.resampling import resample
@@ -23,7 +23,6 @@ from internal_diffusion.types import Condition, Denoiser, static
 
 Array = jax.Array
 
-_PATCH_SIZE = 15  # At the coarsest level.
 _STRIDE = 2  # Distance of denoised patches, in pixels.
 # Patches agree on details only gradually, so a finer level begins with more
 # noise and takes more steps than the closed form's.
@@ -110,23 +109,19 @@ def make_cascade_prior(model: PatchModel, image: np.ndarray) -> ImagePrior:
     )
   num_learned = model.denoiser.layout.num_levels
   images = prior_lib.build_levels(
-    image, patch_size=_PATCH_SIZE, num_levels=num_learned + 1
+    image, patch_size=PATCH_SIZE, num_levels=num_learned + 1
   )
-  levels = [
-    Level(
-      CascadeDenoiser(
-        model.denoiser, level, options.patch_size, options.condition.sigma_aug
-      ),
-      _SIGMA_ON_ENLARGED,
-      _STEP_FACTOR,
-    )
+  patch_size, sigma_aug = options.patch_size, options.condition.sigma_aug
+  denoisers = [
+    CascadeDenoiser(model.denoiser, level, patch_size, sigma_aug)
     for level in range(num_learned)
   ]
-  coarsest = prior_lib.closed_form_level(images[-1], patch_size=_PATCH_SIZE)
+  levels = [Level(d, _SIGMA_ON_ENLARGED, _STEP_FACTOR) for d in denoisers]
+  coarsest = prior_lib.closed_form_level(images[-1], patch_size=PATCH_SIZE)
   return ImagePrior(
     levels=(*levels, coarsest),
-    tree=prior_lib.build_tree(images[0], patch_size=_PATCH_SIZE),
+    tree=prior_lib.build_tree(images[0], patch_size=PATCH_SIZE),
     size=images[0].shape[:2],
     num_channels=images[0].shape[2],
-    patch_size=_PATCH_SIZE,
+    patch_size=PATCH_SIZE,
   )

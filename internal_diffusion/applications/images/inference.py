@@ -60,7 +60,10 @@ def generate(
     ValueError: If an argument is not valid.
   """
   size = prior.size if size is None else size
-  check_arguments(prior, size, start, constraints)
+  check_size(size, prior.num_channels, patch_size=prior.patch_size)
+  _check_constraints(prior, constraints)
+  if start is not None:
+    _check_start(prior, start)
   coarse_to_fine.linear_flow_sigmas(num_steps)  # Checks the number.
   made = coarse_to_fine.sample_levels(
     key,
@@ -74,19 +77,27 @@ def generate(
   return [np.asarray(level)[0].clip(-1, 1) for level in made]
 
 
-def check_arguments(
-  prior: ImagePrior,
-  size: Size,
-  start: Start | None,
-  constraints: Sequence[Constraint],
-) -> None:
-  """Raises ValueError for arguments that `generate` cannot use."""
-  if min(size) < prior.patch_size:
+def check_size(size: Size, num_channels: int, *, patch_size: int) -> None:
+  """Raises ValueError for a size below a patch's or beyond the memory."""
+  height, width = size
+  if min(size) < patch_size:
     raise ValueError(
-      f'`size` {size[0]}x{size[1]} is smaller than a patch,'
-      f' {prior.patch_size}x{prior.patch_size}; give a larger one.'
+      f'`size` {height}x{width} is smaller than a patch,'
+      f' {patch_size}x{patch_size}; give a larger one.'
     )
-  _check_memory(size, prior.num_channels)
+  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  ratio = memory // (_BYTES_PER_VALUE * num_channels) / (height * width)
+  if ratio < 1:
+    shrink = math.sqrt(ratio)
+    raise ValueError(
+      f'`size` {height}x{width} needs more than the {memory / 2**30:.0f} GiB of'
+      f' memory here; {int(height * shrink)}x{int(width * shrink)} would fit.'
+    )
+
+
+def _check_constraints(
+  prior: ImagePrior, constraints: Sequence[Constraint]
+) -> None:
   for constraint in constraints:
     if (
       isinstance(constraint, MirrorSymmetry)
@@ -97,29 +108,17 @@ def check_arguments(
         f' mirrored patches of that axis, got {prior.mirrored}; make it with'
         f' `mirrored={constraint.axis}`.'
       )
-  if start is None:
-    return
+
+
+def _check_start(prior: ImagePrior, start: Start) -> None:
   arrays.check_in_range('start.sigma', start.sigma, 0.002, 100)
   if start.level is not None:
     arrays.check_in_range('start.level', start.level, 0, len(prior.levels) - 1)
-  if np.ndim(start.picture) != 3:
+  shape = np.shape(start.picture)
+  if len(shape) != 3:
+    raise ValueError(f'`start.picture` must be [h, w, C], got shape {shape}.')
+  if shape[-1] != prior.num_channels:
     raise ValueError(
-      f'`start.picture` must be [h, w, C], got shape {np.shape(start.picture)}.'
-    )
-  if start.picture.shape[-1] != prior.num_channels:
-    raise ValueError(
-      f'`start.picture` has {start.picture.shape[-1]} channels, but the prior'
-      f' has {prior.num_channels}; convert the picture.'
-    )
-
-
-def _check_memory(size: Size, num_channels: int) -> None:
-  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-  max_pixels = memory // (_BYTES_PER_VALUE * num_channels)
-  if math.prod(size) > max_pixels:
-    shrink = math.sqrt(max_pixels / math.prod(size))
-    raise ValueError(
-      f'`size` {size[0]}x{size[1]} needs more than the {memory / 2**30:.0f} GiB'
-      f' of memory here; {int(size[0] * shrink)}x{int(size[1] * shrink)} would'
-      ' fit.'
+      f'`start.picture` has {shape[-1]} channels, but the prior has'
+      f' {prior.num_channels}; convert the picture.'
     )

@@ -69,11 +69,7 @@ class GenerateOptions:
   num_steps: int = rare(10)
 
   def __post_init__(self) -> None:
-    """Checks the options.
-
-    Raises:
-      ValueError: If an option is out of its range, or two exclude each other.
-    """
+    """Raises ValueError for a value out of range, or two that conflict."""
     arrays.check_positive_int('num_samples', self.num_samples)
     for side in self.size or ():
       arrays.check_positive_int('size', side)

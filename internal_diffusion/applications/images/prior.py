@@ -26,9 +26,12 @@ from internal_diffusion.types import Condition, static
 
 Array = jax.Array
 
+PATCH_SIZE = 15  # Side of a patch by default, in pixels.
 # Smallest ratio of the coarsest level's shortest side to the side of a patch.
 # There, a patch spans nearly the whole image, so its layout is kept.
 _COARSEST = 4 / 3
+# Smallest ratio of a level's shortest side to a patch's that shows objects.
+_SHOWS_OBJECTS = 8
 # Distance of denoised patches, by the largest number of pixels of an image.
 _STRIDES = ((6_000, 1), (80_000, 2), (400_000, 3), (2_500_000, 4))
 _LARGEST_STRIDE = 6
@@ -71,8 +74,9 @@ class ClosedFormImageDenoiser:
     core_size = full_image.core_size_of(self.patch_size)
 
     def whole_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
-      places = spots.places / self.tree_stride
-      return fast_closed_form.denoise_patches(self.tree, x, sigma, places)
+      return fast_closed_form.denoise_patches(
+        self.tree, x, sigma, spots.places / self.tree_stride
+      )
 
     def core_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
       return fast_closed_form.denoise_cores(
@@ -111,11 +115,7 @@ class ImagePrior:
   mirrored: int | None = static(default=None)
 
   def level_sizes(self, size: Size) -> list[Size]:
-    """Sizes of the levels of an image of a given size, finest first.
-
-    Raises:
-      ValueError: If a patch does not fit the coarsest.
-    """
+    """Sizes of the levels of an image of a given size; see `halved_sizes`."""
     return halved_sizes(
       *size, patch_size=self.patch_size, num_levels=len(self.levels)
     )
@@ -131,21 +131,13 @@ class ImagePrior:
     return max(0, sum(side >= smallest for side in sides) - 1)
 
 
-# Smallest ratio of a level's shortest side to a patch's that shows objects.
-_SHOWS_OBJECTS = 8
-
-
 def halved_sizes(
   height: int, width: int, *, patch_size: int, num_levels: int | None = None
 ) -> list[Size]:
   """Sizes of an image's halvings, rounded up, finest first.
 
-  Args:
-    height: Height of the image, in pixels.
-    width: Width of the image, in pixels.
-    patch_size: Side P of a patch.
-    num_levels: Number of levels; None is the largest number that leaves the
-      shortest side at 4/3 of P or more.
+  Without a number of levels, it is the largest that leaves the shortest side at
+  4/3 of a patch's or more.
 
   Raises:
     ValueError: If a patch does not fit the coarsest.
@@ -170,10 +162,6 @@ def max_levels(side: int, *, patch_size: int) -> int:
 
   At the coarsest of them, a patch spans the image along its shorter side, so
   objects keep their proportions at any output size.
-
-  Args:
-    side: Shortest side of the image, in pixels.
-    patch_size: Side P of a patch.
   """
   num_levels = 1
   while (side + 1) // 2 >= patch_size:
@@ -185,7 +173,7 @@ def max_levels(side: int, *, patch_size: int) -> int:
 def make_image_prior(
   image: np.ndarray,
   *,
-  patch_size: int = 15,
+  patch_size: int = PATCH_SIZE,
   num_levels: int | None = None,
   mirrored: int | None = None,
 ) -> ImagePrior:
@@ -203,14 +191,14 @@ def make_image_prior(
     ValueError: If the image or an option is not valid.
   """
   images = build_levels(image, patch_size=patch_size, num_levels=num_levels)
-  factors = [_STEPS_AT_FINEST, *[1.0] * (len(images) - 2)][: len(images) - 1]
+  factors = [1.0] * len(images)
+  factors[0] = _STEPS_AT_FINEST
+  factors[-1] = _STEPS_AT_COARSEST
   levels = tuple(
     closed_form_level(
       level, patch_size=patch_size, mirrored=mirrored, step_factor=factor
     )
-    for level, factor in zip(
-      images, [*factors, _STEPS_AT_COARSEST], strict=True
-    )
+    for level, factor in zip(images, factors, strict=True)
   )
   finest = levels[0].denoiser
   assert isinstance(finest, ClosedFormImageDenoiser)
@@ -227,19 +215,13 @@ def make_image_prior(
 def build_levels(
   image: np.ndarray, *, patch_size: int, num_levels: int | None = None
 ) -> list[np.ndarray]:
-  """The pyramid of an image, finest first.
-
-  Raises:
-    ValueError: If the image or an option is not valid.
-  """
+  """The pyramid of an image, finest first; raises ValueError for a bad one."""
   image = image_io.check_image(image)
   sizes = halved_sizes(
     *image.shape[:2], patch_size=patch_size, num_levels=num_levels
   )
-  coarser = [
-    np.asarray(resample(image, size)).clip(-1, 1) for size in sizes[1:]
-  ]
-  return [image, *coarser]
+  coarser = (np.asarray(resample(image, size)) for size in sizes[1:])
+  return [image, *(level.clip(-1, 1) for level in coarser)]
 
 
 def stride_of(size: Size) -> int:

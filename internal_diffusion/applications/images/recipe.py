@@ -2,20 +2,16 @@
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from internal_diffusion.applications.images.cascade import make_cascade_prior
-from internal_diffusion.applications.images.inference import (
-  check_arguments,
-  generate,
-)
+from internal_diffusion.applications.images import cascade, inference
 from internal_diffusion.applications.images.options import (
   GenerateOptions,
   Mode,
   Symmetry,
 )
 from internal_diffusion.applications.images.prior import (
+  PATCH_SIZE,
   ImagePrior,
   make_image_prior,
   max_levels,
@@ -25,39 +21,17 @@ from internal_diffusion.data.image_io import bound_side
 from internal_diffusion.data.operators import Size
 from internal_diffusion.sampling.coarse_to_fine import Start
 
-Array = jax.Array
-
-_PATCH_SIZE = 15
 # Smaller patches follow the lines of another picture more closely.
 _PATCH_SIZE_OF_STRUCTURE = 9
 _RETARGET_SIGMA, _STRUCTURE_SIGMA = 0.8, 0.4
 
 
 class Recipe(NamedTuple):
-  """A prior and what its images are made with.
-
-  Attributes:
-    prior: Prior of the images.
-    size: (H, W) of new images.
-    start: Picture to begin with, or None.
-    options: Options of the run.
-  """
+  """Arguments of `generate`: the prior, the (H, W) and the start."""
 
   prior: ImagePrior
   size: Size
   start: Start | None
-  options: GenerateOptions
-
-  def generate(self, key: Array) -> list[np.ndarray]:
-    """A new image at all levels, finest first; see `inference.generate`."""
-    return generate(
-      key,
-      self.prior,
-      size=self.size,
-      start=self.start,
-      constraints=self.options.constraints,
-      num_steps=self.options.num_steps,
-    )
 
 
 def make_recipe(
@@ -84,11 +58,28 @@ def make_recipe(
       ' leave `workdir` out.'
     )
   size = options.size
+  patch_size = PATCH_SIZE if model is not None else options.patch_size
   if structure is not None:
     structure = bound_side(structure, max_side=max(image.shape[:2]))
     size = size or structure.shape[:2]
+    patch_size = patch_size or _PATCH_SIZE_OF_STRUCTURE
   size = size or image.shape[:2]
-  prior = _make_prior(image, size, options, model)
+  patch_size = patch_size or PATCH_SIZE
+  # Before the prior, which takes time.
+  inference.check_size(size, image.shape[-1], patch_size=patch_size)
+  is_retargeted = options.mode is Mode.RETARGET
+  if model is not None:
+    prior = cascade.make_cascade_prior(model, image)
+  else:
+    smallest = min(*image.shape[:2], *size)
+    prior = make_image_prior(
+      image,
+      patch_size=patch_size,
+      num_levels=(
+        max_levels(smallest, patch_size=patch_size) if is_retargeted else None
+      ),
+      mirrored=options.symmetric.axis,
+    )
   start = None
   if structure is not None:
     start = Start(
@@ -96,34 +87,9 @@ def make_recipe(
       options.start_sigma or _STRUCTURE_SIGMA,
       prior.layout_level(size),
     )
-  elif options.mode is Mode.RETARGET:
+  elif is_retargeted:
     start = Start(image, options.start_sigma or _RETARGET_SIGMA)
-  check_arguments(prior, size, start, options.constraints)
-  return Recipe(prior, size, start, options)
-
-
-def _make_prior(
-  image: np.ndarray,
-  size: Size,
-  options: GenerateOptions,
-  model: PatchModel | None,
-) -> ImagePrior:
-  if model is not None:
-    return make_cascade_prior(model, image)
-  patch_size = options.patch_size
-  if patch_size is None:
-    has_structure = options.structure is not None
-    patch_size = _PATCH_SIZE_OF_STRUCTURE if has_structure else _PATCH_SIZE
-  num_levels = None
-  if options.mode is Mode.RETARGET:
-    smallest = min(*image.shape[:2], *size)
-    num_levels = max_levels(smallest, patch_size=patch_size)
-  return make_image_prior(
-    image,
-    patch_size=patch_size,
-    num_levels=num_levels,
-    mirrored=options.symmetric.axis,
-  )
+  return Recipe(prior, size, start)
 
 
 def match_colours(picture: np.ndarray, image: np.ndarray) -> np.ndarray:

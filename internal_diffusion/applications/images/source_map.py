@@ -37,11 +37,7 @@ def find_sources(prior: ImagePrior, image: np.ndarray) -> np.ndarray:
   stride, tree_stride = stride_of(prior.size), tree_stride_of(prior.size)
   patch_size, mirrored = prior.patch_size, prior.mirrored
   nearest = _nearest_by_strips(
-    image,
-    prior.tree,
-    patch_size=patch_size,
-    stride=stride,
-    step=stride / tree_stride,
+    image, prior.tree, patch_size, stride, stride / tree_stride
   )
   (row, down), (column, right) = (
     _to_patch(length, count, patch_size, stride)
@@ -60,12 +56,7 @@ def find_sources(prior: ImagePrior, image: np.ndarray) -> np.ndarray:
 
 
 def _nearest_by_strips(
-  image: np.ndarray,
-  tree: PatchTree,
-  *,
-  patch_size: int,
-  stride: int,
-  step: float,
+  image: np.ndarray, tree: PatchTree, patch_size: int, stride: int, step: float
 ) -> np.ndarray:
   """`PatchTree.position` of each patch's nearest, [rows, columns, 3]."""
   height, width = image.shape[:2]
@@ -76,16 +67,14 @@ def _nearest_by_strips(
     start = min(first, count - per_strip)  # All strips have one shape.
     top = start * stride
     strip = image[top : top + (per_strip - 1) * stride + patch_size]
-    found = _nearest(
-      tree, strip, patch_size=patch_size, stride=stride, step=step
-    )
+    found = _nearest(tree, strip, patch_size, stride, step)
     rows.append(np.asarray(found)[first - start :])
   return np.concatenate(rows)
 
 
 @functools.partial(jax.jit, static_argnames=('patch_size', 'stride', 'step'))
 def _nearest(
-  tree: PatchTree, image: Array, *, patch_size: int, stride: int, step: float
+  tree: PatchTree, image: Array, patch_size: int, stride: int, step: float
 ) -> Array:
   dense = patches.extract_patches(image, patch_size=patch_size, stride=stride)
   places = np.indices(dense.shape[:2]).reshape(2, -1).T * step

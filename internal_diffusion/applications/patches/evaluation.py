@@ -46,11 +46,7 @@ class RealPatches(NamedTuple):
 
 
 def read_samples(path: str | os.PathLike) -> Samples:
-  """Reads a samples.npz.
-
-  Raises:
-    ValueError: If the file is not a samples.npz.
-  """
+  """Reads a samples.npz; raises ValueError for any other file."""
   try:
     with np.load(pathlib.Path(path)) as content:
       return Samples(*(content[name] for name in Samples._fields))
@@ -78,9 +74,6 @@ def real_patches(
     level_sizes: Height and width of each level.
     patch_size: Side P of a patch.
 
-  Returns:
-    The patches.
-
   Raises:
     ValueError: If the photograph does not have the finest level's shape.
   """
@@ -95,18 +88,16 @@ def real_patches(
   levels = pyramid_lib.build_levels(jnp.asarray(image), sizes)
   pyramid = pyramid_lib.stack_pyramid(levels)
   shape = (-1, patch_size, patch_size, image.shape[-1])
-  levels_drawn = jnp.asarray(level, jnp.int32)
+  drawn = jnp.asarray(level, jnp.int32)
 
   def draw(key: Array) -> np.ndarray:
-    uniform = jax.random.uniform(key, (len(level), 2))
+    uniform = jax.random.uniform(key, (len(drawn), 2))
     row, column = (
-      arrays.index_from_uniform(number, side[levels_drawn] - patch_size + 1)
-      for number, side in zip(
-        uniform.T, (pyramid.heights, pyramid.widths), strict=True
-      )
+      arrays.index_from_uniform(uniform[:, axis], side[drawn] - patch_size + 1)
+      for axis, side in enumerate((pyramid.heights, pyramid.widths))
     )
     found = patches.gather_patches(
-      pyramid, levels_drawn, row, column, patch_size=patch_size
+      pyramid, drawn, row, column, patch_size=patch_size
     )
     return np.asarray(found).reshape(shape)
 

@@ -50,11 +50,7 @@ def make_table(
 
 
 def image_examples(image: np.ndarray, options: PatchOptions) -> Examples:
-  """Examples of the distribution of `options`, from one image.
-
-  Args:
-    image: [H, W, C] float32 in [-1, 1].
-    options: The distribution, the pyramid and the patches.
+  """Examples of the distribution of `options`, from an image [H, W, C].
 
   Raises:
     ValueError: If the image is constant or too small, or an option does not fit
@@ -107,11 +103,9 @@ def draw_triplets(
 def level_examples(
   levels: Sequence[np.ndarray | Array], options: PatchOptions
 ) -> Examples:
-  """Examples from given pyramid levels; `options.pyramid` is not used.
+  """Examples from given pyramid levels [h, w, C], finest first.
 
-  Args:
-    levels: Images [h, w, C] float32 in [-1, 1], finest first.
-    options: The distribution and the patches.
+  `options.pyramid` is not used.
 
   Raises:
     ValueError: If an option does not fit the levels.

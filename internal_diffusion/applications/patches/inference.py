@@ -27,12 +27,7 @@ Array = jax.Array
 
 
 class GeneratedPatches(NamedTuple):
-  """Patches and the pyramid levels they were drawn for.
-
-  Attributes:
-    patches: [N, P, P, C] in [-1, 1].
-    level: [N] int32; 0 is the finest.
-  """
+  """Patches [N, P, P, C] in [-1, 1] and their pyramid levels [N], 0 finest."""
 
   patches: np.ndarray
   level: np.ndarray
@@ -40,12 +35,7 @@ class GeneratedPatches(NamedTuple):
 
 @flax.struct.dataclass
 class GuidedDenoiser:
-  """A denoiser with classifier-free guidance, in principal coordinates.
-
-  Attributes:
-    model: A denoiser that was trained with condition dropout.
-    guidance_weight: w in D_u + w (D_c - D_u); 1 is the model itself.
-  """
+  """Classifier-free guidance D_u + w (D_c - D_u), in principal coordinates."""
 
   model: PrincipalDenoiser
   guidance_weight: float = static()
@@ -73,11 +63,7 @@ class GuidedDenoiser:
 
 
 def guided(model: LearnedDenoiser, *, guidance_weight: float) -> GuidedDenoiser:
-  """A denoiser with classifier-free guidance.
-
-  Args:
-    model: A denoiser that was trained with condition dropout.
-    guidance_weight: w in D_u + w (D_c - D_u); 1 is the model itself.
+  """A denoiser with guidance of weight w; 1 is the model itself.
 
   Raises:
     ValueError: If the model has no condition or was trained without condition
@@ -103,23 +89,14 @@ def sampling_sigmas(options: PatchOptions) -> Array:
   )
 
 
-def patch_sample_fn(
+def _sample_fn(
   model: LearnedDenoiser,
   options: PatchOptions,
+  chunk_size: int,
   *,
-  chunk_size: int = 1024,
   return_trajectory: bool = False,
 ) -> SampleFn:
-  """The compiled sampler of `PrincipalDenoiser(model)`, by Heun's method.
-
-  Sampling in principal coordinates is cheaper; the results are decoded.
-
-  Args:
-    model: The denoiser, for its dimension.
-    options: `noise` and `sampling` give the grid and the churn.
-    chunk_size: Number of samples on the device at once.
-    return_trajectory: Whether to return the states at all noise levels.
-  """
+  # Sampling in principal coordinates is cheaper; the results are decoded.
   return make_sample_fn(
     sampling_sigmas(options),
     sample_shape=(sum(model.layout.x0_sizes),),
@@ -167,15 +144,8 @@ def sample_vectors(
   denoiser: PrincipalDenoiser | GuidedDenoiser = PrincipalDenoiser(model)
   if guidance_weight != 1:
     denoiser = guided(model, guidance_weight=guidance_weight)
-  sample_fn = patch_sample_fn(model, options, chunk_size=chunk_size)
+  sample_fn = _sample_fn(model, options, chunk_size)
   return sample_fn(denoiser, key, cond, num_samples=num, progress=progress)
-
-
-def draw_levels(key: Array, model: PatchModel, *, num: int) -> Array:
-  """Random levels [num] int32, distributed as in training."""
-  table = make_table(model.level_sizes, model.options)
-  uniform = arrays.uniform(key, (num,))
-  return arrays.categorical_from_uniform(uniform, table.probability)
 
 
 @with_own_settings
@@ -211,7 +181,10 @@ def sample_patches(
       f' {str(options.distribution)!r}.'
     )
   level_key, sample_key = jax.random.split(key)
-  level = draw_levels(level_key, model, num=num)
+  table = make_table(model.level_sizes, options)  # Levels as in training.
+  level = arrays.categorical_from_uniform(
+    arrays.uniform(level_key, (num,)), table.probability
+  )
   vectors = sample_vectors(
     sample_key,
     model.denoiser,
@@ -220,10 +193,8 @@ def sample_patches(
     chunk_size=chunk_size,
     progress=progress,
   )
-  shape = _patch_shape(model)
-  return GeneratedPatches(
-    np.clip(vectors.reshape(num, *shape), -1, 1), np.asarray(level)
-  )
+  found = vectors.reshape(num, *_patch_shape(model)).clip(-1, 1)
+  return GeneratedPatches(found, np.asarray(level))
 
 
 @with_own_settings
@@ -232,16 +203,11 @@ def denoising_states(
 ) -> tuple[np.ndarray, np.ndarray]:
   """States of a few patches of the finest level, from noise to clean.
 
-  Args:
-    key: One key.
-    model: A model of p(patch).
-    num: Number of patches N.
-
   Returns:
-    States x0 + sigma eps, [N, T+1, P, P, C], and the noise levels, [T+1].
+    States x0 + sigma eps, [num, T+1, P, P, C], and the noise levels, [T+1].
   """
-  sample_fn = patch_sample_fn(
-    model.denoiser, model.options, chunk_size=num, return_trajectory=True
+  sample_fn = _sample_fn(
+    model.denoiser, model.options, num, return_trajectory=True
   )
   cond = Condition(level=jnp.zeros(num, jnp.int32))
   states = sample_fn(PrincipalDenoiser(model.denoiser), key, cond)

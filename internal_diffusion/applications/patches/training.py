@@ -15,10 +15,10 @@ from internal_diffusion.applications.patches.options import PatchOptions
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import model_files
-from internal_diffusion.training.denoising import denoising_loss, make_denoiser
-from internal_diffusion.training.examples import Examples
-from internal_diffusion.training.fit import Fitted, fit
-from internal_diffusion.training.options import DenoiserOptions
+from internal_diffusion.training.denoising import (
+  fit_denoiser,
+)
+from internal_diffusion.training.fit import Fitted
 from internal_diffusion.training.run_folder import array_digest
 from internal_diffusion.types import Condition, static
 
@@ -48,55 +48,17 @@ class PatchModel:
     return self.denoiser(x, sigma, cond)
 
 
-def fit_denoiser(
-  examples: Examples,
-  options: DenoiserOptions,
-  **fit_options: object,
-) -> Fitted[LearnedDenoiser]:
-  """Trains a denoiser of any examples.
-
-  Args:
-    examples: Where examples are drawn from.
-    options: Network, noise, condition and training.
-    **fit_options: `run_dir`, `settings`, `watch` and `progress` of
-      `training.fit.fit`.
-
-  Raises:
-    NonFiniteLossError: If the loss is no longer finite.
-  """
-  return fit(
-    make_denoiser(examples, options),
-    examples.data,
-    denoising_loss(examples, options),
-    options,
-    **fit_options,  # type: ignore[arg-type]
-  )
-
-
 @with_own_settings
 def train_patches(
   image: np.ndarray,
   options: PatchOptions,
-  workdir: str | os.PathLike,
+  workdir: str | os.PathLike | None,
   *,
   progress: bool = False,
 ) -> Fitted[PatchModel]:
-  """Trains in a folder, and returns the run's figures with the model.
+  """`learn_patches`, with the run's figures.
 
-  The run continues where an earlier one of the same image and options stopped.
-  The model is saved into the folder, also where a signal stops the run.
-
-  Args:
-    image: [H, W, C] float32 in [-1, 1].
-    options: Options of the model.
-    workdir: Folder of the run and of the model.
-    progress: Whether to show a progress bar.
-
-  Raises:
-    ValueError: If the image or an option is not usable, or the folder belongs
-      to another run.
-    OSError: If the folder cannot be written.
-    NonFiniteLossError: If the loss is no longer finite.
+  A model in a folder is saved also where a signal stops the run.
   """
   fitted = fit_denoiser(
     image_examples(image, options),
@@ -109,8 +71,12 @@ def train_patches(
     },
     progress=progress,
   )
-  model = _patch_model(image, options, fitted.model)
-  model_files.save(workdir, model, options=options)
+  height, width, channels = image.shape
+  sizes = tuple(level_sizes(height, width, options))
+  shape = (height, width, channels)
+  model = PatchModel(fitted.model, options, shape, sizes)
+  if workdir is not None:
+    model_files.save(workdir, model, options=options)
   return Fitted(model, *fitted[1:])
 
 
@@ -139,17 +105,4 @@ def learn_patches(
     NonFiniteLossError: If the loss is no longer finite.
   """
   options = PatchOptions() if options is None else options
-  if workdir is not None:
-    return train_patches(image, options, workdir, progress=progress).model
-  fitted = fit_denoiser(
-    image_examples(image, options), options, progress=progress
-  )
-  return _patch_model(image, options, fitted.model)
-
-
-def _patch_model(
-  image: np.ndarray, options: PatchOptions, denoiser: LearnedDenoiser
-) -> PatchModel:
-  height, width, channels = image.shape
-  sizes = tuple(level_sizes(height, width, options))
-  return PatchModel(denoiser, options, (height, width, channels), sizes)
+  return train_patches(image, options, workdir, progress=progress).model

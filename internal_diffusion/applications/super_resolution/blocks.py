@@ -18,13 +18,7 @@ def block_size(factor: int, reach: int) -> int:
 
 
 def average_blocks(blocks: Array, *, factor: int, reach: int) -> Array:
-  """The plane [s h, s w] that blocks average to.
-
-  Args:
-    blocks: Blocks of all low pixels, [h, w, T*T] with T = s (2 reach + 1).
-    factor: Factor s.
-    reach: Number of low pixels on each side of its centre that a block covers.
-  """
+  """The plane [s h, s w] that the blocks [h, w, T*T] average to."""
   height, width = blocks.shape[:2]
   num = 2 * reach + 1
   parts = blocks.reshape(height, width, num, factor, num, factor)
@@ -63,11 +57,11 @@ def extract_blocks(plane: Array, *, factor: int, reach: int) -> Array:
 
 
 def take_sparse(blocks: Array, offset: Array, *, stride: int) -> Array:
-  """Every `stride`-th block along each axis.
+  """Every n-th block along each axis, for a stride n.
 
   Args:
     blocks: Blocks, [h, w, D].
-    offset: Position (row, column) of the first one, int32 below `stride`.
+    offset: Position (row, column) of the first one, int32 below n.
     stride: Stride n.
 
   Returns:
@@ -84,14 +78,7 @@ def take_sparse(blocks: Array, offset: Array, *, stride: int) -> Array:
 def place_sparse(
   sparse: Array, offset: Array, *, stride: int, shape: tuple[int, int]
 ) -> Array:
-  """Blocks [h, w, D] at the places that `take_sparse` took, 0 elsewhere.
-
-  Args:
-    sparse: Blocks, [ceil(h / n), ceil(w / n), D].
-    offset: Position (row, column) of the first one.
-    stride: Stride n.
-    shape: Height h and width w.
-  """
+  """Blocks [h, w, D] at the places that `take_sparse` took, 0 elsewhere."""
   rows, columns, dim = sparse.shape
   cells = jnp.zeros((rows, stride, columns, stride, dim))
   cells = cells.at[:, offset[0], :, offset[1]].set(sparse)

@@ -82,9 +82,6 @@ def upscale(
     num_steps: Number of Heun steps of a sample.
     progress: Whether to show a progress bar.
 
-  Returns:
-    The mean, and K samples.
-
   Raises:
     ValueError: If an argument is not valid, or samples are asked of a model
       that was trained for the mean alone.
@@ -110,16 +107,14 @@ def upscale(
     total=1 + num_samples, desc='upscaling', unit='image', disable=not progress
   )
   lows, (mean, *others) = [], planes
-  is_colour = len(planes) > 2
+  # The linear prediction alone for the two colour differences; 8 for alpha.
+  orientations = ([0, 0, 8] if len(planes) > 2 else [8])[: len(others)]
   for _ in range(times):
     lows.append(mean)
     mean = mean_plane(upscaler, mean)
     others = [
-      # The linear prediction alone for the two colour differences.
-      mean_plane(
-        upscaler, plane, num_orientations=0 if is_colour and c < 2 else 8
-      )
-      for c, plane in enumerate(others)
+      mean_plane(upscaler, plane, num_orientations=num)
+      for plane, num in zip(others, orientations, strict=True)
     ]
   weight = min(1.0, (_TEMPERED_FROM / factor) ** _TEMPERED_POWER)
   scales = [scale_plane(upscaler, low) for low in lows if num_samples]
@@ -146,15 +141,7 @@ def _draw_residual(
   scales: list[Array],
   num_steps: int,
 ) -> Array:
-  """A sample of the residual of all doublings, at the size of the last.
-
-  Args:
-    key: One key.
-    upscaler: The model.
-    lows: Low plane of each doubling.
-    scales: Scale of the residual of each doubling.
-    num_steps: Number of Heun steps.
-  """
+  """A sample of the residual of all doublings, at the size of the last."""
   total = jnp.zeros_like(lows[0])
   for index, (low, scale) in enumerate(zip(lows, scales, strict=True)):
     own_key = jax.random.fold_in(key, index)

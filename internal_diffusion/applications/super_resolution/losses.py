@@ -34,39 +34,20 @@ from internal_diffusion.types import Condition
 Array = jax.Array
 
 
-class ScaleData(NamedTuple):
-  """Data of the scale's training.
-
-  Attributes:
-    pairs: Training pairs.
-    mean: The trained mean.
-  """
-
-  pairs: UpscalingPairs
-  mean: Regression
-
-
 class ResidualData(NamedTuple):
-  """Data of the training of the residual's denoiser.
+  """Pairs, and the trained models that residuals are made with.
 
-  Attributes:
-    pairs: Training pairs.
-    mean: The trained mean.
-    scale: The trained scale.
+  The scale is None in its own training.
   """
 
   pairs: UpscalingPairs
   mean: Regression
-  scale: Regression
+  scale: Regression | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class AbsoluteError:
-  """Mean absolute error of a regression on pairs.
-
-  Attributes:
-    batch_size: Number of pairs in a step.
-  """
+  """Mean absolute error of a regression on the pairs of a batch."""
 
   batch_size: int
 
@@ -87,11 +68,7 @@ class AbsoluteError:
 
 @dataclasses.dataclass(frozen=True)
 class LaplaceLoss:
-  """Negative log-likelihood of the mean's residuals, up to its constant.
-
-  Attributes:
-    batch_size: Number of pairs in a step.
-  """
+  """Negative log-likelihood of the mean's residuals, up to its constant."""
 
   batch_size: int
 
@@ -99,7 +76,7 @@ class LaplaceLoss:
     self,
     key: Array,
     state: TrainState,
-    data: ScaleData,
+    data: ResidualData,
     progress: Array,
     index: Array,
   ) -> Array:
@@ -120,6 +97,7 @@ class ResidualDraw:
     self, key: Array, data: ResidualData, num: int
   ) -> tuple[Array, Condition]:
     """Draws `num` residuals and the features of their sources."""
+    assert data.scale is not None
     features, target = sample_pairs(key, data.pairs, num=num)
     residual = (target - data.mean(features)) / data.scale(features)
     return residual, Condition(vector=features)

@@ -21,13 +21,7 @@ _INITIAL_LOGIT = -2.0  # b is 0.07 before training.
 
 
 class RegressionMLP(nn.Module):
-  """A residual MLP from features [..., F] to blocks [..., D].
-
-  Attributes:
-    output_dim: Length D of a block.
-    width: Width of the residual stream.
-    depth: Number of residual blocks.
-  """
+  """A residual MLP from features [..., F] to blocks [..., output_dim]."""
 
   output_dim: int
   width: int
@@ -62,12 +56,7 @@ class ScaleMLP(RegressionMLP):
 
 @flax.struct.dataclass
 class Regression:
-  """A regression model, a function of features.
-
-  Attributes:
-    params: Parameters of the network.
-    network: The network.
-  """
+  """A regression model, a function of features."""
 
   params: Params
   network: RegressionMLP = static()

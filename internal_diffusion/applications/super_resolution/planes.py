@@ -5,6 +5,7 @@ overlap. Samples are drawn by Heun's method over planes, in units of the scale.
 """
 
 import functools
+from collections.abc import Callable
 
 import flax.struct
 import jax
@@ -34,16 +35,10 @@ _SIGMA_MIN, _SIGMA_MAX = 0.2, 6.0  # Noise levels, in units of the scale.
 def mean_plane(
   upscaler: Upscaler, low: Array, *, num_orientations: int = 8
 ) -> Array:
-  """Mean of the enlarged plane, which becomes the low one when downscaled.
+  """Mean [s h, s w] of the enlarged plane [h, w], consistent with it.
 
-  Args:
-    upscaler: The model.
-    low: Low plane, [h, w].
-    num_orientations: Number of orientations of a source that the network's
-      prediction is averaged over; 0 leaves the linear prediction alone.
-
-  Returns:
-    [s h, s w].
+  The network's prediction is averaged over a number of orientations of a
+  source; 0 leaves the linear prediction alone.
   """
   downscaling = upscaler.downscaling(low.shape)
   bicubic = downscaling.interpolate(low[..., None])
@@ -63,52 +58,52 @@ def _missing_plane(
   side = block_size(upscaler.factor, upscaler.reach)
   inverses = np.argsort(pixel_orders(side)[:num_orientations], axis=-1)
 
-  def blocks_at(pixels: Array) -> Array:
-    z, contrast = normalise(sources_at(low, pixels, upscaler.source_size))
-
-    def predict(order: tuple[Array, Array]) -> Array:
+  def predict(z: Array) -> Array:
+    def turned(order: tuple[Array, Array]) -> Array:
       features = z[:, order[0]] @ encoding.features
       return upscaler.blocks.mean(features)[:, order[1]]
 
     blocks = z @ encoding.linear
     if num_orientations:
       predicted = jax.lax.map(
-        predict, (jnp.asarray(orders), jnp.asarray(inverses))
+        turned, (jnp.asarray(orders), jnp.asarray(inverses))
       )
       blocks = blocks + jnp.mean(predicted, axis=0)
-    return contrast * blocks
+    return blocks
 
-  blocks = jax.lax.map(blocks_at, _chunks(jnp.arange(low.size)))
-  return _average(upscaler, low, blocks)
+  return _predicted_plane(upscaler, low, predict)
 
 
 @jax.jit
 def scale_plane(upscaler: Upscaler, low: Array) -> Array:
   """Scale of the residual of a low plane's mean, [s h, s w], above 0."""
+  scale = upscaler.blocks.scale
+  assert scale is not None  # `upscale` checks it.
+  return _predicted_plane(
+    upscaler, low, lambda z: scale(z @ upscaler.encoding.features)
+  )
+
+
+def _predicted_plane(
+  upscaler: Upscaler, low: Array, predict: Callable[[Array], Array]
+) -> Array:
+  """The average of the blocks predicted from all normalised sources."""
 
   def blocks_at(pixels: Array) -> Array:
     z, contrast = normalise(sources_at(low, pixels, upscaler.source_size))
-    assert upscaler.blocks.scale is not None  # `upscale` checks it.
-    return contrast * upscaler.blocks.scale(z @ upscaler.encoding.features)
+    return contrast * predict(z)
 
   blocks = jax.lax.map(blocks_at, _chunks(jnp.arange(low.size)))
-  return _average(upscaler, low, blocks)
+  blocks = _joined(blocks, low.size).reshape(*low.shape, -1)
+  return average_blocks(blocks, factor=upscaler.factor, reach=upscaler.reach)
 
 
 def residual_plane(
   key: Array, upscaler: Upscaler, low: Array, scale: Array, *, num_steps: int
 ) -> Array:
-  """A sample of the residual of an enlarged plane's mean.
+  """A sample of the residual of an enlarged plane's mean, [s h, s w].
 
-  Args:
-    key: One key.
-    upscaler: The model.
-    low: Low plane, [h, w].
-    scale: Scale of the residual, [s h, s w].
-    num_steps: Number of Heun steps.
-
-  Returns:
-    [s h, s w]; it becomes 0 when downscaled.
+  It becomes 0 when downscaled. `scale` is that of `scale_plane`.
   """
   sigmas = karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX)
   residual = scale * _sample_normalised(key, upscaler, low, sigmas)
@@ -121,10 +116,7 @@ def residual_plane(
 class _PlaneDenoiser:
   """Denoiser of a plane of residuals: the denoiser of blocks, lifted.
 
-  Attributes:
-    upscaler: The model of blocks.
-    features: Features of the blocks that are denoised, in chunks.
-    offset: Position of the first of these blocks, see `take_sparse`.
+  It denoises the blocks of `take_sparse` at an offset, of given features.
   """
 
   upscaler: Upscaler
@@ -206,9 +198,3 @@ def _chunks(rows: Array) -> Array:
 def _joined(chunks: Array, num: int) -> Array:
   """The first rows [num, ...] of chunks [M, n, ...]."""
   return chunks.reshape(-1, *chunks.shape[2:])[:num]
-
-
-def _average(upscaler: Upscaler, low: Array, blocks: Array) -> Array:
-  """The plane [s h, s w] that the blocks of all low pixels average to."""
-  blocks = _joined(blocks, low.size).reshape(*low.shape, -1)
-  return average_blocks(blocks, factor=upscaler.factor, reach=upscaler.reach)

@@ -1,20 +1,20 @@
 """Learning super-resolution from an image and its own smaller versions."""
 
 import dataclasses
+import functools
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from internal_diffusion import options as options_lib
-from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.applications.super_resolution.losses import (
   AbsoluteError,
   LaplaceLoss,
   ResidualData,
-  ScaleData,
   residual_examples,
 )
 from internal_diffusion.applications.super_resolution.model import (
@@ -43,6 +43,7 @@ from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.denoisers.kernel_regression import KernelRegression
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import model_files
+from internal_diffusion.training.denoising import fit_denoiser
 from internal_diffusion.training.fit import Fitted, Rounds, fit
 from internal_diffusion.training.options import TrainOptions
 from internal_diffusion.training.run_folder import array_digest
@@ -50,71 +51,6 @@ from internal_diffusion.training.run_folder import array_digest
 Array = jax.Array
 
 _DOUBLING = 2  # Factor of the model, unless there is a kernel.
-
-
-@dataclasses.dataclass(frozen=True)
-class UpscaledPairs:
-  """Makes pairs anew from a plane and its upscaled version.
-
-  The finest detail of an upscaled plane is smoother than that of the smaller
-  versions that the pairs of the first round come from.
-
-  Attributes:
-    plane: The plane, [H, W].
-    upscaler: The model; its mean is replaced by the current one.
-    seed: Seed of the subset of pairs.
-  """
-
-  plane: np.ndarray
-  upscaler: Upscaler
-  seed: int
-
-  def __call__(self, mean: Regression) -> UpscalingPairs:
-    """Pairs of the plane and of its upscaled version by a mean."""
-    upscaler = dataclasses.replace(self.upscaler, blocks=LearnedBlocks(mean))
-    high = mean_plane(upscaler, jax.device_put(self.plane), num_orientations=1)
-    return self._pairs(high, 1.0)
-
-  def first_round(self) -> UpscalingPairs:
-    """Pairs of the same shapes, of which only the plane's are drawn."""
-    low = jax.device_put(self.plane)
-    return self._pairs(mean_plane(self.upscaler, low, num_orientations=0), 0.0)
-
-  def _pairs(self, high: Array, weight: float) -> UpscalingPairs:
-    return build_pairs(
-      [self.plane, np.asarray(high).clip(-1, 1)],
-      factor=self.upscaler.factor,
-      source_size=self.upscaler.source_size,
-      reach=self.upscaler.reach,
-      encoding=self.upscaler.encoding,
-      weights=[1.0, weight],
-      seed=self.seed,
-    )
-
-
-class _Runs(NamedTuple):
-  """Where the networks are trained.
-
-  Attributes:
-    workdir: Folder with a folder for each run, or None.
-    identity: Settings of the data, the same for all runs.
-    progress: Whether to show progress bars.
-  """
-
-  workdir: str | os.PathLike | None
-  identity: dict[str, Any]
-  progress: bool
-
-  def arguments(
-    self, name: str, options: TrainOptions, **settings: Any
-  ) -> dict[str, Any]:
-    """Arguments of `fit` for the run of a name."""
-    folder = self.workdir
-    return {
-      'run_dir': None if folder is None else pathlib.Path(folder) / name,
-      'settings': options_lib.to_dict(options) | self.identity | settings,
-      'progress': self.progress,
-    }
 
 
 @with_own_settings
@@ -167,14 +103,15 @@ def learn_upscaler(
   image = image_io.check_image(image, with_alpha=True)
   plane = to_planes(image)[0]
   factor = _DOUBLING if kernel is None else round(options.factor)
-  pairs = build_pairs(
-    [plane],
+  make_pairs = functools.partial(
+    build_pairs,
     factor=factor,
     source_size=options.source_size,
     reach=options.reach,
     kernel=kernel,
     seed=options.seed,
   )
+  pairs = make_pairs([plane])
   mean = _initial(RegressionMLP, options.mean_network, pairs, options.seed)
   upscaler = Upscaler(
     blocks=LearnedBlocks(mean),  # Before training, it predicts 0.
@@ -184,12 +121,22 @@ def learn_upscaler(
     source_size=options.source_size,
     reach=options.reach,
   )
+  blocks: LearnedBlocks | KernelRegression
   if options.denoiser is BlockDenoiser.CLOSED_FORM:
-    blocks = closed_form_blocks(pairs, options)
-    upscaler = dataclasses.replace(upscaler, blocks=blocks)
+    features, target = sample_pairs(
+      jax.random.key(options.seed), pairs, num=options.num_pairs
+    )
+    blocks = KernelRegression(features, target, options.sigma_aug)
   else:
-    runs = _Runs(workdir, _identity(image, upscaler), progress)
-    upscaler = _train(plane, pairs, upscaler, options, runs)
+    identity = _identity(image, upscaler)
+    runs = _Runs(options, workdir, identity, progress)
+    mean = runs.train_mean(plane, pairs, upscaler, make_pairs)
+    blocks = LearnedBlocks(mean)
+    if not options.mean_only:
+      # Pairs of the image alone: the upscaled image lacks the detail that
+      # samples must have.
+      blocks = runs.train_samples(pairs, mean)
+  upscaler = dataclasses.replace(upscaler, blocks=blocks)
   if workdir is not None:
     model_files.save(workdir, upscaler, options=options)
   return upscaler
@@ -221,71 +168,95 @@ def _identity(image: np.ndarray, upscaler: Upscaler) -> dict[str, Any]:
   }
 
 
-def closed_form_blocks(
-  pairs: UpscalingPairs, options: UpscaleOptions
-) -> KernelRegression:
-  """Kernel regression over pairs, which needs no training."""
-  features, target = sample_pairs(
-    jax.random.key(options.seed), pairs, num=options.num_pairs
-  )
-  return KernelRegression(features, target, options.sigma_aug)
+class _Runs(NamedTuple):
+  """The trainings of the networks.
 
+  Attributes:
+    options: Options of super-resolution.
+    workdir: Folder with a folder for each run, or None.
+    identity: Settings of the data, the same for all runs.
+    progress: Whether to show progress bars.
+  """
 
-def _train(
-  plane: np.ndarray,
-  pairs: UpscalingPairs,
-  upscaler: Upscaler,
-  options: UpscaleOptions,
-  runs: _Runs,
-) -> Upscaler:
-  """Trains the mean, then the scale and the residual's denoiser."""
-  mean = _train_mean(plane, pairs, upscaler, options, runs)
-  if options.mean_only:
-    return dataclasses.replace(upscaler, blocks=LearnedBlocks(mean))
-  # Pairs of the image alone: the upscaled image lacks the detail that samples
-  # must have.
-  training = options.scale_training
-  fitted_scale = fit(
-    _initial(ScaleMLP, options.scale_network, pairs, options.seed),
-    ScaleData(pairs, mean),
-    LaplaceLoss(training.batch_size),
-    training,
-    **runs.arguments('scale', training),
-  )
-  scale = _finished(fitted_scale)
-  denoising = options.residual_training
-  fitted_residual = fit_denoiser(
-    residual_examples(ResidualData(pairs, mean, scale)),
-    denoising,
-    **runs.arguments('residual', denoising),
-  )
-  blocks = LearnedBlocks(mean, scale, _finished(fitted_residual))
-  return dataclasses.replace(upscaler, blocks=blocks)
+  options: UpscaleOptions
+  workdir: str | os.PathLike | None
+  identity: dict[str, Any]
+  progress: bool
 
+  def train_mean(
+    self,
+    plane: np.ndarray,
+    pairs: UpscalingPairs,
+    upscaler: Upscaler,
+    make_pairs: Callable[..., UpscalingPairs],
+  ) -> Regression:
+    """Trains the mean, on pairs of the upscaled plane too in later rounds.
 
-def _train_mean(
-  plane: np.ndarray,
-  pairs: UpscalingPairs,
-  upscaler: Upscaler,
-  options: UpscaleOptions,
-  runs: _Runs,
-) -> Regression:
-  training = options.mean_training
-  num_rounds = options.mean_rounds if upscaler.kernel is None else 1
-  rounds = None
-  if num_rounds > 1:
-    upscaled_pairs = UpscaledPairs(plane, upscaler, options.seed)
-    rounds = Rounds(num_rounds, upscaled_pairs)
-    pairs = upscaled_pairs.first_round()
-  fitted = fit(
-    _initial(RegressionMLP, options.mean_network, pairs, options.seed),
-    pairs,
-    AbsoluteError(training.batch_size),
-    training,
-    rounds=rounds,
-    **runs.arguments('mean', training, num_rounds=num_rounds),
-  )
-  return _finished(fitted)
+    The finest detail of an upscaled plane is smoother than that of the smaller
+    versions that the pairs of the first round come from.
+    """
+    options, training = self.options, self.options.mean_training
+    num_rounds = options.mean_rounds if upscaler.kernel is None else 1
+    low = jax.device_put(plane)
+
+    def with_upscaled(high: Array, weight: float) -> UpscalingPairs:
+      return make_pairs(
+        [plane, np.asarray(high).clip(-1, 1)],
+        encoding=upscaler.encoding,
+        weights=[1.0, weight],
+      )
+
+    def next_pairs(mean: Regression) -> UpscalingPairs:
+      current = dataclasses.replace(upscaler, blocks=LearnedBlocks(mean))
+      return with_upscaled(mean_plane(current, low, num_orientations=1), 1.0)
+
+    rounds = None
+    if num_rounds > 1:
+      rounds = Rounds(num_rounds, next_pairs)
+      # Pairs of the same shapes, of which only the plane's are drawn.
+      high = mean_plane(upscaler, low, num_orientations=0)
+      pairs = with_upscaled(high, 0.0)
+    fitted = fit(
+      _initial(RegressionMLP, options.mean_network, pairs, options.seed),
+      pairs,
+      AbsoluteError(training.batch_size),
+      training,
+      rounds=rounds,
+      **self._arguments('mean', training, num_rounds=num_rounds),
+    )
+    return _finished(fitted)
+
+  def train_samples(
+    self, pairs: UpscalingPairs, mean: Regression
+  ) -> LearnedBlocks:
+    """Trains the scale and the residual's denoiser, given the mean."""
+    options, training = self.options, self.options.scale_training
+    fitted_scale = fit(
+      _initial(ScaleMLP, options.scale_network, pairs, options.seed),
+      ResidualData(pairs, mean),
+      LaplaceLoss(training.batch_size),
+      training,
+      **self._arguments('scale', training),
+    )
+    scale = _finished(fitted_scale)
+    denoising = options.residual_training
+    fitted_residual = fit_denoiser(
+      residual_examples(ResidualData(pairs, mean, scale)),
+      denoising,
+      **self._arguments('residual', denoising),
+    )
+    return LearnedBlocks(mean, scale, _finished(fitted_residual))
+
+  def _arguments(
+    self, name: str, options: TrainOptions, **settings: Any
+  ) -> dict[str, Any]:
+    """Arguments of `fit` for the run of a name."""
+    folder = self.workdir
+    return {
+      'run_dir': None if folder is None else pathlib.Path(folder) / name,
+      'settings': options_lib.to_dict(options) | self.identity | settings,
+      'progress': self.progress,
+    }
 
 
 def _initial(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from internal_diffusion.applications import patches
-from internal_diffusion.applications.patches import inference, training
+from internal_diffusion.applications.patches import inference
 from internal_diffusion.applications.patches.examples import image_examples
 from internal_diffusion.compilation import measure_compilation
 from internal_diffusion.data import distributions, principal_basis, synthetic
 from internal_diffusion.diffusion import conditioning
 from internal_diffusion.options import replace
-from internal_diffusion.training.denoising import make_denoiser
+from internal_diffusion.training.denoising import fit_denoiser, make_denoiser
 from internal_diffusion.types import Condition
 
 
@@ -46,7 +46,7 @@ def make_examples(options):
 
 def learn(distribution, **changes):
   options = make_options(distribution, **changes)
-  return training.fit_denoiser(make_examples(options), options).model, options
+  return fit_denoiser(make_examples(options), options).model, options
 
 
 @pytest.fixture(scope='module')

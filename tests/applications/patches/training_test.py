@@ -6,11 +6,11 @@ import pytest
 
 from internal_diffusion import load
 from internal_diffusion.applications import patches
-from internal_diffusion.applications.patches import training
 from internal_diffusion.compilation import measure_compilation
 from internal_diffusion.denoisers.parametrization import Parametrization
 from internal_diffusion.options import replace
 from internal_diffusion.training import metrics, model_files
+from internal_diffusion.training.denoising import fit_denoiser
 
 
 def test_a_second_image_of_the_same_size_compiles_nothing(image, options):
@@ -70,8 +70,8 @@ def test_learns(image, options):
     steps_per_call=20,
   )
   examples = patches.examples.image_examples(image, options)
-  first = training.fit_denoiser(examples, replace(options, num_steps=20))
-  last = training.fit_denoiser(examples, options)
+  first = fit_denoiser(examples, replace(options, num_steps=20))
+  last = fit_denoiser(examples, options)
   losses = first.loss, last.loss
   # 1 is the loss of the Wiener filter, on single patches as targets.
   assert losses[0] < 1
@@ -87,8 +87,8 @@ def test_other_parametrizations_learn(image, options, parametrization):
     options, parametrization=parametrization, steps_per_call=25, num_steps=150
   )
   examples = patches.examples.image_examples(image, options)
-  first = training.fit_denoiser(examples, replace(options, num_steps=25))
-  assert training.fit_denoiser(examples, options).loss < first.loss
+  first = fit_denoiser(examples, replace(options, num_steps=25))
+  assert fit_denoiser(examples, options).loss < first.loss
 
 
 @pytest.mark.parametrize(

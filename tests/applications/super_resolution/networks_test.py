@@ -54,7 +54,7 @@ def noise_pairs():
 
 
 def laplace_losses(scale, noise_pairs):
-  data = losses.ScaleData(noise_pairs, Constant(0.0))
+  data = losses.ResidualData(noise_pairs, Constant(0.0))
   loss = losses.LaplaceLoss(256)
   return loss(jax.random.key(0), Constant(scale), data, None, INDEX)
 
@@ -95,7 +95,7 @@ def test_small_and_large_scales_are_learnt():
   found = pairs.UpscalingPairs(
     source, target, jnp.linspace(0, 1, 4001)[1:], encoding
   )
-  data = losses.ScaleData(found, initial(RegressionMLP))  # The mean is 0.
+  data = losses.ResidualData(found, initial(RegressionMLP))  # The mean is 0.
   model = fit(initial(ScaleMLP), data, losses.LaplaceLoss(256), OPTIONS).model
   error = jnp.abs(jnp.log(model(source) / true_scale))
   assert jnp.median(error) < 0.15
