@@ -19,13 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from internal_diffusion.applications.super_resolution.networks import (
-  Regression,
-)
-from internal_diffusion.applications.super_resolution.pairs import (
-  UpscalingPairs,
-  sample_pairs,
-)
+from internal_diffusion.applications.super_resolution import networks, pairs
 from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.state import TrainState
@@ -40,9 +34,9 @@ class ResidualData(NamedTuple):
   The scale is None in its own training.
   """
 
-  pairs: UpscalingPairs
-  mean: Regression
-  scale: Regression | None = None
+  pairs: pairs.UpscalingPairs
+  mean: networks.Regression
+  scale: networks.Regression | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +49,13 @@ class AbsoluteError:
     self,
     key: Array,
     state: TrainState,
-    data: UpscalingPairs,
+    data: pairs.UpscalingPairs,
     progress: Array,
     index: Array,
   ) -> Array:
     """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
     del progress
-    features, target = sample_pairs(key, data, num=self.batch_size)
+    features, target = pairs.sample_pairs(key, data, num=self.batch_size)
     error = state.model(features[index]) - target[index]
     return jnp.mean(jnp.abs(error), axis=-1)
 
@@ -82,7 +76,7 @@ class LaplaceLoss:
   ) -> Array:
     """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
     del progress
-    features, target = sample_pairs(key, data.pairs, num=self.batch_size)
+    features, target = pairs.sample_pairs(key, data.pairs, num=self.batch_size)
     features = features[index]
     residual = target[index] - data.mean(features)
     scale = state.model(features)
@@ -98,7 +92,7 @@ class ResidualDraw:
   ) -> tuple[Array, Condition]:
     """Draws `num` residuals and the features of their sources."""
     assert data.scale is not None
-    features, target = sample_pairs(key, data.pairs, num=num)
+    features, target = pairs.sample_pairs(key, data.pairs, num=num)
     residual = (target - data.mean(features)) / data.scale(features)
     return residual, Condition(vector=features)
 

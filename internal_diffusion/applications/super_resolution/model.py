@@ -18,12 +18,7 @@ import flax.struct
 import jax
 import numpy as np
 
-from internal_diffusion.applications.super_resolution.networks import (
-  Regression,
-)
-from internal_diffusion.applications.super_resolution.pairs import (
-  SourceEncoding,
-)
+from internal_diffusion.applications.super_resolution import networks, pairs
 from internal_diffusion.data import operators
 from internal_diffusion.denoisers.kernel_regression import KernelRegression
 from internal_diffusion.denoisers.learned import LearnedDenoiser
@@ -43,8 +38,8 @@ class LearnedBlocks:
       condition's vector holds the features.
   """
 
-  mean: Regression
-  scale: Regression | None = None
+  mean: networks.Regression
+  scale: networks.Regression | None = None
   residual: LearnedDenoiser | None = None
 
   def __call__(
@@ -69,7 +64,7 @@ class Upscaler:
   """
 
   blocks: LearnedBlocks | KernelRegression
-  encoding: SourceEncoding
+  encoding: pairs.SourceEncoding
   kernel: np.ndarray | None
   factor: int = static()
   source_size: int = static()

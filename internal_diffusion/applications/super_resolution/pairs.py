@@ -253,13 +253,8 @@ def sample_pairs(
 ) -> tuple[Array, Array]:
   """Random pairs, rotated, mirrored and inverted at random.
 
-  Args:
-    key: One key.
-    pairs: The pairs.
-    num: Number N of pairs to draw.
-
   Returns:
-    Features [N, S*S] and targets [N, T*T].
+    Features [num, S*S] and targets [num, T*T].
   """
   uniform = arrays.uniform(key, (num, 3))
   index = jnp.searchsorted(pairs.cumulative, uniform[:, 0])

@@ -12,12 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.applications.super_resolution.blocks import (
-  average_blocks,
-  block_size,
-  extract_blocks,
-  place_sparse,
-  take_sparse,
+from internal_diffusion.applications.super_resolution import (
+  blocks as blocks_lib,
 )
 from internal_diffusion.applications.super_resolution.model import Upscaler
 from internal_diffusion.applications.super_resolution.pairs import normalise
@@ -55,7 +51,7 @@ def _missing_plane(
   encoding = upscaler.encoding
   orders = pixel_orders(upscaler.source_size)[:num_orientations]
   # Inverse orientations, from the block of a rotated source.
-  side = block_size(upscaler.factor, upscaler.reach)
+  side = blocks_lib.block_size(upscaler.factor, upscaler.reach)
   inverses = np.argsort(pixel_orders(side)[:num_orientations], axis=-1)
 
   def predict(z: Array) -> Array:
@@ -95,7 +91,9 @@ def _predicted_plane(
 
   blocks = jax.lax.map(blocks_at, _chunks(jnp.arange(low.size)))
   blocks = _joined(blocks, low.size).reshape(*low.shape, -1)
-  return average_blocks(blocks, factor=upscaler.factor, reach=upscaler.reach)
+  return blocks_lib.average_blocks(
+    blocks, factor=upscaler.factor, reach=upscaler.reach
+  )
 
 
 def residual_plane(
@@ -130,8 +128,8 @@ class _PlaneDenoiser:
     del cond  # The features.
     factor, reach = self.upscaler.factor, self.upscaler.reach
     height, width = (side // factor for side in x.shape[1:])
-    all_blocks = extract_blocks(x[0], factor=factor, reach=reach)
-    blocks = take_sparse(all_blocks, self.offset, stride=reach + 1)
+    all_blocks = blocks_lib.extract_blocks(x[0], factor=factor, reach=reach)
+    blocks = blocks_lib.take_sparse(all_blocks, self.offset, stride=reach + 1)
     rows = blocks.reshape(-1, blocks.shape[-1])
 
     def denoise(chunk: tuple[Array, Array]) -> Array:
@@ -142,8 +140,8 @@ class _PlaneDenoiser:
     denoised = jax.lax.map(denoise, (_chunks(rows), self.features))
     denoised = _joined(denoised, len(rows)).reshape(blocks.shape)
     total, weight = (
-      average_blocks(
-        place_sparse(
+      blocks_lib.average_blocks(
+        blocks_lib.place_sparse(
           part, self.offset, stride=reach + 1, shape=(height, width)
         ),
         factor=factor,
@@ -166,7 +164,7 @@ def _sample_normalised(
   offset = jax.random.randint(offset_key, (2,), 0, stride)
   height, width = low.shape
   pixels = jnp.arange(low.size).reshape(height, width, 1)
-  pixels = take_sparse(pixels, offset, stride=stride).ravel()
+  pixels = blocks_lib.take_sparse(pixels, offset, stride=stride).ravel()
 
   def features_at(pixels: Array) -> Array:
     z, _ = normalise(sources_at(low, pixels, upscaler.source_size))

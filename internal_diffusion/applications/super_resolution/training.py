@@ -11,31 +11,16 @@ import jax
 import numpy as np
 
 from internal_diffusion import options as options_lib
-from internal_diffusion.applications.super_resolution.losses import (
-  AbsoluteError,
-  LaplaceLoss,
-  ResidualData,
-  residual_examples,
-)
+from internal_diffusion.applications.super_resolution import losses, networks
+from internal_diffusion.applications.super_resolution import pairs as pairs_lib
 from internal_diffusion.applications.super_resolution.model import (
   LearnedBlocks,
   Upscaler,
-)
-from internal_diffusion.applications.super_resolution.networks import (
-  Regression,
-  RegressionMLP,
-  ScaleMLP,
-  init_regression,
 )
 from internal_diffusion.applications.super_resolution.options import (
   BlockDenoiser,
   RegressionOptions,
   UpscaleOptions,
-)
-from internal_diffusion.applications.super_resolution.pairs import (
-  UpscalingPairs,
-  build_pairs,
-  sample_pairs,
 )
 from internal_diffusion.applications.super_resolution.planes import mean_plane
 from internal_diffusion.data import blur_kernel, image_io
@@ -104,7 +89,7 @@ def learn_upscaler(
   plane = to_planes(image)[0]
   factor = _DOUBLING if kernel is None else round(options.factor)
   make_pairs = functools.partial(
-    build_pairs,
+    pairs_lib.build_pairs,
     factor=factor,
     source_size=options.source_size,
     reach=options.reach,
@@ -112,7 +97,9 @@ def learn_upscaler(
     seed=options.seed,
   )
   pairs = make_pairs([plane])
-  mean = _initial(RegressionMLP, options.mean_network, pairs, options.seed)
+  mean = _initial(
+    networks.RegressionMLP, options.mean_network, pairs, options.seed
+  )
   upscaler = Upscaler(
     blocks=LearnedBlocks(mean),  # Before training, it predicts 0.
     encoding=pairs.encoding,
@@ -123,13 +110,12 @@ def learn_upscaler(
   )
   blocks: LearnedBlocks | KernelRegression
   if options.denoiser is BlockDenoiser.CLOSED_FORM:
-    features, target = sample_pairs(
+    features, target = pairs_lib.sample_pairs(
       jax.random.key(options.seed), pairs, num=options.num_pairs
     )
     blocks = KernelRegression(features, target, options.sigma_aug)
   else:
-    identity = _identity(image, upscaler)
-    runs = _Runs(options, workdir, identity, progress)
+    runs = _Runs(options, workdir, _identity(image, upscaler), progress)
     mean = runs.train_mean(plane, pairs, upscaler, make_pairs)
     blocks = LearnedBlocks(mean)
     if not options.mean_only:
@@ -186,27 +172,28 @@ class _Runs(NamedTuple):
   def train_mean(
     self,
     plane: np.ndarray,
-    pairs: UpscalingPairs,
+    pairs: pairs_lib.UpscalingPairs,
     upscaler: Upscaler,
-    make_pairs: Callable[..., UpscalingPairs],
-  ) -> Regression:
+    make_pairs: Callable[..., pairs_lib.UpscalingPairs],
+  ) -> networks.Regression:
     """Trains the mean, on pairs of the upscaled plane too in later rounds.
 
     The finest detail of an upscaled plane is smoother than that of the smaller
     versions that the pairs of the first round come from.
     """
+    assert isinstance(upscaler.blocks, LearnedBlocks)
     options, training = self.options, self.options.mean_training
     num_rounds = options.mean_rounds if upscaler.kernel is None else 1
     low = jax.device_put(plane)
 
-    def with_upscaled(high: Array, weight: float) -> UpscalingPairs:
+    def with_upscaled(high: Array, weight: float) -> pairs_lib.UpscalingPairs:
       return make_pairs(
         [plane, np.asarray(high).clip(-1, 1)],
         encoding=upscaler.encoding,
         weights=[1.0, weight],
       )
 
-    def next_pairs(mean: Regression) -> UpscalingPairs:
+    def next_pairs(mean: networks.Regression) -> pairs_lib.UpscalingPairs:
       current = dataclasses.replace(upscaler, blocks=LearnedBlocks(mean))
       return with_upscaled(mean_plane(current, low, num_orientations=1), 1.0)
 
@@ -217,9 +204,9 @@ class _Runs(NamedTuple):
       high = mean_plane(upscaler, low, num_orientations=0)
       pairs = with_upscaled(high, 0.0)
     fitted = fit(
-      _initial(RegressionMLP, options.mean_network, pairs, options.seed),
+      upscaler.blocks.mean,
       pairs,
-      AbsoluteError(training.batch_size),
+      losses.AbsoluteError(training.batch_size),
       training,
       rounds=rounds,
       **self._arguments('mean', training, num_rounds=num_rounds),
@@ -227,21 +214,21 @@ class _Runs(NamedTuple):
     return _finished(fitted)
 
   def train_samples(
-    self, pairs: UpscalingPairs, mean: Regression
+    self, pairs: pairs_lib.UpscalingPairs, mean: networks.Regression
   ) -> LearnedBlocks:
     """Trains the scale and the residual's denoiser, given the mean."""
     options, training = self.options, self.options.scale_training
     fitted_scale = fit(
-      _initial(ScaleMLP, options.scale_network, pairs, options.seed),
-      ResidualData(pairs, mean),
-      LaplaceLoss(training.batch_size),
+      _initial(networks.ScaleMLP, options.scale_network, pairs, options.seed),
+      losses.ResidualData(pairs, mean),
+      losses.LaplaceLoss(training.batch_size),
       training,
       **self._arguments('scale', training),
     )
     scale = _finished(fitted_scale)
     denoising = options.residual_training
     fitted_residual = fit_denoiser(
-      residual_examples(ResidualData(pairs, mean, scale)),
+      losses.residual_examples(losses.ResidualData(pairs, mean, scale)),
       denoising,
       **self._arguments('residual', denoising),
     )
@@ -260,13 +247,13 @@ class _Runs(NamedTuple):
 
 
 def _initial(
-  kind: type[RegressionMLP],
+  kind: type[networks.RegressionMLP],
   network: RegressionOptions,
-  pairs: UpscalingPairs,
+  pairs: pairs_lib.UpscalingPairs,
   seed: int,
-) -> Regression:
+) -> networks.Regression:
   num_features, block_dim = pairs.encoding.linear.shape
-  return init_regression(
+  return networks.init_regression(
     jax.random.key(seed),
     kind(block_dim, network.width, network.depth),
     num_features=num_features,
