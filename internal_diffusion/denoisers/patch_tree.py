@@ -19,6 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import threadpoolctl
 
 Array = jax.Array
 
@@ -87,7 +88,7 @@ def build_patch_tree(
   )
   mean = np.mean(vectors, axis=0)
   centred = vectors - mean
-  variance, basis = np.linalg.eigh(centred.T @ centred / len(vectors))
+  variance, basis = _eigh(centred.T @ centred / len(vectors))
   variance, basis = np.maximum(variance[::-1], 0), basis[:, ::-1]
   coordinates = centred @ basis
   num_leaves, num_groups = (
@@ -131,10 +132,17 @@ def _sort_into_leaves(
     centred = vectors[index]
     centred = centred - centred.mean(axis=1, keepdims=True)
     scatter = centred.swapaxes(1, 2) @ centred
-    direction = np.linalg.eigh(scatter)[1][..., -1:]
+    direction = _eigh(scatter)[1][..., -1:]
     order = np.argsort((centred @ direction)[..., 0], axis=1, kind='stable')
     index = np.take_along_axis(index, order, axis=1)
     index = index.reshape(2 * len(index), -1)
   live = np.zeros(index.size, bool)
   live[np.unique(index.ravel(), return_index=True)[1]] = True
   return index, live.reshape(index.shape)
+
+
+def _eigh(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Eigenvalues and eigenvectors of symmetric matrices, [..., d, d]."""
+  # Threads that wait for each other take ten times as long on a busy machine.
+  with threadpoolctl.threadpool_limits(limits=1, user_api='blas'):
+    return tuple(np.linalg.eigh(matrices))
