@@ -145,4 +145,5 @@ def _eigh(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Eigenvalues and eigenvectors of symmetric matrices, [..., d, d]."""
   # Threads that wait for each other take ten times as long on a busy machine.
   with threadpoolctl.threadpool_limits(limits=1, user_api='blas'):
-    return tuple(np.linalg.eigh(matrices))
+    variance, basis = np.linalg.eigh(matrices)
+  return variance, basis
