@@ -5,8 +5,6 @@ each sample has its own random stream, and the result does not depend on how the
 batch was divided into chunks or over devices.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,10 +26,6 @@ def match_rank(values: Array, x: Array) -> Array:
   return values.reshape(values.shape + (1,) * (x.ndim - values.ndim))
 
 
-def _per_key(fn: Callable[[Array], Array], key: Array) -> Array:
-  return jax.vmap(fn)(key) if key.ndim else fn(key)
-
-
 def normal(key: Array, shape: tuple[int, ...]) -> Array:
   """Standard normal samples of `shape` [B, ...], for one key or keys [B]."""
   if not key.ndim:
@@ -48,7 +42,9 @@ def uniform(key: Array, shape: tuple[int, ...]) -> Array:
 
 def fold_in(key: Array, number: int | Array) -> Array:
   """`jax.random.fold_in` for one key or keys [B]."""
-  return _per_key(lambda k: jax.random.fold_in(k, number), key)
+  if not key.ndim:
+    return jax.random.fold_in(key, number)
+  return jax.vmap(lambda k: jax.random.fold_in(k, number))(key)
 
 
 def index_from_uniform(uniform: Array, num: int | Array) -> Array:
@@ -69,6 +65,13 @@ def categorical_from_uniform(uniform: Array, probabilities: Array) -> Array:
   boundaries = jnp.cumsum(probabilities)[:-1]
   index = jnp.searchsorted(boundaries, uniform, side='right')
   return index.astype(jnp.int32)
+
+
+def index_of_largest(values: Array) -> Array:
+  """The argmax along the last axis, as two reductions, which CPUs vectorise."""
+  index = jax.lax.broadcasted_iota(jnp.int32, values.shape, values.ndim - 1)
+  is_largest = values == jnp.max(values, axis=-1, keepdims=True)
+  return jnp.min(jnp.where(is_largest, index, values.shape[-1] - 1), axis=-1)
 
 
 def check_in_range(

@@ -112,7 +112,6 @@ def ellipses(
   covariances: np.ndarray,
   *,
   title: str,
-  flow: np.ndarray | None = None,
   magnification: float = 1.0,
 ) -> Figure:
   """Covariances as ellipses of two standard deviations over a frame.
@@ -122,9 +121,7 @@ def ellipses(
     points: Pixels (x, y), [N, 2].
     covariances: Covariances of (u, v) at these pixels, [N, 2, 2].
     title: Title of the figure.
-    flow: Flow (u, v) at these pixels, [N, 2], drawn as a line from the pixel to
-      the centre of its ellipse; by default the ellipse lies on the pixel.
-    magnification: Factor of the lengths of vectors and ellipses.
+    magnification: Factor of the lengths of the ellipses.
 
   Raises:
     ValueError: If there is not one covariance for each point.
@@ -141,10 +138,6 @@ def ellipses(
   axes = figure.add_subplot()
   show_image(axes, 0.6 * image + 0.4, note)  # Pale, so that lines stand out.
   axes.autoscale(False)
-  offset = np.zeros_like(points, float) if flow is None else flow
-  tips = points + magnification * offset
-  x, y = np.moveaxis(np.stack([points, tips]), -1, 0)  # Each [2, N].
-  axes.plot(x, y, color='black', linewidth=1)
   axes.plot(*np.transpose(points), 'o', color='black', markersize=2)
   variances, directions = np.linalg.eigh(covariances)
   minor, major = 4 * magnification * np.sqrt(np.maximum(variances, 0)).T
@@ -154,7 +147,7 @@ def ellipses(
       minor,
       np.degrees(np.arctan2(directions[:, 1, 1], directions[:, 0, 1])),
       units='xy',
-      offsets=tips,
+      offsets=points,
       offset_transform=axes.transData,
       edgecolors='C3',
       facecolors=('C3', 0.25),
