@@ -60,6 +60,8 @@ class PatchTree(NamedTuple):
   spread: Array
 
 
+# Threads that wait for each other make small products slow on a busy machine.
+@threadpoolctl.threadpool_limits.wrap(limits=1, user_api='blas')
 def build_patch_tree(
   images: np.ndarray, *, patch_size: int, core_size: int, stride: int = 1
 ) -> PatchTree:
@@ -88,7 +90,7 @@ def build_patch_tree(
   )
   mean = np.mean(vectors, axis=0)
   centred = vectors - mean
-  variance, basis = _eigh(centred.T @ centred / len(vectors))
+  variance, basis = np.linalg.eigh(centred.T @ centred / len(vectors))
   variance, basis = np.maximum(variance[::-1], 0), basis[:, ::-1]
   coordinates = centred @ basis
   num_leaves, num_groups = (
@@ -132,18 +134,10 @@ def _sort_into_leaves(
     centred = vectors[index]
     centred = centred - centred.mean(axis=1, keepdims=True)
     scatter = centred.swapaxes(1, 2) @ centred
-    direction = _eigh(scatter)[1][..., -1:]
+    direction = np.linalg.eigh(scatter)[1][..., -1:]
     order = np.argsort((centred @ direction)[..., 0], axis=1, kind='stable')
     index = np.take_along_axis(index, order, axis=1)
     index = index.reshape(2 * len(index), -1)
   live = np.zeros(index.size, bool)
   live[np.unique(index.ravel(), return_index=True)[1]] = True
   return index, live.reshape(index.shape)
-
-
-def _eigh(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Eigenvalues and eigenvectors of symmetric matrices, [..., d, d]."""
-  # Threads that wait for each other take ten times as long on a busy machine.
-  with threadpoolctl.threadpool_limits(limits=1, user_api='blas'):
-    variance, basis = np.linalg.eigh(matrices)
-  return variance, basis
