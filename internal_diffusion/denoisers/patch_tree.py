@@ -14,10 +14,9 @@ variance.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import threadpoolctl
 
@@ -107,20 +106,20 @@ def build_patch_tree(
   positions = np.indices(grid, np.int32).reshape(3, -1).T
   leaf_at = np.zeros(len(vectors), np.int32)
   leaf_at[index] = np.arange(num_leaves, dtype=np.int32)[:, None]
-  return PatchTree(
-    mean=jnp.asarray(mean),
-    basis=jnp.asarray(basis),
-    variance=jnp.asarray(variance),
-    leaves=jnp.asarray(coordinates[index]),
-    core=jnp.asarray(core[index]),
-    position=jnp.asarray(positions[index]),
-    leaf_at=jnp.asarray(leaf_at.reshape(grid)),
-    live=jnp.asarray(live),
-    centre=jnp.asarray(groups.mean(axis=1).reshape(num_leaves, per_leaf, -1)),
-    spread=jnp.asarray(
-      groups.var(axis=1).mean(axis=-1).reshape(num_leaves, per_leaf)
-    ),
+  fields: dict[str, Any] = dict(
+    mean=mean,
+    basis=basis,
+    variance=variance,
+    leaves=coordinates[index],
+    core=core[index],
+    position=positions[index],
+    leaf_at=leaf_at.reshape(grid),
+    live=live,
+    centre=groups.mean(axis=1).reshape(num_leaves, per_leaf, -1),
+    spread=groups.var(axis=1).mean(axis=-1).reshape(num_leaves, per_leaf),
   )
+  # Compiles nothing, unlike `jnp.asarray`.
+  return PatchTree(**jax.device_put(fields))
 
 
 def _sort_into_leaves(
