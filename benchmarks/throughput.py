@@ -139,16 +139,15 @@ def measure_training(
     jax.random.key(0), model, step_lib.make_optimizer(options.optimizer)
   )
   loss = denoising_loss(examples, options)
+  step = step_lib.Step(loss, options.optimizer, options.ema_decay)
 
   def call() -> step_lib.Metrics:
     nonlocal state
     state, metrics = parallel.run_steps(
       state,
       examples.data,
+      step,
       num_steps=1000,
-      loss=loss,
-      options=options.optimizer,
-      ema_decay=options.ema_decay,
       batch_size=batch,
       num_devices=1,
       num_substeps=_SUBSTEPS,

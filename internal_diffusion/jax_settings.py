@@ -6,14 +6,9 @@
 """
 
 import contextlib
-import functools
-from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
+from collections.abc import Iterator
 
 import jax
-
-_P = ParamSpec('_P')
-_R = TypeVar('_R')
 
 
 @contextlib.contextmanager
@@ -30,12 +25,6 @@ def own_settings() -> Iterator[None]:
     yield
 
 
-def with_own_settings(function: Callable[_P, _R]) -> Callable[_P, _R]:
-  """The same function, run under the library's own settings."""
-
-  @functools.wraps(function)
-  def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-    with own_settings():
-      return function(*args, **kwargs)
-
-  return wrapped
+# Decorates a function to run under the library's own settings: a context
+# manager of contextlib is a decorator too, entered anew at each call.
+with_own_settings = own_settings()

@@ -83,7 +83,3 @@ DenoiseFn = Callable[[Array, Array, Condition | None], Array]
 
 # The same with the condition bound, as samplers see it.
 BoundDenoiseFn = Callable[[Array, Array], Array]
-
-# The same with its parameters still free, as training and compiled samplers
-# see it: `fn(params, x, sigma, cond)`.
-ParametricDenoiseFn = Callable[[Params, Array, Array, Condition | None], Array]

@@ -17,7 +17,7 @@ import itertools
 import pathlib
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,7 +36,7 @@ from internal_diffusion.applications.flow import (
 )
 from internal_diffusion.applications.flow import figures as flow_figures
 from internal_diffusion.applications.flow.frames import make_frame_pyramid
-from internal_diffusion.applications.flow.pixel_samples import check_points
+from internal_diffusion.applications.flow.pixels import check_points
 from internal_diffusion.bin import command, inputs, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import flow_io, image_io
@@ -46,35 +46,20 @@ _NAME = 'idiff-flow'
 _FLAGS = flags.FlagValues()
 command.define_common(_FLAGS, 'frames', 'out', 'workdir', 'seed', 'overwrite')
 option_flags.define(_FLAGS, FlowOptions, skip=('seed',))
-flags.DEFINE_list(
-  'points',
-  [],
-  'Pixels X:Y whose own posteriors are drawn in points.png.',
-  flag_values=_FLAGS,
-)
-option_flags.define_path(
-  _FLAGS,
-  'truth',
-  None,
-  'True flow of two frames, .flo or KITTI .png, to compare with.',
-)
+_POINTS_HELP = 'Pixels X:Y whose own posteriors are drawn in points.png.'
+_TRUTH_HELP = 'True flow of two frames, .flo or KITTI .png, to compare with.'
+flags.DEFINE_list('points', [], _POINTS_HELP, flag_values=_FLAGS)
+option_flags.define_path(_FLAGS, 'truth', None, _TRUTH_HELP)
 _KITTI_RANGE = 512.0  # Bound on vectors in KITTI's format, in pixels.
-_OUTPUTS = (
-  'flow.flo',
-  'flow_kitti.png',
-  'result.npz',
-  'flow.png',
-  'confidence.png',
-  'ellipses.png',
-  'warp_check.png',
-  'motion.gif',
-  'points.png',
-)
-
-
-class _Truth(NamedTuple):
-  flow: np.ndarray
-  valid: np.ndarray
+_FIGURES = {
+  'flow.png': 'Flow: the hue is its direction, the saturation its length.',
+  'confidence.png': 'Standard deviation of the flow.',
+  'ellipses.png': 'Covariance of the flow.',
+  'warp_check.png': 'The second frame, warped onto the first.',
+  'points.png': 'Posterior of the flow at single pixels.',
+  'motion.gif': 'The first frame, moved along the flow.',
+}
+_Truth = tuple[np.ndarray, np.ndarray]  # The flow and the mask of its pixels.
 
 
 def main() -> None:
@@ -99,7 +84,7 @@ def main() -> None:
       'truth': _FLAGS.truth,
       'workdir': _FLAGS.workdir,
     },
-    outputs=_OUTPUTS,
+    outputs=('flow.flo', 'flow_kitti.png', 'result.npz', *_FIGURES),
     given={
       f'{index:03d}_{index + 1:03d}': pair
       for index, pair in enumerate(itertools.pairwise(paths))
@@ -133,19 +118,25 @@ def _process(
   mode_key, point_key = jax.random.split(jax.random.fold_in(key, 1))
   mode = pixel_modes(mode_key, model, *grey, flow.mean)
   _write_numbers(results, flow, mode)
-  _draw_figures(results, first, second, flow)
+  drawings: dict[str, Callable[[], figures.Figure]] = {
+    'flow.png': lambda: figures.flow_figure(
+      {'flow': flow.mean}, image=first, title='Optical flow'
+    ),
+    'confidence.png': lambda: flow_figures.uncertainty_figure(first, flow),
+    'ellipses.png': lambda: flow_figures.ellipse_figure(first, flow),
+    'warp_check.png': lambda: flow_figures.warp_figure(first, second, flow),
+  }
   if len(points):
-    _draw(
-      results,
-      'points.png',
-      'Posterior of the flow at single pixels.',
-      flow_figures.point_figure,
-      point_key,
-      model,
-      *grey,
-      flow,
-      points,
+    drawings['points.png'] = lambda: flow_figures.point_figure(
+      point_key, model, *grey, flow, points
     )
+  for name, draw in drawings.items():
+    figures.write_or_warn(results.picture(name, _FIGURES[name]), draw)
+  image_io.write_animation(
+    results.picture('motion.gif', _FIGURES['motion.gif']),
+    flow_figures.motion_frames(first, second, flow),
+    seconds=0.08,
+  )
   return _figures_of_merit(results, flow, first, options, truth)
 
 
@@ -153,68 +144,9 @@ def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
   flow_io.write_flow(results.path('flow.flo'), flow.mean)
   if np.abs(flow.mean).max() < _KITTI_RANGE:
     flow_io.write_flow(results.path('flow_kitti.png'), flow.mean)
-  files.write_npz(
-    results.path('result.npz'),
-    {
-      'mean': flow.mean,
-      'covariance': flow.covariance,
-      'samples': flow.samples,
-      'mode': mode,
-      'occluded': flow.occluded,
-    },
-  )
-
-
-def _draw_figures(
-  results: Results, first: np.ndarray, second: np.ndarray, flow: Flow
-) -> None:
-  _draw(
-    results,
-    'flow.png',
-    'Flow: the hue is its direction, the saturation its length.',
-    figures.flow_figure,
-    {'flow': flow.mean},
-    image=first,
-    title='Optical flow',
-  )
-  for name, caption, draw, arguments in (
-    (
-      'confidence.png',
-      'Standard deviation of the flow.',
-      flow_figures.uncertainty_figure,
-      (first, flow),
-    ),
-    (
-      'ellipses.png',
-      'Covariance of the flow.',
-      flow_figures.ellipse_figure,
-      (first, flow),
-    ),
-    (
-      'warp_check.png',
-      'The second frame, warped onto the first.',
-      flow_figures.warp_figure,
-      (first, second, flow),
-    ),
-  ):
-    _draw(results, name, caption, draw, *arguments)
-  image_io.write_animation(
-    results.picture('motion.gif', 'The first frame, moved along the flow.'),
-    flow_figures.motion_frames(first, second, flow),
-    seconds=0.08,
-  )
-
-
-def _draw(
-  results: Results,
-  name: str,
-  caption: str,
-  draw: Callable[..., figures.Figure],
-  *args: Any,
-  **kwargs: Any,
-) -> None:
-  path = results.picture(name, caption)
-  figures.write_or_warn(path, draw, *args, **kwargs)
+  names = ('mean', 'covariance', 'samples', 'occluded')
+  arrays = {name: getattr(flow, name) for name in names} | {'mode': mode}
+  files.write_npz(results.path('result.npz'), arrays)
 
 
 def _figures_of_merit(
@@ -226,22 +158,22 @@ def _figures_of_merit(
 ) -> dict[str, Any]:
   """The report's figures; also sets the summary."""
   length = np.linalg.norm(flow.mean, axis=-1)
+  std = flow_figures.standard_deviation(flow)
   found: dict[str, Any] = {
-    'size': list(flow.mean.shape[:2]),
+    'size': list(length.shape),
     'mean_length_pixels': float(length.mean()),
-    'median_std_pixels': float(
-      np.median(flow_figures.standard_deviation(flow))
-    ),
+    'median_std_pixels': float(np.median(std)),
     'occluded_fraction': float(flow.occluded.mean()),
   }
   results.summary = f'median length {np.median(length):.2f} pixels'
   if truth is not None:
-    found['unknown_truth_pixels'] = int((~truth.valid).sum())
+    true_flow, valid = truth
+    found['unknown_truth_pixels'] = int((~valid).sum())
     found |= flow_report.judge_flow(
       flow.mean,
       flow.covariance,
-      truth.flow,
-      valid=truth.valid,
+      true_flow,
+      valid=valid,
       image=first,
       is_horizontal=options.stereo,
     )
@@ -257,20 +189,18 @@ def _read_frames(paths: Sequence[pathlib.Path]) -> list[np.ndarray]:
     )
   # The channels of the file tell grey from colour.
   images = [image_io.read_image(path, channels=None) for path in paths]
-  for path, image in zip(paths[1:], images[1:], strict=True):
-    if image.shape[:2] != images[0].shape[:2]:
-      (height, width), (own_height, own_width) = (
-        images[0].shape[:2],
-        image.shape[:2],
-      )
+  height, width, channels = images[0].shape
+  for path, image in zip(paths, images, strict=True):
+    own_height, own_width, own_channels = image.shape
+    if (own_height, own_width) != (height, width):
       raise ValueError(
         f'`frames` must have one size; {paths[0]} is {width}x{height} and'
         f' {path} is {own_width}x{own_height}.'
       )
-    if image.shape[2] != images[0].shape[2]:
+    if own_channels != channels:
       raise ValueError(
         f'`frames` must all be grey or all be coloured; {paths[0]} has'
-        f' {images[0].shape[2]} channels and {path} {image.shape[2]}.'
+        f' {channels} channels and {path} {own_channels}.'
       )
   return images
 
@@ -294,15 +224,15 @@ def _read_truth(
     return None
   if len(images) > 2:
     raise ValueError('`truth` needs exactly two `frames`.')
-  truth = _Truth(*flow_io.read_flow(name))
-  if truth.flow.shape[:2] != images[0].shape[:2]:
+  flow, valid = flow_io.read_flow(name)
+  if flow.shape[:2] != images[0].shape[:2]:
     raise ValueError(
       f'`truth` must have the size of the frames, {images[0].shape[:2]}, got'
-      f' {truth.flow.shape[:2]}.'
+      f' {flow.shape[:2]}.'
     )
-  if not truth.valid.any():
+  if not valid.any():
     raise ValueError(f'`truth` is unknown everywhere in {name}.')
-  return truth
+  return flow, valid
 
 
 def run() -> None:

@@ -22,19 +22,18 @@ from internal_diffusion.bin.results import Results
 from internal_diffusion.experiments import (
   checkerboard,
   circle,
-  displaced_texture,
-  half_scale_grey,
   kernel_equivalence,
   memorization_1d,
   moving_triangle,
+  one_to_many,
   photograph_patches,
 )
 from internal_diffusion.experiments.result import Result
 
 EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'patches': photograph_patches.run,
-  'half_scale_grey': half_scale_grey.run,
-  'displaced_texture': displaced_texture.run,
+  'half_scale_grey': one_to_many.half_scale_grey,
+  'displaced_texture': one_to_many.displaced_texture,
   'checkerboard': checkerboard.run,
   'moving_triangle': moving_triangle.run,
   'memorization_1d': memorization_1d.run,
@@ -100,9 +99,8 @@ def _reproduce(
     for name, m in result.measures.items()
   }
   files.write_npz(results.path('samples.npz'), result.samples)
-  for name, (figure, caption) in result.pictures.items():
-    path = results.picture(f'{name}.png', caption)
-    figures.write_or_warn(path, lambda f: f, figure)
+  for name, (draw, caption) in result.pictures.items():
+    figures.write_or_warn(results.picture(f'{name}.png', caption), draw)
   results.title = f'{results.name}, against exact answers'
   results.table = {
     name: {

@@ -60,20 +60,12 @@ def posterior_mean(
   *,
   log_prior: Array | None = None,
 ) -> Array:
-  """Posterior mean over a small set of references, in one matrix of weights.
+  """Posterior means [B, D] over a small set, in one matrix of weights.
 
   Fast but not exact: its weights have the rounding error of float32 scores, see
-  the module's docstring.
-
-  Args:
-    x: Noisy vectors, [B, D].
-    sigma: Noise levels, [B], above 0.
-    references: Clean vectors, [N, D].
-    log_prior: Log prior weight of each reference for each sample, [B, N]; -inf
-      excludes a reference.
-
-  Returns:
-    Posterior means, [B, D].
+  the module's docstring. For the arguments, see `log_kernel`; `log_prior` is
+  the log prior weight of each reference for each sample, [B, N], where -inf
+  excludes a reference.
   """
   log_weight = log_kernel(x, sigma, references)
   if log_prior is not None:
@@ -83,15 +75,12 @@ def posterior_mean(
 
 
 def log_kernel(x: Array, sigma: Array, references: Array) -> Array:
-  """Log likelihoods -|x - x0_j|^2 / (2 sigma^2) up to a constant per sample.
+  """Log likelihoods [B, N], -|x - x0_j|^2 / (2 sigma^2) up to a constant.
 
   Args:
     x: Noisy vectors, [B, D].
     sigma: Noise levels, [B], above 0.
     references: Clean vectors, [N, D].
-
-  Returns:
-    Log likelihoods, [B, N].
   """
   products = jnp.matmul(x, references.T, precision=_PRECISION)
   distance = jnp.sum(references**2, axis=-1)[None] - 2 * products
@@ -183,16 +172,17 @@ class ClosedFormDenoiser:
       references: Clean vectors, [N, D].
       conditions: Condition of each reference, [N, K], which is compared with
         `cond.vector`.
-      sigma_aug: Noise level of the conditions, the bandwidth of their kernel.
-      levels: Pyramid level of each reference, [N], which must equal
+      sigma_aug: Noise level of the conditions, the bandwidth of their kernel,
+        above 0; inf ignores them.
+      levels: Pyramid level of each reference, [N] int32, which must equal
         `cond.level`.
-      log_prior: Log prior weight of each reference, [N].
+      log_prior: Log prior weight of each reference, [N]; None is uniform.
       query_chunk: Number of samples that are denoised at a time.
       data_chunk: Number of references that are summed at a time.
 
     Raises:
-      ValueError: If the set is empty, shapes do not fit, or only one of
-        `conditions` and `sigma_aug` is given.
+      ValueError: If the set is empty, shapes do not fit, `sigma_aug` is not
+        above 0, or only one of `conditions` and `sigma_aug` is given.
 
     Example:
       >>> model = ClosedFormDenoiser.create(jnp.array([[-1.0], [1.0]]))
@@ -267,7 +257,7 @@ def _sums(query: Query, references: ReferenceSet) -> _Sums:
   def add_tile(sums: _Sums, tile: Tiles) -> tuple[_Sums, None]:
     log_weight = _log_weight(tile, query, grids)
     ahead = _difference(log_weight, sums.best, query.precisions)
-    index = _index_of_largest(ahead)
+    index = arrays.index_of_largest(ahead)
     is_first = (sums.total == 0) & (ahead[index] > -jnp.inf)
     is_better = is_first | (ahead[index] > 0)
     best = jax.tree.map(
@@ -342,13 +332,6 @@ def _posterior_mean_jvp(
     (tangents[0].spaces, tangents[0].precisions),
   )
   return references.grids[0].centre + mean, tangent
-
-
-def _index_of_largest(values: Array) -> Array:
-  """The argmax of [M], by two reductions that a CPU can vectorise."""
-  positions = jnp.arange(values.shape[0])
-  is_largest = values == jnp.max(values)
-  return jnp.min(jnp.where(is_largest, positions, values.shape[0] - 1))
 
 
 def _values(tile: Tiles) -> Array:

@@ -18,15 +18,12 @@ def fourier_features(
 ) -> Array:
   """Sines and cosines of geometrically spaced frequencies (Tancik et al. 2020).
 
-  The frequencies are fixed, so that the features do not depend on a seed.
+  The frequencies of the features [B, num_features] do not depend on a seed.
 
   Args:
     values: Numbers of order one, [B]; ln(sigma) / 4 spans about [-2, 1].
     num_features: Number of features, even.
     max_frequency: Highest frequency, in radians per unit; the lowest is 1.
-
-  Returns:
-    Features, [B, num_features].
 
   Raises:
     ValueError: If `num_features` is not a positive even number.
@@ -42,18 +39,12 @@ _COORDINATE_FREQUENCIES = np.pi * 2.0 ** np.arange(5)
 
 
 def integrated_fourier_features(values: Array, sigma: Array) -> Array:
-  """Expected Fourier features of noisy coordinates (Barron et al. 2021).
+  """Expected Fourier features [B, 10 D] of noisy coordinates [B, D].
 
   Without features of high frequency a network learns slowly to distinguish
   close values (Tancik et al. 2020). A frequency whose period is shorter than
-  the noise has the expectation 0, so it does not disturb the network.
-
-  Args:
-    values: Coordinates of order one, [B, D].
-    sigma: Noise level of each coordinate, [B, D].
-
-  Returns:
-    Features, [B, 10 D].
+  the noise has the expectation 0, so it does not disturb the network (Barron et
+  al. 2021). Coordinates are of order one; each has its noise level, [B, D].
   """
   frequencies = jnp.asarray(_COORDINATE_FREQUENCIES, values.dtype)
   angles = values[..., None] * frequencies[None, None]
@@ -87,21 +78,14 @@ def frequency_bands(dim: int, *, num_bands: int = 18) -> np.ndarray:
 def noise_relative_features(
   y: Array, *, sizes: Sequence[int] | None = None
 ) -> Array:
-  """Features of a vector in units of its noise, y = x / sigma [B, D].
+  """Features [B, D + number of bands] of principal coordinates over the noise.
 
   The contrast of the patches of one image varies widely: flat areas, texture,
   edges. The energy of neighbouring components shows how much of a component is
-  signal. The features are therefore the values on a compressed scale and the
-  logarithm of the energy in each band (Portilla et al. 2003 model the same as
-  Gaussian scale mixtures).
-
-  Args:
-    y: Principal coordinates over the noise level, [B, D].
-    sizes: Lengths of the parts of y, each of which has its own bands; None is
-      one part.
-
-  Returns:
-    Features, [B, D + number of bands].
+  signal. The features of y = z / sigma [B, D] are therefore its values on a
+  compressed scale and the logarithm of the energy in each band (Portilla et al.
+  2003 model the same as Gaussian scale mixtures). Each of the parts of y, whose
+  lengths are `sizes`, has its own bands; None is one part.
   """
   parts = [frequency_bands(size) for size in sizes or y.shape[-1:]]
   bands = jnp.asarray(scipy.linalg.block_diag(*parts), y.dtype)

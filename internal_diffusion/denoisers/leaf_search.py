@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.spatial import cKDTree
 
+from internal_diffusion import arrays
 from internal_diffusion.denoisers.patch_tree import PatchTree
 
 Array = jax.Array
@@ -32,16 +33,10 @@ _NUM_SHARED, _LEAST_WEIGHT = 4, 1e-3
 
 
 def best_leaves(tree: PatchTree, z: Array, sigma: Array, *, num: int) -> Array:
-  """The leaves whose groups of patches are nearest, [N, num].
+  """The leaves whose groups of patches are nearest to queries [N, D], [N, num].
 
   The model of a group is an isotropic Gaussian; the score of a leaf is that of
   its most likely group.
-
-  Args:
-    tree: Reference patches.
-    z: Queries in principal coordinates, [N, D].
-    sigma: Noise level of the queries.
-    num: Number of leaves to return, at most the number of all.
   """
   num_leaves, num_groups, dim = tree.centre.shape
   centre = tree.centre.reshape(-1, dim)
@@ -132,9 +127,8 @@ class _Groups(NamedTuple):
 def _group_by_leaf(leaf: Array, num_leaves: int, block: int) -> _Groups:
   """Groups queries into blocks by their leaf [N]."""
   num = len(leaf)
-  num_places = (
-    num // block + num_leaves
-  ) * block  # Last blocks may be partial.
+  # The last block of each leaf may be partial.
+  num_places = (num // block + num_leaves) * block
   order = jnp.argsort(leaf)
   count = jnp.zeros(num_leaves, jnp.int32).at[leaf].add(1, mode='drop')
   blocks = -(-count // block)
@@ -157,12 +151,8 @@ def _nearest_in_each(
   """Score [N, K] and position [N, K, 3] of the nearest patch of each leaf."""
 
   def nearest(score: Array, leaf: Array) -> tuple[Array, Array]:
-    highest = jnp.max(score, axis=-1)
-    # This is several times as fast as argmax on CPU.
-    numbers = jnp.arange(score.shape[-1])[None]
-    is_highest = score == highest[:, None]
-    index = jnp.min(jnp.where(is_highest, numbers, numbers[:, -1:]), axis=-1)
-    return highest, tree.position[leaf, index]
+    index = arrays.index_of_largest(score)
+    return jnp.max(score, axis=-1), tree.position[leaf, index]
 
   score, position = over_leaves(tree, z, leaf, nearest)
   return jnp.where(leaf < len(tree.leaves), score, -jnp.inf), position

@@ -166,12 +166,9 @@ def network_dims(layout: Layout) -> NetworkDims:
 def _coordinate_features(
   whitened: Array, sigma: Array, parts: Sequence[Part]
 ) -> Array:
-  """Fourier features [B, F] of the coordinates among whitened parts.
+  """Fourier features [B, F] of the coordinates among whitened parts [B, K].
 
-  Args:
-    whitened: Parts of unit variance, but for their noise, [B, K].
-    sigma: Noise level of each component, [B, K].
-    parts: Names and sizes of the parts.
+  They have unit variance, but for the noise, whose levels are `sigma` [B, K].
   """
   is_coordinate = np.repeat(
     [part.is_coordinates for part in parts], [part.size for part in parts]
@@ -211,10 +208,6 @@ def normalised_condition(model: LearnedDenoiser, cond: Condition) -> Condition:
   with noise is replaced by its Wiener estimate, so that one which is nearly all
   noise has little influence, however small the data's variance is. Coordinates
   are appended as Fourier features too.
-
-  Args:
-    model: The denoiser, with the basis of the condition.
-    cond: The condition, in the units of the data.
 
   Raises:
     ValueError: If the vector is missing or its shape is not the layout's.

@@ -102,21 +102,7 @@ def prepare_references(
   log_prior: Array | None = None,
   data_chunk: int = 1024,
 ) -> ReferenceSet:
-  """Centres, splits and tiles a finite set.
-
-  Args:
-    references: Clean vectors, [N, D].
-    conditions: Condition of each reference, [N, K].
-    sigma_aug: Noise level of the conditions, above 0; inf ignores them.
-    levels: Pyramid level of each reference, [N] int32. Only references of a
-      query's own level then have a weight.
-    log_prior: Log prior weight of each reference, [N]; None is a uniform prior.
-    data_chunk: Number of references in a tile.
-
-  Raises:
-    ValueError: If the set is empty, shapes do not fit, `sigma_aug` is not above
-      0, or only one of `conditions` and `sigma_aug` is given.
-  """
+  """Centres, splits and tiles a set; see `ClosedFormDenoiser.create`."""
   references = jnp.asarray(references, jnp.float32)
   arrays.check_positive_int('data_chunk', data_chunk)
   _check_references(references, conditions, sigma_aug, levels, log_prior)
@@ -238,11 +224,7 @@ def prepare_queries(
 def _condition_precision(
   sigma_aug: Array, cond: Condition | None, num: int
 ) -> Array:
-  """1 / sigma_aug^2 of each query's condition, [B]; 0 where it is not given.
-
-  Raises:
-    ValueError: If only a part of a condition is given.
-  """
+  """1 / sigma_aug^2 of each query's condition, [B]; 0 where it is not given."""
   own = None if cond is None else cond.sigma_aug
   sigma = sigma_aug if own is None else own
   precision = jnp.broadcast_to(1 / sigma**2, (num,))

@@ -1,12 +1,9 @@
 """Condition noise and condition dropout in training.
 
-Conditioning augmentation (Ho et al. 2022) adds noise to the condition,
-
-  c' = c + sigma_aug eps,
-
-which makes a network robust to generated conditions. A network trained to
-convergence on a finite set is kernel regression of bandwidth sigma_aug
-(`denoisers.closed_form`).
+Conditioning augmentation (Ho et al. 2022) adds noise to the condition, c' = c +
+sigma_aug eps, which makes a network robust to generated conditions. A network
+trained to convergence on a finite set is kernel regression of bandwidth
+sigma_aug (`denoisers.closed_form`).
 
 Condition dropout (Ho & Salimans 2022) omits the condition of a random fraction
 of the samples. It trains one network on both E[x0 | x, c] and E[x0 | x], which
@@ -29,25 +26,16 @@ Array = jax.Array
 def draw_sigma_aug(
   key: Array, num: int, *, sigma_min: float, sigma_max: float
 ) -> Array:
-  """Draws ln sigma_aug ~ U(ln sigma_min, ln sigma_max).
-
-  Args:
-    key: One key, or keys [num].
-    num: Number of samples.
-    sigma_min: Lowest sigma, above 0.
-    sigma_max: Highest sigma, at least `sigma_min`.
-
-  Returns:
-    Noise levels, [num].
+  """Noise levels [num] with ln sigma_aug ~ U(ln sigma_min, ln sigma_max).
 
   Raises:
-    ValueError: If a bound is out of range.
+    ValueError: Unless 0 < `sigma_min` <= `sigma_max` < inf.
   """
-  infinity = float('inf')
-  arrays.check_in_range('sigma_min', sigma_min, 0, infinity, open_low=True)
-  arrays.check_in_range(
-    'sigma_max', sigma_max, sigma_min, infinity, open_high=True
-  )
+  if not 0 < sigma_min <= sigma_max < float('inf'):
+    raise ValueError(
+      '0 < `sigma_min` <= `sigma_max` < inf must hold, got'
+      f' {sigma_min} and {sigma_max}.'
+    )
   return losses.loguniform_sigma(
     arrays.uniform(key, (num,)), sigma_min=sigma_min, sigma_max=sigma_max
   )
@@ -56,15 +44,7 @@ def draw_sigma_aug(
 def augment_condition(
   key: Array, cond: Condition, *, sigma_aug: float | Array
 ) -> Condition:
-  """Adds Gaussian noise to the condition's vector.
-
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    sigma_aug: Noise level, scalar or [B], at least 0.
-
-  Returns:
-    The condition with the noisy vector.
+  """Adds noise of level `sigma_aug`, scalar or [B], to the condition's vector.
 
   Raises:
     ValueError: If the condition has no vector, or `sigma_aug` has another shape
@@ -86,20 +66,13 @@ def augment_condition(
 def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
   """Drops the condition's vector at random (Ho & Salimans 2022, alg. 1).
 
-  The pyramid level is kept: it describes the generated patch.
-
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    rate: Probability of dropping the vector of a sample, in [0, 1].
-
-  Returns:
-    The condition with the mask `given` [B, 1], False for dropped vectors; parts
-    that were not given stay so. The mask distinguishes a dropped vector from a
-    zero vector.
+  The mask `given` [B, 1] is False for dropped vectors, with the probability
+  `rate`; parts that were not given stay so. The mask distinguishes a dropped
+  vector from a zero vector. The pyramid level is kept: it describes the
+  generated patch.
 
   Raises:
-    ValueError: If the condition has no vector or `rate` is out of range.
+    ValueError: If the condition has no vector or `rate` is not in [0, 1].
   """
   vector = _vector(cond)
   arrays.check_in_range('rate', rate, 0, 1)
@@ -110,17 +83,10 @@ def drop_condition(key: Array, cond: Condition, *, rate: float) -> Condition:
 
 
 def give_parts(key: Array, cond: Condition, *, masks: Array) -> Condition:
-  """Gives a random subset of the condition's parts.
+  """Gives a random subset of the condition's parts, `given` [B, G].
 
-  With it, one network learns several conditional distributions.
-
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    masks: Subsets, drawn with equal probability, [M, G] booleans.
-
-  Returns:
-    The condition with the mask `given` [B, G].
+  With it, one network learns several conditional distributions. The subsets
+  `masks` [M, G] are drawn with equal probability.
 
   Raises:
     ValueError: If the condition has no vector.
@@ -139,16 +105,12 @@ def without_vector(cond: Condition) -> Condition:
 def drawn_sigma_aug(
   key: Array, cond: Condition, *, sigma_min: float, sigma_max: float
 ) -> Condition:
-  """Adds noise of a random level to the condition's vector.
+  """Adds noise of a random level, `sigma_aug` [B], to the condition's vector.
 
-  Args:
-    key: One key, or keys [B].
-    cond: Condition with a `vector` [B, K].
-    sigma_min: Lowest sigma, above 0.
-    sigma_max: Highest sigma.
+  The level is that of `draw_sigma_aug`.
 
-  Returns:
-    The condition with the noisy vector and the drawn `sigma_aug` [B].
+  Raises:
+    ValueError: If the condition has no vector or a bound is out of range.
   """
   num = _vector(cond).shape[0]
   sigma_aug = draw_sigma_aug(

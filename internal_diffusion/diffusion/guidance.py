@@ -40,9 +40,6 @@ def classifier_free_guidance(
       and may use the parts that are not guided.
     guidance_weight: Weight w; with 0 or 1 only one denoiser is evaluated.
 
-  Returns:
-    The guided denoiser, `(x, sigma, cond) -> denoised`.
-
   Raises:
     ValueError: If the weight is not finite.
 
@@ -85,9 +82,6 @@ def classifier_guidance(
       sample's condition given the noisy sample.
     guidance_weight: Weight w.
 
-  Returns:
-    The guided denoiser, `(x, sigma, cond) -> denoised`.
-
   Raises:
     ValueError: If the weight is not finite.
   """
@@ -104,18 +98,11 @@ def classifier_guidance(
 def dynamic_threshold(denoised: Array, *, quantile: float = 0.995) -> Array:
   """Dynamic thresholding to [-1, 1] (Saharia et al. 2022, sec. 2.3).
 
-  Each sample is clipped at a quantile of its absolute values, but at 1 or
-  above, and divided by this bound.
-
-  Args:
-    denoised: Clean estimates, [B, ...].
-    quantile: The quantile, in (0, 1].
-
-  Returns:
-    Clean estimates in [-1, 1], [B, ...].
+  Each clean estimate of a batch [B, ...] is clipped at a quantile of its
+  absolute values, but at 1 or above, and divided by this bound.
 
   Raises:
-    ValueError: If the quantile is out of range.
+    ValueError: If the quantile is not in (0, 1].
 
   Example:
     >>> dynamic_threshold(jnp.array([[0.5, -4.0]]), quantile=1.0).tolist()
@@ -131,17 +118,10 @@ def dynamic_threshold(denoised: Array, *, quantile: float = 0.995) -> Array:
 def dynamic_thresholding(
   denoise_fn: DenoiseFn, *, quantile: float = 0.995
 ) -> DenoiseFn:
-  """Applies `dynamic_threshold` to the estimates of a denoiser.
-
-  Args:
-    denoise_fn: Denoiser of values in [-1, 1], guided or not.
-    quantile: Quantile of the absolute values, in (0, 1].
-
-  Returns:
-    The denoiser with thresholds, `(x, sigma, cond) -> denoised`.
+  """Applies `dynamic_threshold` to a denoiser of values in [-1, 1].
 
   Raises:
-    ValueError: If the quantile is out of range.
+    ValueError: If the quantile is not in (0, 1].
   """
   arrays.check_in_range('quantile', quantile, 0, 1, open_low=True)
 

@@ -21,33 +21,22 @@ Array = jax.Array
 
 
 def stratified_uniform(key: Array, index: Array, num: int) -> Array:
-  """Uniform samples, one in each of `num` strata (Kingma et al. 2021, I.1).
+  """Uniform samples on [0, 1) that cover it evenly (Kingma et al. 2021, I.1).
 
-  Each sample is uniform on [0, 1); together they cover the interval evenly,
-  which lowers the variance of the loss.
+  One sample is in each of `num` strata, which lowers the loss's variance.
 
   Args:
     key: One key for the whole batch.
-    index: Members of the batch to return, [B] int32.
+    index: Members of the batch, [B] int32, whose samples [B] are returned.
     num: Size of the whole batch.
-
-  Returns:
-    Samples of these members, [B]; they do not depend on how the batch is
-    divided.
   """
   return (index / num + jax.random.uniform(key)) % 1.0
 
 
 def lognormal_sigma(uniform: Array, *, mean: float, std: float) -> Array:
-  """Quantiles of ln sigma ~ N(mean, std^2) (Karras et al. 2022).
+  """Noise levels with ln sigma ~ N(mean, std^2) (Karras et al. 2022).
 
-  Args:
-    uniform: Samples on [0, 1), [B].
-    mean: Mean of ln sigma.
-    std: Standard deviation of ln sigma.
-
-  Returns:
-    Noise levels, [B].
+  They are quantiles [B] at uniform samples on [0, 1), [B].
   """
   # The quantile function is infinite at 0 and 1.
   margin = 1e-6
@@ -58,31 +47,19 @@ def lognormal_sigma(uniform: Array, *, mean: float, std: float) -> Array:
 def loguniform_sigma(
   uniform: Array, *, sigma_min: float, sigma_max: float
 ) -> Array:
-  """Quantiles of ln sigma ~ U(ln sigma_min, ln sigma_max).
+  """Noise levels with ln sigma ~ U(ln sigma_min, ln sigma_max).
 
-  Args:
-    uniform: Samples on [0, 1), [B].
-    sigma_min: Lowest sigma, above 0.
-    sigma_max: Highest sigma.
-
-  Returns:
-    Noise levels, [B].
+  They are quantiles [B] at uniform samples on [0, 1), [B].
   """
   low, high = jnp.log(sigma_min), jnp.log(sigma_max)
   return jnp.exp(low + uniform * (high - low))
 
 
 def process_sigma(uniform: Array, process: NoiseProcess) -> Array:
-  """Noise levels at uniform times of a process.
+  """Unit-scale noise levels at uniform times of a process.
 
-  DDPM (Ho et al. 2020) and flow matching (Lipman et al. 2023) train with them.
-
-  Args:
-    uniform: Samples on [0, 1), [B].
-    process: Noise process.
-
-  Returns:
-    Unit-scale noise levels, [B].
+  They are quantiles [B] at uniform samples on [0, 1), [B]. DDPM (Ho et al.
+  2020) and flow matching (Lipman et al. 2023) train with them.
   """
   # There is no noise at time 0.
   time = jnp.maximum(uniform, 1e-5) * process.max_time
@@ -92,14 +69,8 @@ def process_sigma(uniform: Array, process: NoiseProcess) -> Array:
 def edm_weight(sigma: Array, sigma_data: Array) -> Array:
   """Weight 1 / c_out^2 of EDM (Karras et al. 2022, eq. 8).
 
-  The error of the raw network then has weight 1.
-
-  Args:
-    sigma: Noise levels, [B].
-    sigma_data: Standard deviation of the data, broadcasting with [B, D].
-
-  Returns:
-    Weights, broadcasting with [B, D].
+  The error of the raw network then has weight 1. For noise levels [B], the
+  weights have the shape of `sigma_data`, which broadcasts with [B, D].
   """
   chex.assert_rank(sigma, 1)
   sigma = sigma[:, None]
@@ -114,9 +85,8 @@ def wiener_weight(
   The filter is c_skip of `preconditioning.edm_coefficients`; its error in a
   component of standard deviation s has variance s^2 sigma^2 / (s^2 + sigma^2).
   With this weight the filter has loss 1 at every sigma, so all noise levels
-  contribute equally, and within a level each component contributes by its error
-  in pixels. Each part of a vector is weighted by itself, so that a long patch
-  and a short displacement contribute equally.
+  contribute equally. Each part of a vector is weighted by itself, so that a
+  long patch and a short displacement contribute equally.
 
   Args:
     sigma: Noise levels, [B].

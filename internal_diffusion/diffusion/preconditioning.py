@@ -8,8 +8,7 @@ unit-scale noise level.
 
 If x0 is in the basis of its principal components, `edm_coefficients` takes the
 standard deviation of *each component* as sigma_data. The skip connection is
-then the exact Wiener filter of the data, c_skip = s^2 / (s^2 + sigma^2), and
-every input and target of the network has unit variance in each component. A
+then the exact Wiener filter of the data, c_skip = s^2 / (s^2 + sigma^2). A
 single sigma_data is the choice of Karras et al.
 """
 
@@ -46,15 +45,10 @@ class Coefficients(NamedTuple):
 
 
 def edm_coefficients(sigma: Array, sigma_data: Array) -> Coefficients:
-  """Coefficients of EDM (Karras et al. 2022, table 1).
+  """Coefficients of EDM (Karras et al. 2022, table 1) at noise levels [B].
 
-  Args:
-    sigma: Noise levels, [B].
-    sigma_data: Standard deviation of the data, which may differ by component,
-      broadcasting with [B, D].
-
-  Returns:
-    Coefficients [B, D] or [B, 1], and c_noise [B].
+  The standard deviation of the data may differ by component; it broadcasts with
+  [B, D].
 
   Example:
     >>> edm = edm_coefficients(jnp.array([0.5]), jnp.array([[0.5]]))
@@ -88,9 +82,6 @@ def process_coefficients(
     sigma: Unit-scale noise levels, [B].
     process: Noise process.
     to_x0: Conversion to x0, from `predictions`.
-
-  Returns:
-    Coefficients [B, 1], and c_noise [B].
   """
   chex.assert_rank(sigma, 1)
   time = process.time(sigma)
@@ -111,15 +102,6 @@ def apply_coefficients(
   network_fn: Callable[[Array, Array], Array],
   x: Array,
 ) -> Array:
-  """Evaluates the denoiser D(x; sigma) (eq. 7).
-
-  Args:
-    coefficients: Coefficients at the noise levels of x.
-    network_fn: Network F, `(c_in x, c_noise) -> [B, D]`.
-    x: Noisy samples, [B, D].
-
-  Returns:
-    Clean estimates, [B, D].
-  """
+  """Denoises x [B, D] with a network F, `(c_in x, c_noise) -> [B, D]`."""
   c_skip, c_out, c_in, c_noise = coefficients
   return c_skip * x + c_out * network_fn(c_in * x, c_noise)

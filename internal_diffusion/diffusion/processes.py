@@ -62,17 +62,7 @@ def from_unit_scale(process: NoiseProcess, x: Array, time: Array) -> Array:
 def add_noise(
   key: Array, process: NoiseProcess, x0: Array, time: Array
 ) -> Array:
-  """Draws x_t given x0, in the process's own coordinate.
-
-  Args:
-    key: One key, or keys [B].
-    process: Noise process.
-    x0: Clean samples, [B, ...].
-    time: Times, scalar or [B].
-
-  Returns:
-    Noisy samples, [B, ...].
-  """
+  """Draws x_t of clean samples x0 [B, ...] at times scalar or [B]."""
   eps = arrays.normal(key, x0.shape)
   alpha = arrays.match_rank(process.alpha(time), x0)
   sigma = arrays.match_rank(process.sigma(time), x0)

@@ -93,4 +93,5 @@ def process_sigmas(num_steps: int, process: processes.NoiseProcess) -> Array:
   """Grid uniform in a process's own time, from `max_time` to 0."""
   arrays.check_positive_int('num_steps', num_steps)
   times = process.max_time * (1 - np.arange(num_steps) / num_steps)
-  return _ending_in_zero(np.asarray(processes.noise_level(process, times)))
+  levels = processes.noise_level(process, jnp.asarray(times))
+  return _ending_in_zero(np.asarray(levels))

@@ -8,7 +8,6 @@ Example:
 """
 
 from internal_diffusion.evaluation.calibration import (
-  Reliability,
   bounds_coverage,
   crps,
   gaussian_coverage,
@@ -17,78 +16,48 @@ from internal_diffusion.evaluation.calibration import (
   reliability,
 )
 from internal_diffusion.evaluation.distances import (
-  SquaredMmd,
   median_bandwidths,
   mmd_squared,
   principal_variance_ratios,
   sliced_wasserstein,
 )
-from internal_diffusion.evaluation.fidelity import (
-  psnr,
-  ssim,
-)
+from internal_diffusion.evaluation.fidelity import psnr, ssim
 from internal_diffusion.evaluation.flow_error import (
-  FlowErrors,
   angular_error,
   endpoint_error,
   flow_errors,
   textured,
 )
-from internal_diffusion.evaluation.flow_report import (
-  judge_flow,
-)
-from internal_diffusion.evaluation.image_diversity import (
-  neighbour_diversity,
-  pixel_diversity,
-)
-from internal_diffusion.evaluation.image_report import (
-  compare_images,
-)
+from internal_diffusion.evaluation.flow_report import judge_flow
+from internal_diffusion.evaluation.image_report import compare_images
 from internal_diffusion.evaluation.memorization import (
-  NearestDistances,
   is_copy,
   nearest_distances,
 )
-from internal_diffusion.evaluation.nearest_patches import (
-  NearestPatches,
-  find_nearest_patches,
-)
-from internal_diffusion.evaluation.patch_report import (
-  compare_patches,
-)
+from internal_diffusion.evaluation.nearest_patches import find_nearest_patches
+from internal_diffusion.evaluation.patch_report import compare_patches
 from internal_diffusion.evaluation.patch_statistics import (
-  coherence,
-  completeness,
   copied_fraction,
   detail_ratios,
   multiscale_sliced_wasserstein,
+  neighbour_diversity,
+  pixel_diversity,
 )
 from internal_diffusion.evaluation.patch_two_sample import (
-  TwoSampleTest,
   boosted_trees_two_sample_test,
   perceptron_two_sample_test,
 )
 from internal_diffusion.evaluation.sparsification import (
-  Sparsification,
   rank_correlation,
   sparsification_curves,
 )
 
 __all__ = [
-  'FlowErrors',
-  'NearestDistances',
-  'NearestPatches',
-  'Reliability',
-  'Sparsification',
-  'SquaredMmd',
-  'TwoSampleTest',
   'angular_error',
   'boosted_trees_two_sample_test',
   'bounds_coverage',
-  'coherence',
   'compare_images',
   'compare_patches',
-  'completeness',
   'copied_fraction',
   'crps',
   'detail_ratios',

@@ -13,7 +13,8 @@ calibrated cases is exactly p for every p and K. Empirical quantiles do not have
 this property: the range of K samples covers (K-1) / (K+1). Ties of truth and
 samples are averaged over all orders.
 
-All functions compute in float64 with NumPy.
+All functions compute in float64 with NumPy and raise `ValueError` for arguments
+that are empty, not finite or of a wrong shape.
 
 References:
   Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and
@@ -67,14 +68,11 @@ def interval_coverage(
     The coverage, in [0, 1], with expectation p if truth and samples are
     exchangeable.
 
-  Raises:
-    ValueError: If an argument is invalid, empty or not finite.
-
   Example:
     >>> interval_coverage(np.array([[0.0], [1.0], [2.0]]), np.array([1.5]), 0.5)
     1.0
   """
-  drawn, values = _check_samples(samples, truth, min_samples=1)
+  drawn, values = _check_samples(samples, truth, 1)
   _check_confidence(confidence)
   ends = len(drawn) + 1
   low = np.sum(drawn < values, axis=0) / ends
@@ -96,18 +94,12 @@ def bounds_coverage(
 
   Returns:
     The coverage, in [0, 1]; calibrated quantiles q and 1 - q give 1 - 2 q.
-
-  Raises:
-    ValueError: If an argument is invalid, empty or not finite.
   """
-  low, values = check_finite('lower', lower), check_finite('truth', truth)
-  high = check_finite('upper', upper)
-  for name, bound in (('lower', low), ('upper', high)):
-    if bound.shape != values.shape:
-      raise ValueError(
-        f'`{name}` must have the shape of `truth` {values.shape}, got'
-        f' {bound.shape}.'
-      )
+  low = arrays.check_finite('lower', lower)
+  high = arrays.check_finite('upper', upper)
+  values = arrays.check_finite('truth', truth)
+  arrays.check_same_shape(lower=low, truth=values)
+  arrays.check_same_shape(upper=high, truth=values)
   if np.any(high < low):
     raise ValueError(
       '`upper` must be at least `lower`, got a difference of'
@@ -126,22 +118,14 @@ def reliability(
   Args:
     coverage_fn: Coverage at a confidence, such as `lambda p:
       interval_coverage(samples, truth, p)`.
-    confidences: Confidences, each in (0, 1).
-
-  Returns:
-    The coverages.
-
-  Raises:
-    ValueError: If there is no confidence or one is out of range.
+    confidences: One or more confidences, each in (0, 1).
   """
   if not len(confidences):
     raise ValueError('`confidences` must not be empty.')
   for confidence in confidences:
     _check_confidence(confidence)
   empirical = [coverage_fn(confidence) for confidence in confidences]
-  return Reliability(
-    np.asarray(confidences, float), np.asarray(empirical, float)
-  )
+  return Reliability(np.array(confidences, float), np.array(empirical, float))
 
 
 def crps(samples: ArrayLike, truth: ArrayLike) -> np.ndarray:
@@ -159,14 +143,11 @@ def crps(samples: ArrayLike, truth: ArrayLike) -> np.ndarray:
     Scores in the unit of the values, [...]; lower is better. A single score may
     be negative, its expectation is not.
 
-  Raises:
-    ValueError: If an argument is invalid, empty or not finite.
-
   Example:
     >>> crps(np.array([[0.0], [2.0]]), np.array([1.0])).tolist()
     [0.0]
   """
-  drawn, values = _check_samples(samples, truth, min_samples=2)
+  drawn, values = _check_samples(samples, truth, 2)
   errors = np.sort(drawn - values, axis=0)
   num = len(errors)
   weights = (2 * np.arange(1, num + 1) - num - 1) / (num * (num - 1))
@@ -184,15 +165,11 @@ def gaussian_coverage(
 
   Args:
     error: Truth minus mean, [..., D].
-    covariance: Covariance C, [..., D, D].
+    covariance: Covariance C, positive definite, [..., D, D].
     confidence: Confidence p of the ellipsoids, in (0, 1).
 
   Returns:
     The coverage, in [0, 1], with expectation p if the Gaussians are right.
-
-  Raises:
-    ValueError: If an argument is invalid, empty or not finite, or C is not
-      positive definite.
   """
   _check_confidence(confidence)
   whitened, _ = _whiten(error, covariance)
@@ -208,40 +185,15 @@ def gaussian_log_likelihood(
 
   Args:
     error: Truth minus mean, [..., D].
-    covariance: Covariance C, [..., D, D].
+    covariance: Covariance C, positive definite, [..., D, D].
 
   Returns:
     Log densities, [...].
-
-  Raises:
-    ValueError: If an argument is invalid, empty or not finite, or C is not
-      positive definite.
   """
   whitened, log_scale = _whiten(error, covariance)
   dim = whitened.shape[-1]
   squares = np.sum(whitened**2, axis=-1)
   return -(squares + dim * np.log(2 * np.pi)) / 2 - log_scale
-
-
-def check_finite(name: str, values: ArrayLike) -> np.ndarray:
-  """Checks that values are finite and not empty; returns them as float64.
-
-  Args:
-    name: Name of the argument, for messages.
-    values: Values of any shape.
-
-  Returns:
-    The values, float64 of the same shape.
-
-  Raises:
-    ValueError: If they are empty or not finite.
-  """
-  numbers = np.asarray(values, np.float64)
-  if not numbers.size:
-    raise ValueError(f'`{name}` must not be empty, got shape {numbers.shape}.')
-  if not np.all(np.isfinite(numbers)):
-    raise ValueError(f'`{name}` must be finite, got NaN or infinite values.')
-  return numbers
 
 
 def _check_confidence(confidence: float) -> None:
@@ -251,10 +203,10 @@ def _check_confidence(confidence: float) -> None:
 
 
 def _check_samples(
-  samples: ArrayLike, truth: ArrayLike, *, min_samples: int
+  samples: ArrayLike, truth: ArrayLike, min_samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  drawn = check_finite('samples', samples)
-  values = check_finite('truth', truth)
+  drawn = arrays.check_finite('samples', samples)
+  values = arrays.check_finite('truth', truth)
   if drawn.shape[1:] != values.shape or drawn.ndim != values.ndim + 1:
     raise ValueError(
       f'`samples` must be [K, ...] for `truth` of shape {values.shape}, got'
@@ -271,8 +223,8 @@ def _whiten(
   error: ArrayLike, covariance: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
   """L^-1 e and log |L| of the Cholesky factor L of C, [..., D] and [...]."""
-  errors = np.atleast_1d(check_finite('error', error))
-  matrices = check_finite('covariance', covariance)
+  errors = np.atleast_1d(arrays.check_finite('error', error))
+  matrices = arrays.check_finite('covariance', covariance)
   expected = (*errors.shape, errors.shape[-1])
   if matrices.shape != expected:
     raise ValueError(

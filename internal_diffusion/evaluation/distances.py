@@ -2,7 +2,8 @@
 
 A set of patches is an array of finite floats [N, P, P, C] or [N, D]; every
 function flattens patches to vectors of length D. Each distance has a bias that
-depends on N, so compare it with the same distance between two real sets.
+depends on N, so compare it with the same distance between two real sets. Sets
+of another form raise `ValueError`.
 
 References:
   Rabin et al. 2012, Wasserstein barycenter and its application to texture
@@ -10,7 +11,6 @@ References:
   Gretton et al. 2012, A kernel two-sample test.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ Array = jax.Array
 
 # Projections at once: a tile of N x 64 values.
 _PROJECTION_CHUNK = 64
+_MMD_CHUNK = 128  # Patches at once, compared with all others.
 # By default GPUs round float32 products to a shorter mantissa.
 _EXACT = jax.lax.Precision.HIGHEST
 
@@ -34,16 +35,8 @@ _EXACT = jax.lax.Precision.HIGHEST
 def as_vectors(*, min_patches: int = 2, **sets: ArrayLike) -> list[np.ndarray]:
   """Checks sets of patches and converts them to float32 [N, D].
 
-  Args:
-    min_patches: Smallest valid N.
-    **sets: Sets of patches by name, for messages.
-
-  Returns:
-    The sets in the given order.
-
-  Raises:
-    ValueError: If a set is invalid or smaller than `min_patches`, or the sets
-      have patches of different lengths.
+  Raises ValueError if a set, named in the message, is invalid or has fewer than
+  `min_patches`, or the lengths D differ.
   """
   vectors: dict[str, np.ndarray] = {}
   for name, patches in sets.items():
@@ -99,18 +92,12 @@ def sliced_wasserstein(
 
   Returns:
     SW_2, in the unit of the values; a shift by v gives |v| / sqrt(D).
-
-  Raises:
-    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('num_projections', num_projections)
   xs, ys = as_vectors(x=x, y=y)
   num_x, num_y = len(xs), len(ys)
   # In units of 1 / (N M) all steps end at integers.
-  edges = np.union1d(
-    np.arange(num_x + 1, dtype=np.int64) * num_y,
-    np.arange(num_y + 1, dtype=np.int64) * num_x,
-  )
+  edges = np.union1d(np.arange(num_x + 1) * num_y, np.arange(num_y + 1) * num_x)
   weights = (np.diff(edges) / (num_x * num_y)).astype(np.float32)
   steps_x, steps_y = edges[:-1] // num_y, edges[:-1] // num_x
   directions = jax.random.normal(key, (num_projections, xs.shape[1]))
@@ -154,11 +141,7 @@ class SquaredMmd(NamedTuple):
 
 @with_own_settings
 def mmd_squared(
-  x: ArrayLike,
-  y: ArrayLike,
-  *,
-  bandwidths: Sequence[float],
-  chunk_size: int = 1024,
+  x: ArrayLike, y: ArrayLike, *, bandwidths: Sequence[float]
 ) -> SquaredMmd:
   """Unbiased squared MMD under a mean of Gaussian kernels.
 
@@ -173,15 +156,7 @@ def mmd_squared(
     y: Patches of the same shape.
     bandwidths: Standard deviations of the Gaussian kernels, whose mean is k;
       see `median_bandwidths`.
-    chunk_size: Side of the square tiles of the N x N pairs.
-
-  Returns:
-    The estimate and its standard deviation under the null hypothesis.
-
-  Raises:
-    ValueError: If an argument is invalid.
   """
-  arrays.check_positive_int('chunk_size', chunk_size)
   xs, ys = as_vectors(x=x, y=y)
   check_same_size(x=xs, y=ys)
   if not bandwidths or not all(0 < b < np.inf for b in bandwidths):
@@ -190,48 +165,30 @@ def mmd_squared(
     )
   # Centred values have smaller rounding errors in the squared distances.
   centre = ys.mean(axis=0)
-  pairs = np.stack([xs - centre, ys - centre])
   scales = jnp.asarray(bandwidths, jnp.float32)
-  chunks = range(0, len(xs), chunk_size)
-  sums = np.zeros(2)
-  for rows in chunks:
-    for columns in chunks[rows // chunk_size :]:
-      tile = _mmd_tile(
-        pairs[:, rows : rows + chunk_size],
-        pairs[:, columns : columns + chunk_size],
-        scales,
-        on_diagonal=rows == columns,
-      )
-      # h is symmetric, so a tile off the diagonal counts twice.
-      multiplicity = 1 if rows == columns else 2
-      sums += multiplicity * np.sum(np.asarray(tile, np.float64), axis=1)
+  sums = _mmd_sums(jnp.stack([xs - centre, ys - centre]), scales)
   num_pairs = len(xs) * (len(xs) - 1)
-  mean, mean_square = sums / num_pairs
+  mean, mean_square = np.sum(np.asarray(sums, np.float64), axis=0) / num_pairs
   return SquaredMmd(float(mean), float(np.sqrt(2 * mean_square / num_pairs)))
 
 
-@functools.partial(jax.jit, static_argnames='on_diagonal')
-def _mmd_tile(
-  left: Array, right: Array, scales: Array, *, on_diagonal: bool
-) -> Array:
-  """Sums of h and h^2 over the columns of a tile, [2, rows]."""
+@jax.jit
+def _mmd_sums(pairs: Array, scales: Array) -> Array:
+  """Sums over j of h(z_i, z_j) and of its square, [N, 2], for z [2, N, D]."""
+  norms = jnp.sum(pairs**2, axis=-1)
 
-  def kernel(a: Array, b: Array) -> Array:
-    exponents = _squared_distances(a, b)[None] / (2 * scales**2)[:, None, None]
+  def kernel(i: Array, first: int, second: int) -> Array:
+    products = jnp.matmul(pairs[second], pairs[first, i], precision=_EXACT)
+    squares = norms[first, i] + norms[second] - 2 * products
+    exponents = jnp.maximum(squares, 0)[None] / (2 * scales[:, None] ** 2)
     return jnp.mean(jnp.exp(-exponents), axis=0)
 
-  h = kernel(left[0], right[0]) + kernel(left[1], right[1])
-  h -= kernel(left[0], right[1]) + kernel(left[1], right[0])
-  if on_diagonal:
-    h = jnp.fill_diagonal(h, 0.0, inplace=False)
-  return jnp.stack([jnp.sum(h, axis=1), jnp.sum(h**2, axis=1)])
+  def sums(i: Array) -> Array:
+    h = kernel(i, 0, 0) + kernel(i, 1, 1) - kernel(i, 0, 1) - kernel(i, 1, 0)
+    h = h.at[i].set(0)
+    return jnp.stack([jnp.sum(h), jnp.sum(h**2)])
 
-
-def _squared_distances(a: Array, b: Array) -> Array:
-  """|a_i - b_j|^2, [rows, columns]."""
-  products = jnp.matmul(a, b.T, precision=_EXACT)
-  norms = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :]
-  return jnp.maximum(norms - 2 * products, 0.0)
+  return jax.lax.map(sums, jnp.arange(pairs.shape[1]), batch_size=_MMD_CHUNK)
 
 
 def median_bandwidths(
@@ -246,15 +203,9 @@ def median_bandwidths(
   the contrast of photographs varies and most distances are below the median.
 
   Args:
-    patches: Real patches, [N, P, P, C] or [N, D].
+    patches: Real patches, [N, P, P, C] or [N, D], not all equal.
     factors: Bandwidths in units of the median distance.
     max_patches: Maximum number of patches, evenly spaced in the set, to use.
-
-  Returns:
-    One bandwidth for each factor.
-
-  Raises:
-    ValueError: If the patches are invalid or all equal.
   """
   (vectors,) = as_vectors(patches=patches)
   arrays.check_positive_int('max_patches', max_patches)
@@ -280,14 +231,11 @@ def principal_variance_ratios(
 
   Args:
     generated: Patches, [N, P, P, C] or [N, D].
-    reference: Real patches, [M, P, P, C] or [M, D].
+    reference: Real patches, [M, P, P, C] or [M, D], not all equal.
 
   Returns:
     Ratios [K], by decreasing variance of the real set. K is D without the
     components in which the real set is constant.
-
-  Raises:
-    ValueError: If a set is invalid or the real one is constant.
   """
   made, real = as_vectors(generated=generated, reference=reference)
   covariance = np.cov(real, rowvar=False, dtype=np.float64)

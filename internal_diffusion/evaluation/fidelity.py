@@ -1,7 +1,7 @@
 """Fidelity of an image to a reference: PSNR and SSIM.
 
-Images are floats [H, W, C] in [-1, 1], so the peak-to-peak value is 2. Clip
-them first, as an image file does.
+Both images are floats [H, W, C] in [-1, 1] of one shape, else `ValueError` is
+raised. The peak-to-peak value is 2. Clip images first, as an image file does.
 """
 
 import math
@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from skimage import metrics
 
+from internal_diffusion import arrays
 from internal_diffusion.data import image_io
 
 _PEAK_TO_PEAK = 2.0
@@ -21,15 +22,7 @@ _SSIM_WINDOW = 11
 def psnr(image: ArrayLike, reference: ArrayLike) -> float:
   """Peak signal-to-noise ratio in dB; infinite for equal images.
 
-  Args:
-    image: Image, [H, W, C] in [-1, 1].
-    reference: True image, [H, W, C] in [-1, 1].
-
-  Returns:
-    10 log10(4 / mean squared error).
-
-  Raises:
-    ValueError: If the images are invalid or have different shapes.
+  It is 10 log10(4 / mean squared error).
 
   Example:
     >>> round(psnr(np.zeros((4, 4, 1)), np.full((4, 4, 1), 0.2)), 6)
@@ -46,15 +39,8 @@ def psnr(image: ArrayLike, reference: ArrayLike) -> float:
 def ssim(image: ArrayLike, reference: ArrayLike) -> float:
   """Structural similarity (Wang et al. 2004), mean over the channels.
 
-  Args:
-    image: Image, [H, W, C] in [-1, 1], at least 11 pixels high and wide.
-    reference: True image, [H, W, C] in [-1, 1].
-
-  Returns:
-    The similarity, at most 1; it is 1 for equal images only.
-
-  Raises:
-    ValueError: If the images are invalid or have different shapes.
+  It is at most 1, and 1 for equal images only. Images must be at least 11
+  pixels high and wide.
   """
   image, reference = _check_pair(image, reference)
   if min(image.shape[:2]) < _SSIM_WINDOW:
@@ -83,9 +69,5 @@ def _check_pair(
   """Checks both images and converts them to float64."""
   first = image_io.check_image(image, name='image')
   second = image_io.check_image(reference, name='reference')
-  if first.shape != second.shape:
-    raise ValueError(
-      f'`image` and `reference` must have one shape, got {first.shape} and'
-      f' {second.shape}.'
-    )
+  arrays.check_same_shape(image=first, reference=second)
   return first.astype(np.float64), second.astype(np.float64)

@@ -1,23 +1,18 @@
 """Errors of an optical flow against the ground truth.
 
 Flows are (u, v), [H, W, 2], in pixels. Errors are over the pixels where the
-truth is finite and the mask, if given, is true. Sums are in float64.
+truth is finite and the mask, if given, is true. Sums are in float64. Invalid
+arguments raise `ValueError`.
 
   Endpoint error: length of the difference in pixels; its mean is the AEPE.
-  Angular error: angle between (u, v, 1) and its truth in degrees, the angle in
-    space and time (Barron et al. 1994, section 4.1). The 1 keeps it defined
-    without motion and limits the weight of small motions.
+  Angular error: angle between (u, v, 1) and its truth in degrees (Barron et al.
+    1994, Performance of optical flow techniques, section 4.1). The 1 keeps it
+    defined without motion and limits the weight of small motions.
   R0.5, R1, R2: fraction of pixels with an endpoint error above 0.5, 1, 2 pixels
-    (Baker et al. 2011).
+    (Baker et al. 2011, A database and evaluation methodology for optical flow).
   Fl: fraction of pixels with an endpoint error above 3 pixels and above 5
-    percent of the true length (Menze and Geiger 2015, the KITTI benchmark).
-
-References:
-  Baker et al. 2011, A database and evaluation methodology for optical flow.
-  Barron et al. 1994, Performance of optical flow techniques.
-  Menze and Geiger 2015, Object scene flow for autonomous vehicles.
-  Scharstein and Szeliski 2002, A taxonomy and evaluation of dense two-frame
-    stereo correspondence algorithms.
+    percent of the true length (Menze and Geiger 2015, Object scene flow for
+    autonomous vehicles: the KITTI benchmark).
 """
 
 import math
@@ -37,10 +32,7 @@ class FlowErrors(NamedTuple):
   Attributes:
     aepe: Mean endpoint error in pixels.
     angular: Mean angular error in degrees.
-    r0_5: Fraction of pixels with an endpoint error above 0.5 pixels.
-    r1: Fraction above 1 pixel.
-    r2: Fraction above 2 pixels.
-    fl: Fraction of KITTI outliers.
+    r0_5, r1, r2, fl: Fractions of pixels, see the module's docstring.
     num_pixels: Number of valid pixels.
   """
 
@@ -61,13 +53,8 @@ def flow_errors(
   Args:
     flow: Estimated flow, [H, W, 2], finite at the valid pixels.
     truth: True flow, [H, W, 2], not finite where unknown.
-    mask: Mask of the pixels to use, [H, W] booleans; None is all known ones.
-
-  Returns:
-    The errors.
-
-  Raises:
-    ValueError: If an argument is invalid or no pixel is valid.
+    mask: Mask of the pixels to use, [H, W] booleans, one of them with a known
+      truth; None is all known ones.
 
   Example:
     >>> truth = np.full((2, 2, 2), [3.0, 4.0])
@@ -78,7 +65,13 @@ def flow_errors(
   estimates, truths = _check_flows(flow, truth)
   valid = np.all(np.isfinite(truths), axis=-1)
   if mask is not None:
-    valid &= _check_mask(mask, valid.shape)
+    used = np.asarray(mask)
+    if used.dtype != bool or used.shape != valid.shape:
+      raise ValueError(
+        f'`mask` must be booleans of shape {valid.shape}, got {used.dtype} of'
+        f' shape {used.shape}.'
+      )
+    valid &= used
   estimates, truths = estimates[valid], truths[valid]
   if not len(truths):
     raise ValueError('`mask` must include a pixel with a known truth.')
@@ -110,8 +103,7 @@ def endpoint_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
 def angular_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
   """Angular errors in degrees, [..., 2] to [...]; NaN where unknown."""
   first, second = (
-    np.concatenate([part, np.ones_like(part[..., :1])], axis=-1)
-    for part in _check_flows(flow, truth)
+    np.insert(part, 2, 1, axis=-1) for part in _check_flows(flow, truth)
   )
   # An arc cosine cannot resolve angles below 1e-6 degrees.
   sine = np.linalg.norm(np.cross(first, second), axis=-1)
@@ -122,23 +114,18 @@ def angular_error(flow: ArrayLike, truth: ArrayLike) -> np.ndarray:
 def textured(
   image: ArrayLike, *, window: int = 3, min_gradient: float = 4 / 127.5
 ) -> np.ndarray:
-  """Mask of the textured pixels of a frame (Scharstein and Szeliski 2002).
+  """Mask [H, W] of the textured pixels (Scharstein and Szeliski 2002).
 
-  They call a pixel textureless if the mean squared gradient in a window of 3x3
-  pixels is below the square of 4 grey levels. They use the horizontal gradient,
-  for stereo; this function uses the full gradient.
+  They (A taxonomy and evaluation of dense two-frame stereo correspondence
+  algorithms) call a pixel textureless if the mean squared gradient in a window
+  of 3x3 pixels is below the square of 4 grey levels. They use the horizontal
+  gradient, for stereo; this function uses the full gradient.
 
   Args:
     image: Frame, [H, W, C] in [-1, 1]; channels are averaged.
     window: Side of the window in pixels.
     min_gradient: Threshold of the root mean square gradient, per pixel, in the
       unit of the values; a grey level of 8 bits is 1/127.5.
-
-  Returns:
-    The mask, [H, W] booleans.
-
-  Raises:
-    ValueError: If an argument is invalid.
   """
   arrays.check_positive_int('window', window)
   arrays.check_in_range('min_gradient', min_gradient, 0, math.inf)
@@ -161,13 +148,3 @@ def _check_flows(
       f' {first.shape} and {second.shape}.'
     )
   return first.astype(np.float64), second.astype(np.float64)
-
-
-def _check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-  values = np.asarray(mask)
-  if values.dtype != bool or values.shape != shape:
-    raise ValueError(
-      f'`mask` must be booleans of shape {shape}, got {values.dtype} of shape'
-      f' {values.shape}.'
-    )
-  return values

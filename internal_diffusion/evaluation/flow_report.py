@@ -3,13 +3,13 @@
 import numpy as np
 from jax.typing import ArrayLike
 
-from internal_diffusion.evaluation import (
-  calibration,
-  flow_error,
-  sparsification,
+from internal_diffusion.evaluation import flow_error
+from internal_diffusion.evaluation.calibration import (
+  gaussian_coverage,
+  gaussian_log_likelihood,
 )
-
-_CONFIDENCE = 0.9
+from internal_diffusion.evaluation.flow_error import flow_errors
+from internal_diffusion.evaluation.sparsification import sparsification_curves
 
 
 def judge_flow(
@@ -42,11 +42,12 @@ def judge_flow(
     Gaussian that fits the errors best, `ause`, and `ause_rival` of the
     alternative.
   """
-  errors = flow_error.flow_errors(mean, truth, mask=valid)
+  errors = flow_errors(mean, truth, mask=valid)
   textured = valid & flow_error.textured(image)
   num = 1 if is_horizontal else 2
   difference = (truth - mean)[valid][:, :num].astype(np.float64)
   own = np.asarray(covariance, np.float64)[valid][:, :num, :num]
+  variance = np.trace(own, axis1=-2, axis2=-1)
   length = np.linalg.norm((truth - mean)[valid], axis=-1)
   offset = difference - difference.mean(axis=0)
   # The small number is for a flow without errors.
@@ -55,25 +56,16 @@ def judge_flow(
     'aepe': errors.aepe,
     'angular': errors.angular,
     'r1': errors.r1,
-    'coverage': calibration.gaussian_coverage(difference, own, _CONFIDENCE),
-    'log_likelihood': float(
-      calibration.gaussian_log_likelihood(difference, own).mean()
-    ),
-    'log_likelihood_one_gaussian': float(
-      calibration.gaussian_log_likelihood(
-        offset, np.broadcast_to(fitted, own.shape)
-      ).mean()
-    ),
-    'ause': _area(np.trace(own, axis1=-2, axis2=-1), length),
+    'coverage': gaussian_coverage(difference, own, 0.9),
+    'log_likelihood': gaussian_log_likelihood(difference, own).mean(),
+    'log_likelihood_one_gaussian': gaussian_log_likelihood(
+      offset, np.broadcast_to(fitted, own.shape)
+    ).mean(),
+    'ause': sparsification_curves(variance, length).area,
   }
   if textured.any():
-    figures['aepe_textured'] = flow_error.flow_errors(
-      mean, truth, mask=textured
-    ).aepe
+    figures['aepe_textured'] = flow_errors(mean, truth, mask=textured).aepe
   if rival_spread is not None:
-    figures['ause_rival'] = _area(np.asarray(rival_spread)[valid], length)
-  return figures
-
-
-def _area(spread: np.ndarray, length: np.ndarray) -> float:
-  return sparsification.sparsification_curves(spread, length).area
+    rival = np.asarray(rival_spread)[valid]
+    figures['ause_rival'] = sparsification_curves(rival, length).area
+  return {name: float(value) for name, value in figures.items()}

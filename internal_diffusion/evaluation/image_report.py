@@ -9,19 +9,10 @@ from jax.typing import ArrayLike
 from tqdm import tqdm
 
 from internal_diffusion import arrays
-from internal_diffusion.evaluation.image_diversity import (
-  check_varies,
-  neighbour_diversity,
-  pixel_diversity,
-)
+from internal_diffusion.evaluation import patch_statistics
 from internal_diffusion.evaluation.nearest_patches import (
   check_images,
   find_nearest_patches,
-)
-from internal_diffusion.evaluation.patch_statistics import (
-  copied_fraction,
-  detail_ratios,
-  multiscale_sliced_wasserstein,
 )
 from internal_diffusion.jax_settings import with_own_settings
 
@@ -44,7 +35,7 @@ def compare_images(
   Args:
     key: Key of the projections.
     generated: Images, [H, W, C] in [-1, 1], of any sizes.
-    reference: Reference image, [H, W, C] in [-1, 1].
+    reference: Reference image, [H, W, C] in [-1, 1], not constant.
     patch_size: Side P of a patch in pixels, odd.
     num_projections: Number of random directions of the Wasserstein distance.
     query_stride: Step between the patches whose nearest patch is searched.
@@ -61,10 +52,10 @@ def compare_images(
     copied_fraction: Function of this name; 1 is a copy.
 
   Raises:
-    ValueError: If an argument is invalid or the reference is constant.
+    ValueError: If an argument is invalid.
   """
   made, real = check_images(generated, reference, patch_size=patch_size)
-  check_varies(real)
+  patch_statistics.check_varies(real)
   arrays.check_positive_int('num_projections', num_projections)
   arrays.check_positive_int('query_stride', query_stride)
   figures, fields = [], []
@@ -80,37 +71,29 @@ def compare_images(
       )
       for pair in ((image, real), (real, image))
     )
+    distance = patch_statistics.multiscale_sliced_wasserstein(
+      key, image, real, patch_size=patch_size, num_projections=num_projections
+    )
+    ratios = patch_statistics.detail_ratios(image, real)
+    copied = patch_statistics.copied_fraction(
+      nearest, image, real, patch_size=patch_size
+    )
     figures.append(
       {
-        'sliced_wasserstein': multiscale_sliced_wasserstein(
-          key,
-          image,
-          real,
-          patch_size=patch_size,
-          num_projections=num_projections,
-        ),
+        'sliced_wasserstein': distance,
         'coherence': float(np.mean(nearest.distance)),
         'completeness': float(np.mean(reverse.distance)),
-        **_named_details(detail_ratios(image, real)),
-        'copied_fraction': copied_fraction(
-          nearest, image, real, patch_size=patch_size
-        ),
+        **{f'detail_level_{i}': ratio for i, ratio in enumerate(ratios)},
+        'copied_fraction': copied,
       }
     )
     fields.append(nearest)
-  result: dict[str, Any] = {'images': figures, 'mean': _means(figures)}
-  if len(made) > 1 and len({image.shape for image in made}) == 1:
-    result['pixel_diversity'] = pixel_diversity(made, real)
-    result['neighbour_diversity'] = neighbour_diversity(fields)
-  return result
-
-
-def _named_details(ratios: list[float]) -> dict[str, float]:
-  return {f'detail_level_{level}': x for level, x in enumerate(ratios)}
-
-
-def _means(figures: list[dict[str, float]]) -> dict[str, float]:
-  return {
+  means = {
     name: float(np.mean([figure[name] for figure in figures]))
     for name in figures[0]
   }
+  result: dict[str, Any] = {'images': figures, 'mean': means}
+  if len(made) > 1 and len({image.shape for image in made}) == 1:
+    result['pixel_diversity'] = patch_statistics.pixel_diversity(made, real)
+    result['neighbour_diversity'] = patch_statistics.neighbour_diversity(fields)
+  return result

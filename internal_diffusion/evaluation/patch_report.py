@@ -1,6 +1,5 @@
 """Report of generated patches against real ones, with a real control set."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,10 +13,9 @@ from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
-_Stage = Callable[[], dict[str, Any]]
-
 # Patches whose nearest neighbours are searched.
 _MAX_QUERIES = 2048
+_NEAREST = 'nearest_distance_median'
 
 
 @with_own_settings
@@ -39,15 +37,15 @@ def compare_patches(
 
   Draw reference and control at random from the whole photograph, not from two
   halves, which have different distributions. The control may contain training
-  patches: its distances to them exclude the patch itself.
+  patches: its distances to them exclude the patch itself. Invalid sets raise
+  `ValueError`.
 
   Args:
     key: Key of all random choices.
     generated: Generated patches, [N, P, P, C] or [N, D], N at least 128.
     reference: Real patches of the same shape.
     control: Other real patches of the same shape.
-    training: All training patches, [M, P, P, C] or [M, D]; None is the
-      reference.
+    training: All training patches, [M, ...]; None is the reference.
     progress: Whether to show a progress bar.
 
   Returns:
@@ -65,9 +63,6 @@ def compare_patches(
     nearest_distance_median: Median of `memorization.nearest_distances` over the
       first 2048 patches.
     copy_fraction: Fraction of copies, `memorization.is_copy`.
-
-  Raises:
-    ValueError: If a set is invalid.
   """
   made, real, other = distances.as_vectors(
     generated=generated,
@@ -80,25 +75,21 @@ def compare_patches(
     reference=real, training=real if training is None else training
   )
 
-  def stages(patches: np.ndarray, *, is_real: bool) -> list[_Stage]:
-    return [
-      lambda: _classifier_figures(key, patches, real),
-      lambda: _distance_figures(key, patches, real),
-      lambda: _copy_figures(patches, bank, is_real=is_real),
-    ]
-
-  figures: dict[str, dict[str, Any]] = {'generated': {}, 'control': {}}
-  todo = [('generated', stage) for stage in stages(made, is_real=False)]
-  todo += [('control', stage) for stage in stages(other, is_real=True)]
-  for name, stage in tqdm(todo, desc='comparing', disable=not progress):
-    figures[name] |= stage()
+  figures = {}
+  for name, patches in tqdm(
+    {'generated': made, 'control': other}.items(),
+    desc='comparing',
+    disable=not progress,
+  ):
+    figures[name] = {
+      **_classifier_figures(key, patches, real),
+      **_distance_figures(key, patches, real),
+      **_copy_figures(patches, bank, is_real=name == 'control'),
+    }
+  ours, theirs = figures['generated'], figures['control']
   ratios = {
-    name: _ratio(figures['generated'][name], figures['control'][name])
-    for name in (
-      'sliced_wasserstein',
-      'variance_log_rms',
-      'nearest_distance_median',
-    )
+    name: ours[name] / theirs[name] if theirs[name] else None
+    for name in ('sliced_wasserstein', 'variance_log_rms', _NEAREST)
   }
   return {
     'num_patches': len(real),
@@ -110,9 +101,7 @@ def compare_patches(
 
 
 def _classifier_figures(
-  key: Array,
-  patches: np.ndarray,
-  reference: np.ndarray,
+  key: Array, patches: np.ndarray, reference: np.ndarray
 ) -> dict[str, Any]:
   perceptron = two_sample.perceptron_two_sample_test(key, patches, reference)
   trees = two_sample.boosted_trees_two_sample_test(key, patches, reference)
@@ -124,9 +113,7 @@ def _classifier_figures(
 
 
 def _distance_figures(
-  key: Array,
-  patches: np.ndarray,
-  reference: np.ndarray,
+  key: Array, patches: np.ndarray, reference: np.ndarray
 ) -> dict[str, Any]:
   mmd = distances.mmd_squared(
     patches, reference, bandwidths=distances.median_bandwidths(reference)
@@ -144,19 +131,12 @@ def _distance_figures(
 
 
 def _copy_figures(
-  patches: np.ndarray,
-  training: np.ndarray,
-  *,
-  is_real: bool,
+  patches: np.ndarray, training: np.ndarray, *, is_real: bool
 ) -> dict[str, Any]:
   nearest = memorization.nearest_distances(
     patches[:_MAX_QUERIES], training, leave_one_out=is_real
   )
   return {
-    'nearest_distance_median': float(np.median(nearest.first)),
+    _NEAREST: float(np.median(nearest.first)),
     'copy_fraction': float(np.mean(memorization.is_copy(nearest))),
   }
-
-
-def _ratio(generated: float, control: float) -> float | None:
-  return generated / control if control else None

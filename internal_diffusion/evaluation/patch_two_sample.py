@@ -49,7 +49,8 @@ class TwoSampleTest(NamedTuple):
 
   Attributes:
     accuracy: Accuracy a on the test half; 0.5 is a perfect generator.
-    standard_error: Its standard error, sqrt(a (1 - a) / number of patches).
+    standard_error: Its standard error for independent patches,
+      sqrt(a (1 - a) / number of patches).
   """
 
   accuracy: float
@@ -63,21 +64,9 @@ def perceptron_two_sample_test(
   """Accuracy of the better of two perceptrons.
 
   For equal distributions the better of two is above 0.5 by half a standard
-  error.
-
-  Args:
-    key: Key of the split into halves.
-    x: Patches, [N, P, P, C] or [N, D], N at least 128.
-    y: Patches of the same shape.
-
-  Returns:
-    The accuracy and its standard error for independent samples.
-
-  Raises:
-    ValueError: If the sets are invalid or all patches are equal.
+  error. Arguments as in `boosted_trees_two_sample_test`.
   """
-  outcomes = [_test(key, x, y, _on_pixels), _test(key, x, y, _on_components)]
-  return max(outcomes)
+  return max(_test(key, x, y, _on_pixels), _test(key, x, y, _on_components))
 
 
 @with_own_settings
@@ -90,9 +79,6 @@ def boosted_trees_two_sample_test(
     key: Key of the split into halves.
     x: Patches, [N, P, P, C] or [N, D], N at least 128.
     y: Patches of the same shape.
-
-  Returns:
-    The accuracy and its standard error for independent samples.
 
   Raises:
     ValueError: If the sets are invalid or all patches are equal.
@@ -108,11 +94,10 @@ def _test(
   key_x, key_y = jax.random.split(key)
   train_x, test_x = _halves(key_x, x)
   train_y, test_y = _halves(key_y, y)
-  train, train_labels = _labelled(train_x, train_y)
-  test, test_labels = _labelled(test_x, test_y)
-  predicted = classifier(train, train_labels, test)
-  accuracy = float(np.mean(predicted == test_labels))
-  variance = accuracy * (1 - accuracy) / len(test_labels)
+  train, test = np.vstack([train_x, train_y]), np.vstack([test_x, test_y])
+  predicted = classifier(train, np.arange(len(train)) >= len(train_x), test)
+  accuracy = float(np.mean(predicted == (np.arange(len(test)) >= len(test_x))))
+  variance = accuracy * (1 - accuracy) / len(test)
   return TwoSampleTest(accuracy, float(np.sqrt(variance)))
 
 
@@ -143,9 +128,8 @@ def _on_components(
   train: np.ndarray, labels: np.ndarray, test: np.ndarray
 ) -> np.ndarray:
   mean, whitening = _whitening(train)
-  return _perceptron(
-    (train - mean) @ whitening, labels, (test - mean) @ whitening
-  )
+  train, test = (train - mean) @ whitening, (test - mean) @ whitening
+  return _perceptron(train, labels, test)
 
 
 def _on_energies(
@@ -168,10 +152,6 @@ def _halves(key: Array, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   shuffled = vectors[np.asarray(jax.random.permutation(key, len(vectors)))]
   half = len(vectors) // 2
   return shuffled[:half], shuffled[half:]
-
-
-def _labelled(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  return np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
 
 
 def _whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

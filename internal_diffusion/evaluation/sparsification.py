@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
+from scipy import stats
 
 from internal_diffusion import arrays
-from internal_diffusion.evaluation import calibration
 
 
 class Sparsification(NamedTuple):
@@ -26,8 +26,7 @@ class Sparsification(NamedTuple):
   Attributes:
     removed: Fraction of removed values, from 0 to below 1, [num].
     remaining: Mean error of the remaining values in predicted order, [num].
-    oracle: Mean error of the remaining values in the order of the errors,
-      [num].
+    oracle: The same in the order of the errors, [num].
     area: Area between the two curves over the mean error (AUSE); 0 is a perfect
       order.
   """
@@ -39,17 +38,9 @@ class Sparsification(NamedTuple):
 
 
 def rank_correlation(predicted: ArrayLike, error: ArrayLike) -> float:
-  """Spearman's correlation of predicted uncertainty and error.
+  """Spearman's correlation of predicted uncertainty and error, in [-1, 1].
 
-  Args:
-    predicted: Uncertainties of any shape, not constant.
-    error: Errors of the same shape, not constant.
-
-  Returns:
-    The correlation, in [-1, 1].
-
-  Raises:
-    ValueError: If an argument is invalid, empty or not finite.
+  Both are finite, not constant and of one shape; else `ValueError` is raised.
 
   Example:
     >>> round(rank_correlation([1.0, 2.0, 3.0], [0.1, 0.2, 0.9]), 6)
@@ -59,7 +50,7 @@ def rank_correlation(predicted: ArrayLike, error: ArrayLike) -> float:
   for name, values in (('predicted', uncertainties), ('error', errors)):
     if np.all(values == values[0]):
       raise ValueError(f'`{name}` must not be constant, got {values[0]:g}.')
-  return float(np.corrcoef(_ranks(uncertainties), _ranks(errors))[0, 1])
+  return float(stats.spearmanr(uncertainties, errors).statistic)
 
 
 def sparsification_curves(
@@ -70,15 +61,9 @@ def sparsification_curves(
   The order of equal uncertainties is averaged over all permutations.
 
   Args:
-    predicted: Uncertainties of any shape.
-    error: Errors of the same shape, at least 0.
+    predicted: Uncertainties of any shape, finite.
+    error: Errors of the same shape, finite and at least 0.
     num: Number of points of the curves; the area uses all fractions.
-
-  Returns:
-    The curves and the area between them.
-
-  Raises:
-    ValueError: If an argument is invalid, empty or not finite.
   """
   arrays.check_positive_int('num', num)
   uncertainties, errors = _check_pair(predicted, error)
@@ -97,12 +82,6 @@ def sparsification_curves(
   )
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
-  """Ranks from 1; ties take their mean rank."""
-  _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-  return (np.cumsum(counts) - (counts - 1) / 2)[place]
-
-
 def _kept(order: np.ndarray, errors: np.ndarray) -> np.ndarray:
   """Mean error of the first 1, 2, ..., N in an order; ties take their mean."""
   _, place, counts = np.unique(order, return_inverse=True, return_counts=True)
@@ -114,11 +93,7 @@ def _check_pair(
   predicted: ArrayLike, error: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
   """Checks both and converts them to float64 vectors."""
-  uncertainties = calibration.check_finite('predicted', predicted)
-  errors = calibration.check_finite('error', error)
-  if uncertainties.shape != errors.shape:
-    raise ValueError(
-      f'`predicted` must have the shape of `error` {errors.shape}, got'
-      f' {uncertainties.shape}.'
-    )
+  uncertainties = arrays.check_finite('predicted', predicted)
+  errors = arrays.check_finite('error', error)
+  arrays.check_same_shape(predicted=uncertainties, error=errors)
   return uncertainties.ravel(), errors.ravel()

@@ -9,6 +9,7 @@ One joint model answers the same query, and that for the target given source and
 delta, beside the models trained for one query each.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -24,15 +25,15 @@ from internal_diffusion.applications.patches import (
   sample_vectors,
   target_given_source_options,
 )
-from internal_diffusion.applications.patches.examples import level_examples
-from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import distributions, patches, synthetic, triplets
 from internal_diffusion.denoisers.learned import LearnedDenoiser
-from internal_diffusion.experiments.result import (
-  Measure,
-  Result,
+from internal_diffusion.experiments.frequencies import (
+  draw_bars,
+  nearest_frequencies,
   total_variation,
 )
+from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.experiments.training import all_triplets, scaled, train
 from internal_diffusion.options import replace
 from internal_diffusion.types import PatchTriplet
 
@@ -43,7 +44,11 @@ _NUM_SAMPLES = 20_000
 _NUM_SHOWN = 10  # Targets in the picture.
 _RANGE = (-3, 3)
 # `ask_fn(key, **given) -> draws`: parts of triplets by name.
-AskFn = Callable[..., dict[str, jax.Array]]
+_AskFn = Callable[..., dict[str, jax.Array]]
+# Source [D], target [D] and displacement [2] of each pair by name.
+_Queries = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+# Distributions and draws of each pair by name.
+_Found = dict[str, dict[str, np.ndarray]]
 # Row and column of source and target, from the top left of the image.
 _PAIRS = {
   'two dark patches': ((1, 2), (2, 1)),
@@ -53,45 +58,34 @@ _PAIRS = {
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
-  """Trains the two conditional models and the joint, and queries them.
-
-  Args:
-    seed: Seed of everything random.
-    effort: Fraction of the full number of steps and samples, for a quick look.
-    progress: Whether to show progress bars.
-  """
+  """Trains the two conditional models and the joint, and queries them."""
   image = synthetic.checkerboard()
-  num = max(256, round(effort * _NUM_SAMPLES))
+  num = scaled(_NUM_SAMPLES, effort, at_least=256)
   ask_fns = []
   for preset, num_steps in (
     (delta_given_pair_options(), _NUM_STEPS_DELTA),
     (target_given_source_options(), _NUM_STEPS_TARGET),
     (joint_options(), _NUM_STEPS_JOINT),
   ):
-    options = _adapted(preset, seed, max(1, round(effort * num_steps)))
-    examples = level_examples([image], options)
-    model = fit_denoiser(examples, options, progress=progress).model
-    ask_fns.append(_make_ask_fn(model, options, num))
-  everything = triplets.enumerate_triplets(
-    examples.data.pyramid,
-    examples.data.table,
-    patch_size=options.patch_size,
-    displacement_range=options.triplet.displacement_range,
-  )
+    options = _adapted(preset, seed, scaled(num_steps, effort))
+    model, examples = train([image], options, progress=progress)
+    ask_fns.append(functools.partial(_ask, model, options, num))
+  everything = all_triplets(examples, options)
   key = jax.random.key(seed)
   queries = _queries(image, options.patch_size)
   delta_fn, target_fn, joint_fn = ask_fns
   by_delta = _compare_deltas(
     key, {'model': delta_fn, 'joint': joint_fn}, everything, queries
   )
+  key = jax.random.fold_in(key, 1)
   by_target = _compare_targets(
-    jax.random.fold_in(key, 1),
-    {'model': target_fn, 'joint': joint_fn},
-    everything,
-    queries,
+    key, {'model': target_fn, 'joint': joint_fn}, everything, queries
   )
   return Result(
-    measures={**_delta_measures(by_delta), **_target_measures(by_target)},
+    measures={
+      **_measures(by_delta, 'posterior', 'model of delta', at_most=0.06),
+      **_measures(by_target, 'targets', 'model of target', at_most=None),
+    },
     samples={
       **_flat('delta', by_delta),
       **_flat('target', by_target),
@@ -99,12 +93,12 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     },
     pictures={
       'deltas': (
-        _delta_picture(by_delta, queries),
+        functools.partial(_delta_picture, by_delta, queries),
         'Displacement given two patches: the exact posterior, the model of'
         ' p(delta | source, target), and the joint model asked the same.',
       ),
       'targets': (
-        _target_picture(by_target),
+        functools.partial(_target_picture, by_target),
         'Target given source and displacement: the exact distribution, the'
         ' model of p(target | source, delta), and the joint model.',
       ),
@@ -131,10 +125,7 @@ def _adapted(preset: PatchOptions, seed: int, num_steps: int) -> PatchOptions:
   return replace(options, noise={'sigma_min': 0.03, 'sigma_max': 40.0})
 
 
-def _queries(
-  image: np.ndarray, patch_size: int
-) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-  """Source [D], target [D] and displacement [2] of each pair by name."""
+def _queries(image: np.ndarray, patch_size: int) -> _Queries:
   dense = np.asarray(
     patches.extract_patches(jnp.asarray(image), patch_size=patch_size)
   )
@@ -163,29 +154,26 @@ def _displacement(delta: jax.Array) -> np.ndarray:
   )
 
 
-def _make_ask_fn(
-  model: LearnedDenoiser, options: PatchOptions, num: int
-) -> AskFn:
-  """A function that draws `num` answers of a model to one query."""
-
-  def ask_fn(key: jax.Array, **given: np.ndarray) -> dict[str, jax.Array]:
-    cond = distributions.make_condition(
-      model.layout,
-      **{name: jnp.tile(value, (num, 1)) for name, value in given.items()},
-    )
-    return distributions.split(
-      sample_vectors(key, model, options, cond), model.layout.x0
-    )
-
-  return ask_fn
+def _ask(
+  model: LearnedDenoiser,
+  options: PatchOptions,
+  num: int,
+  key: jax.Array,
+  **given: np.ndarray,
+) -> dict[str, jax.Array]:
+  """Draws `num` answers of a model to one query."""
+  rows = {name: jnp.tile(value, (num, 1)) for name, value in given.items()}
+  cond = distributions.make_condition(model.layout, **rows)
+  drawn = sample_vectors(key, model, options, cond)
+  return distributions.split(drawn, model.layout.x0)
 
 
 def _compare_deltas(
   key: jax.Array,
-  ask_fns: Mapping[str, AskFn],
+  ask_fns: Mapping[str, _AskFn],
   everything: PatchTriplet,
-  queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> dict[str, dict[str, np.ndarray]]:
+  queries: _Queries,
+) -> _Found:
   """For each pair: exact posterior, draws of both models, their histograms."""
   found = {}
   for name, (source, target, _) in queries.items():
@@ -203,15 +191,15 @@ def _compare_deltas(
 
 def _compare_targets(
   key: jax.Array,
-  ask_fns: Mapping[str, AskFn],
+  ask_fns: Mapping[str, _AskFn],
   everything: PatchTriplet,
-  queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> dict[str, dict[str, np.ndarray]]:
+  queries: _Queries,
+) -> _Found:
   """For each source and displacement: the targets, how often, how often drawn.
 
   A draw belongs to the nearest of all targets of the image.
   """
-  every_target = np.unique(np.asarray(everything.target), axis=0)
+  every = np.unique(np.asarray(everything.target), axis=0)
   found = {}
   for name, (source, _, displacement) in queries.items():
     delta = np.asarray(
@@ -223,59 +211,33 @@ def _compare_targets(
     )[0]
     fits = (everything.source == source[None]).all(axis=-1)
     fits &= (abs(everything.delta - delta[None]) < 1e-5).all(axis=-1)
-    found[name] = {
-      'patches': every_target,
-      'exact': _frequencies(np.asarray(everything.target[fits]), every_target),
-    }
+    exact = nearest_frequencies(np.asarray(everything.target[fits]), every)
+    found[name] = {'patches': every, 'exact': exact}
     for kind, ask_fn in ask_fns.items():
       drawn = ask_fn(key, source=source, delta=delta)['target']
-      found[name][kind] = _frequencies(np.asarray(drawn), every_target)
+      found[name][kind] = nearest_frequencies(np.asarray(drawn), every)
   return found
 
 
-def _frequencies(samples: np.ndarray, references: np.ndarray) -> np.ndarray:
-  """How often each reference [M, D] is nearest to the samples [N, D]."""
-  distance = (references**2).sum(axis=-1) - 2 * samples @ references.T
-  counts = np.bincount(distance.argmin(axis=1), minlength=len(references))
-  return counts / len(samples)
-
-
-def _delta_measures(
-  by_delta: dict[str, dict[str, np.ndarray]],
+def _measures(
+  found: _Found, exact: str, dedicated: str, *, at_most: float | None
 ) -> dict[str, Measure]:
-  measures = {}
-  for name, found in by_delta.items():
-    measures[f'{name}: model to exact posterior, total variation'] = Measure(
-      _tv(found['model'], found['exact']), at_most=0.06
+  """Total variations between the exact answer, the model and the joint."""
+  bounds = {
+    ('model', 'exact'): (f'model to exact {exact}', at_most),
+    ('joint', 'model'): (f'joint to {dedicated}', 0.05),
+    ('joint', 'exact'): (f'joint to exact {exact}', None),
+  }
+  return {
+    f'{name}: {label}, total variation': Measure(
+      _tv(answers[first], answers[second]), at_most=bound
     )
-  for name, found in by_delta.items():
-    measures[f'{name}: joint to model of delta, total variation'] = Measure(
-      _tv(found['joint'], found['model']), at_most=0.05
-    )
-    measures[f'{name}: joint to exact posterior, total variation'] = Measure(
-      _tv(found['joint'], found['exact'])
-    )
-  return measures
+    for (first, second), (label, bound) in bounds.items()
+    for name, answers in found.items()
+  }
 
 
-def _target_measures(
-  by_target: dict[str, dict[str, np.ndarray]],
-) -> dict[str, Measure]:
-  measures = {}
-  for name, found in by_target.items():
-    measures[f'{name}: joint to model of target, total variation'] = Measure(
-      total_variation(found['joint'], found['model']), at_most=0.05
-    )
-    for kind in ('model', 'joint'):
-      measures[f'{name}: {kind} to exact targets, total variation'] = Measure(
-        total_variation(found[kind], found['exact'])
-      )
-  return measures
-
-
-def _flat(
-  prefix: str, by_name: dict[str, dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
+def _flat(prefix: str, by_name: _Found) -> dict[str, np.ndarray]:
   return {
     f'{prefix}_{name.replace(" ", "_")}_{kind}': values
     for name, found in by_name.items()
@@ -284,10 +246,7 @@ def _flat(
 
 
 @figures.own_style
-def _delta_picture(
-  by_delta: dict[str, dict[str, np.ndarray]],
-  queries: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> figures.Figure:
+def _delta_picture(by_delta: _Found, queries: _Queries) -> figures.Figure:
   figure = figures.new_figure(
     11, 7.4, title='p(delta | source, target) on a checkerboard'
   )
@@ -298,38 +257,30 @@ def _delta_picture(
   for row, (name, found) in zip(axes, by_delta.items(), strict=True):
     source, target, _ = queries[name]
     side = round(len(source) ** 0.5)
-    for ax, patch, title in zip(
-      row[:2], (source, target), ('source', 'target'), strict=True
+    for ax, patch, title in (
+      (row[0], source, 'source'),
+      (row[1], target, 'target'),
     ):
       ax.imshow(patch.reshape(side, side), cmap='gray', vmin=-1, vmax=1)
       ax.set(title=title, xticks=[], yticks=[])
     row[0].set_ylabel(name)
-    for ax, kind, title in zip(
-      row[2:],
-      ('exact', 'model', 'joint'),
-      ('exact', 'model of delta', 'joint model'),
-      strict=True,
-    ):
+    for ax, kind in zip(row[2:], ('exact', 'model', 'joint'), strict=True):
+      title = kind
       shown = ax.imshow(
         found[kind],
         extent=(low - 0.5, high + 0.5, high + 0.5, low - 0.5),
         vmin=0,
         vmax=found['exact'].max(),
       )
-      tv = (
-        ''
-        if kind == 'exact'
-        else f', TV {_tv(found[kind], found["exact"]):.3f}'
-      )
-      ax.set(title=title + tv, xlabel='dx, pixels', ylabel='dy, pixels')
+      if kind != 'exact':
+        title += f', TV {_tv(found[kind], found["exact"]):.3f}'
+      ax.set(title=title, xlabel='dx, pixels', ylabel='dy, pixels')
     figure.colorbar(shown, ax=row[2:], label='probability')
   return figure
 
 
 @figures.own_style
-def _target_picture(
-  by_target: dict[str, dict[str, np.ndarray]],
-) -> figures.Figure:
+def _target_picture(by_target: _Found) -> figures.Figure:
   figure = figures.new_figure(
     11, 7.4, title='p(target | source, delta) on a checkerboard'
   )
@@ -338,18 +289,6 @@ def _target_picture(
   ):
     likely = np.maximum(found['exact'], found['joint'])
     order = np.argsort(-likely, kind='stable')[:_NUM_SHOWN]
-    index = 1 + np.arange(len(order))
-    for offset, kind, colour in (
-      (-0.27, 'exact', '0.6'),
-      (0, 'model', 'C0'),
-      (0.27, 'joint', 'C1'),
-    ):
-      ax.bar(index + offset, found[kind][order], 0.27, color=colour, label=kind)
-    ax.set(
-      title=name,
-      xlabel='target, most probable first',
-      ylabel='probability',
-      xticks=index,
-    )
-    ax.legend()
+    draw_bars(ax, {k: found[k][order] for k in ('exact', 'model', 'joint')})
+    ax.set(title=name, xlabel='target, most probable first')
   return figure

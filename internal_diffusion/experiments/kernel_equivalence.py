@@ -6,6 +6,8 @@ Then on the patches of a photograph: the network's denoiser of p(target |
 source, delta) against the posterior mean over all triplets.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,20 +19,18 @@ from internal_diffusion.applications.patches import (
   PatchOptions,
   target_given_source_options,
 )
-from internal_diffusion.applications.patches.examples import level_examples
-from internal_diffusion.applications.patches.training import fit_denoiser
-from internal_diffusion.data import triplets
 from internal_diffusion.denoisers.closed_form import ClosedFormDenoiser
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.experiments import points
-from internal_diffusion.experiments.result import (
-  Measure,
-  Result,
-  total_variation,
+from internal_diffusion.experiments.frequencies import (
+  draw_points,
+  nearest_frequencies,
 )
+from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.experiments.training import all_triplets, scaled, train
 from internal_diffusion.options import replace
 from internal_diffusion.training.examples import Examples
-from internal_diffusion.types import Condition, Denoiser
+from internal_diffusion.types import Condition
 
 _NUM_POINTS = 48
 _NUM_QUERIES = 8
@@ -45,13 +45,7 @@ _SIGMAS = (0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 20.0)
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
-  """Trains on the circle and on a photograph and compares.
-
-  Args:
-    seed: Seed of everything random.
-    effort: Fraction of the full number of steps and samples, for a quick look.
-    progress: Whether to show progress bars.
-  """
+  """Trains on the circle and on a photograph and compares."""
   ring = points.ring(_NUM_POINTS)
   queries = ring[:: _NUM_POINTS // _NUM_QUERIES]
   curves, drawn = {}, {}
@@ -60,8 +54,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
       seed, ring, queries, sigma_aug, effort, progress
     )
   options = _photograph_options(seed, effort)
-  examples = level_examples([_photograph()], options)
-  model = fit_denoiser(examples, options, progress=progress).model
+  model, examples = train([_photograph()], options, progress=progress)
   errors = _relative_errors(jax.random.key(seed), examples, options, model)
   measures = {
     f'circle, sigma_aug {s:g}: total variation to the closed form': Measure(
@@ -69,16 +62,12 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     )
     for s, curve in curves.items()
   }
-  above = [e for s, e in zip(_SIGMAS, errors['plain'], strict=True) if s >= 0.3]
-  centred = [
-    e for s, e in zip(_SIGMAS, errors['centred'], strict=True) if s >= 0.3
-  ]
-  measures['photograph: relative error for sigma >= 0.3, worst'] = Measure(
-    max(above), at_most=0.05
-  )
-  measures['photograph: the same, relative to deviations from the mean'] = (
-    Measure(max(centred))
-  )
+  # All noise levels but 0.2.
+  worst = {name: max(values[1:]) for name, values in errors.items()}
+  name = 'photograph: relative error for sigma >= 0.3, worst'
+  measures[name] = Measure(worst['plain'], at_most=0.05)
+  name = 'photograph: the same, relative to differences from the mean'
+  measures[name] = Measure(worst['centred'])
   return Result(
     measures=measures,
     samples={
@@ -91,7 +80,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     },
     pictures={
       'kernel': (
-        _picture(ring, queries, drawn, curves, errors),
+        functools.partial(_picture, ring, queries, drawn, curves, errors),
         'Network against closed form: distance on the circle as training goes'
         ' on, one distribution for each level of noise on the condition, and'
         ' the error of the denoiser on a photograph.',
@@ -110,34 +99,25 @@ def _on_circle(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Curve of total variation over steps [S, 2], and draws [Q, K, 2]."""
   exact = points.kernel_weights(queries, ring, sigma_aug=sigma_aug)
-
-  def compare(
-    sample: points.PointSampleFn, num: int
-  ) -> tuple[float, np.ndarray]:
-    found = sample(np.repeat(queries, num, axis=0))
-    found = found.reshape(len(queries), num, 2)
-    distances = [
-      total_variation(points.nearest_frequencies(part, ring), wanted)
-      for part, wanted in zip(found, exact, strict=True)
-    ]
-    return float(np.mean(distances)), found
-
+  num_watched = scaled(_NUM_WATCHED, effort, at_least=64)
+  num_steps = scaled(_NUM_STEPS_CIRCLE, effort, at_least=4)
   curve: list[tuple[int, float]] = []
 
-  def watch(step: int, sample: points.PointSampleFn) -> None:
-    distance, _ = compare(sample, max(64, round(effort * _NUM_WATCHED)))
-    curve.append((step, distance))
+  def compare(step: int, sample: points.PointSampleFn, num: int) -> np.ndarray:
+    drawn, distances = points.compare(sample, queries, ring, exact, num=num)
+    curve.append((step, distances.mean()))
+    return drawn
 
-  options = points.point_options(
-    seed,
-    sigma_aug=sigma_aug,
-    num_steps=max(4, round(effort * _NUM_STEPS_CIRCLE)),
-  )
+  def watch(step: int, sample: points.PointSampleFn) -> None:
+    compare(step, sample, num_watched)
+
+  options = points.point_options(seed, sigma_aug=sigma_aug, num_steps=num_steps)
   sample = points.fit_points(
     ring, ring, options, watch=watch, progress=progress
   )
-  distance, found = compare(sample, max(256, round(effort * _NUM_SAMPLES)))
-  return np.array([*curve, (options.num_steps, distance)]), found
+  num = scaled(_NUM_SAMPLES, effort, at_least=256)
+  drawn = compare(num_steps, sample, num)
+  return np.array(curve), drawn
 
 
 def _photograph() -> np.ndarray:
@@ -151,7 +131,7 @@ def _photograph_options(seed: int, effort: float) -> PatchOptions:
   return replace(
     target_given_source_options(),
     seed=seed,
-    num_steps=max(1, round(effort * _NUM_STEPS_PHOTOGRAPH)),
+    num_steps=scaled(_NUM_STEPS_PHOTOGRAPH, effort),
     triplet={'level_steps': (0,), 'horizontal': (4, 4)},
     condition={'sigma_aug': _SIGMA_AUG, 'dropout': 0.0},
     noise={'sigma_min': 0.2, 'sigma_max': 20.0},
@@ -161,13 +141,6 @@ def _photograph_options(seed: int, effort: float) -> PatchOptions:
   )
 
 
-@jax.jit
-def _denoise(
-  model: Denoiser, x: jax.Array, sigma: jax.Array, cond: Condition
-) -> jax.Array:
-  return model(x, sigma, cond)
-
-
 def _relative_errors(
   key: jax.Array,
   examples: Examples,
@@ -175,12 +148,7 @@ def _relative_errors(
   model: LearnedDenoiser,
 ) -> dict[str, list[float]]:
   """Norm of network minus closed form, over the norm of the closed form."""
-  everything = triplets.enumerate_triplets(
-    examples.data.pyramid,
-    examples.data.table,
-    patch_size=options.patch_size,
-    displacement_range=options.triplet.displacement_range,
-  )
+  everything = all_triplets(examples, options)
   vectors = jnp.concatenate([everything.source, everything.delta], axis=-1)
   closed_form = ClosedFormDenoiser.create(
     everything.target, conditions=vectors, sigma_aug=_SIGMA_AUG
@@ -194,10 +162,11 @@ def _relative_errors(
     cond_key, (2048, vectors.shape[1])
   )
   cond = Condition(level=jnp.zeros(2048, jnp.int32), vector=shown)
+  denoise = jax.jit(lambda model, x, sigma: model(x, sigma, cond))
   for sigma in _SIGMAS:
     x = everything.target[index] + sigma * noise
-    wanted = _denoise(closed_form, x, jnp.float32(sigma), cond)
-    denoised = _denoise(model, x, jnp.float32(sigma), cond)
+    wanted = denoise(closed_form, x, sigma)
+    denoised = denoise(model, x, sigma)
     error = jnp.linalg.norm(denoised - wanted)
     found['plain'].append(float(error / jnp.linalg.norm(wanted)))
     found['centred'].append(float(error / jnp.linalg.norm(wanted - mean)))
@@ -216,41 +185,23 @@ def _picture(
     13, 7, title='Network with noise on its condition against the closed form'
   )
   grid = figure.subplots(2, 3)
-  index = (np.arange(len(ring)) + len(ring) // 2) % len(ring)
   for ax, (sigma_aug, found) in zip(grid[0], drawn.items(), strict=True):
     exact = points.kernel_weights(queries[:1], ring, sigma_aug=sigma_aug)[0]
-    frequency = points.nearest_frequencies(found[0], ring)
-    offset = np.arange(len(ring)) - len(ring) // 2
-    ax.bar(offset, exact[index], color='0.6', label='closed form')
-    ax.plot(offset, frequency[index], 'o', color='C0', label='network')
-    ax.set(
-      title=f'circle, sigma_aug {sigma_aug:g}',
-      xlabel='points from the given one',
-      ylabel='probability',
-    )
-    ax.legend()
+    draw_points(ax, exact, nearest_frequencies(found[0], ring))
+    ax.set_title(f'circle, sigma_aug {sigma_aug:g}')
+  left, middle, right = grid[1]
   for sigma_aug, curve in curves.items():
-    grid[1, 0].semilogy(*curve[:-1].T, label=f'sigma_aug {sigma_aug:g}')
-  grid[1, 0].axhline(0.04, color='0.5', linestyle=':')
-  grid[1, 0].set(
-    title='distance as training goes on',
-    xlabel='training step',
-    ylabel='total variation',
-  )
-  grid[1, 0].legend()
-  grid[1, 1].semilogx(_SIGMAS, errors['plain'], 'o-', label='of its size')
-  grid[1, 1].semilogx(
-    _SIGMAS, errors['centred'], 'o-', label='of its deviation from the mean'
-  )
-  grid[1, 1].axhline(0.05, color='0.5', linestyle=':')
-  grid[1, 1].set(
-    title='photograph: error of the denoiser',
-    xlabel='sigma',
-    ylabel='relative error',
-    ylim=(0, None),
-  )
-  grid[1, 1].legend()
-  grid[1, 2].imshow(_photograph()[..., 0], cmap='gray', vmin=-1, vmax=1)
-  grid[1, 2].set_title('the photograph')
-  grid[1, 2].set_axis_off()
+    left.semilogy(*curve[:-1].T, label=f'sigma_aug {sigma_aug:g}')
+  left.axhline(0.04, color='0.5', linestyle=':')
+  left.set(title='distance as training goes on', ylabel='total variation')
+  left.set_xlabel('training step')
+  left.legend()
+  middle.semilogx(_SIGMAS, errors['plain'], 'o-', label='over the norm')
+  centred = errors['centred']
+  middle.semilogx(_SIGMAS, centred, 'o-', label='over the norm, centred')
+  middle.axhline(0.05, color='0.5', linestyle=':')
+  middle.set(title='photograph: error of the denoiser', ylabel='relative error')
+  middle.set(xlabel='sigma', ylim=(0, None))
+  middle.legend()
+  figures.show_image(right, _photograph(), 'the photograph')
   return figure

@@ -8,12 +8,15 @@ which is copying. Noise on c hides the small differences, so the network keeps
 drawing from all x0 with similar conditions.
 """
 
+import functools
+
 import numpy as np
 
 from internal_diffusion import figures
 from internal_diffusion.applications.patches import PatchOptions
 from internal_diffusion.experiments import points
 from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.experiments.training import scaled
 
 _NUM_CLUSTERS = 6
 _PER_CLUSTER = 4
@@ -25,13 +28,7 @@ _NUM_SAMPLES = 2000  # For each condition, at the end.
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
-  """Trains on exact and near recurrence, the latter with and without noise.
-
-  Args:
-    seed: Seed of everything random.
-    effort: Fraction of the full number of steps and samples, for a quick look.
-    progress: Whether to show progress bars.
-  """
+  """Trains on exact and near recurrence, the latter with and without noise."""
   exact_c, near_c, x0 = make_data(seed)
   cases = {
     'exact recurrence, no noise': (exact_c, 0.0),
@@ -39,10 +36,11 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     'near recurrence, noise': (near_c, _SIGMA_AUG),
   }
   curves, drawn, expected = {}, {}, {}
-  num = max(64, round(effort * _NUM_SAMPLES))
+  num = scaled(_NUM_SAMPLES, effort, at_least=64)
+  num_steps = scaled(_NUM_STEPS, effort, at_least=4)
   for name, (c, sigma_aug) in cases.items():
     options = points.point_options(
-      seed, sigma_aug=sigma_aug, num_steps=max(4, round(effort * _NUM_STEPS))
+      seed, sigma_aug=sigma_aug, num_steps=num_steps
     )
     drawn[name], curves[name] = _train(x0, c, options, num, progress)
     # The closed form copies with the weight of a condition's own x0.
@@ -60,7 +58,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     },
     pictures={
       'memorization': (
-        _picture(x0, cases, drawn, curves, expected),
+        functools.partial(_picture, x0, cases, drawn, curves, expected),
         'Densities given one condition, and the fraction of copies as training'
         ' goes on, with the fraction that the closed form copies.',
       )
@@ -69,11 +67,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
 
 
 def _train(
-  x0: np.ndarray,
-  c: np.ndarray,
-  options: PatchOptions,
-  num: int,
-  progress: bool,
+  x0: np.ndarray, c: np.ndarray, options: PatchOptions, num: int, progress: bool
 ) -> tuple[np.ndarray, np.ndarray]:
   """Draws per condition [N, num], and (step, fraction of copies) [S, 2]."""
   curve: list[tuple[int, float]] = []
@@ -108,21 +102,15 @@ def _measures(
 ) -> dict[str, Measure]:
   exact, near, noisy = copies
   return {
-    'near recurrence, no noise: fraction of copies': Measure(
-      copies[near], at_least=0.95
-    ),
-    'near recurrence, noise: fraction of copies': Measure(
+    f'{near}: fraction of copies': Measure(copies[near], at_least=0.95),
+    f'{noisy}: fraction of copies': Measure(
       copies[noisy], at_most=expected[noisy] + 0.05
     ),
-    'near recurrence, noise: fraction that the closed form copies': Measure(
-      expected[noisy]
-    ),
-    'exact recurrence, no noise: fraction of copies': Measure(
+    f'{noisy}: fraction that the closed form copies': Measure(expected[noisy]),
+    f'{exact}: fraction of copies': Measure(
       copies[exact], at_most=expected[exact] + 0.05
     ),
-    'exact recurrence, no noise: fraction that the data copies': Measure(
-      expected[exact]
-    ),
+    f'{exact}: fraction that the data copies': Measure(expected[exact]),
   }
 
 
@@ -139,25 +127,17 @@ def _picture(
   shown = 5
   for ax, (name, (c, sigma_aug)) in zip(grid[0], cases.items(), strict=True):
     weights = points.kernel_weights(c[shown][None], c, sigma_aug=sigma_aug)[0]
-    height = 0.15
-    ax.hist(
-      drawn[name][shown],
-      bins=80,
-      range=(-1.2, 1.2),
-      weights=np.full(drawn[name].shape[1], 1 / drawn[name].shape[1]),
-      color='C0',
-      label='drawn',
-    )
+    frequency, edges = np.histogram(drawn[name][shown], 80, (-1.2, 1.2))
+    ax.stairs(frequency / drawn[name].shape[1], edges, fill=True, label='drawn')
     ax.plot(x0[:, 0], weights, 'o', color='0.4', label='closed form')
     ax.axvline(x0[shown, 0], color='C3', linestyle=':', label='its own x0')
     ax.set(title=name, xlabel='x0 given one c', ylabel='probability')
-    ax.set_ylim(0, max(weights.max(), height) * 1.15)
+    ax.set_ylim(0, max(weights.max(), 0.15) * 1.15)
   grid[0, 2].legend(loc='upper left', bbox_to_anchor=(1.02, 1))
   for ax, (name, curve) in zip(grid[1], curves.items(), strict=True):
     ax.plot(*curve.T, color='C0', label='network')
     ax.axhline(expected[name], color='0.4', linestyle='--', label='closed form')
-    ax.set(
-      title='fraction of copies', xlabel='training step', ylim=(-0.02, 1.05)
-    )
+    ax.set(title='fraction of copies', xlabel='training step')
+    ax.set_ylim(-0.02, 1.05)
   grid[1, 2].legend(loc='upper left', bbox_to_anchor=(1.02, 1))
   return figure

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
-import scipy.stats
 
 from internal_diffusion import figures
 from internal_diffusion.applications.patches import (
@@ -21,11 +20,12 @@ from internal_diffusion.applications.patches import (
   delta_given_pair_options,
   sample_vectors,
 )
-from internal_diffusion.applications.patches.examples import level_examples
-from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import distributions, patches, synthetic, triplets
 from internal_diffusion.denoisers.learned import LearnedDenoiser
+from internal_diffusion.evaluation.flow_error import endpoint_error
+from internal_diffusion.evaluation.sparsification import rank_correlation
 from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.experiments.training import scaled, train
 from internal_diffusion.options import replace
 
 _NUM_STEPS = 7000
@@ -35,34 +35,22 @@ _RANGE = (-2, 2)
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
-  """Trains on the first frame and infers the motion to the second.
-
-  Args:
-    seed: Seed of everything random.
-    effort: Fraction of the full number of steps and samples, for a quick look.
-    progress: Whether to show progress bars.
-  """
+  """Trains on the first frame and infers the motion to the second."""
   first, second, inside = synthetic.triangle_frames(seed, displacement=_MOTION)
   options = replace(
     delta_given_pair_options(),
     seed=seed,
-    num_steps=max(1, round(effort * _NUM_STEPS)),
+    num_steps=scaled(_NUM_STEPS, effort),
     triplet={'vertical': _RANGE, 'horizontal': _RANGE, 'subpixel': True},
     condition={'sigma_aug': 0.02},
     noise={'sigma_min': 0.005, 'sigma_max': 5.0},
     batch_size=512,
     optimizer={'learning_rate': 5e-3},
   )
-  examples = level_examples([first], options)
-  model = fit_denoiser(examples, options, progress=progress).model
-  flow = sample_flow(
-    jax.random.key(seed),
-    model,
-    options,
-    first,
-    second,
-    num=max(2, round(effort * _NUM_SAMPLES)),
-  )
+  model, _ = train([first], options, progress=progress)
+  num = scaled(_NUM_SAMPLES, effort, at_least=2)
+  key = jax.random.key(seed)
+  flow = sample_flow(key, model, options, first, second, num=num)
   # Patch centres, where flow is known; the motion is that of the pixel.
   margin = options.patch_size // 2
   inside = inside[margin:-margin, margin:-margin]
@@ -72,7 +60,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     samples={'first': first, 'second': second, 'flow': flow, 'truth': truth},
     pictures={
       'flow': (
-        _picture(first, second, flow, truth),
+        functools.partial(_picture, first, second, flow, truth),
         'Motion of a textured triangle: one sample, the mean of ten, the true'
         ' motion, and the spread of the samples.',
       )
@@ -90,15 +78,16 @@ def sample_flow(
   num: int,
 ) -> np.ndarray:
   """Samples of the motion at patch centres, [num, h, w, 2] as (dy, dx)."""
-  extract = functools.partial(
-    patches.extract_patches, patch_size=options.patch_size
+  source, target = (
+    patches.extract_patches(jnp.asarray(frame), patch_size=options.patch_size)
+    for frame in (first, second)
   )
-  source, target = extract(jnp.asarray(first)), extract(jnp.asarray(second))
-  shape = source.shape[:2]
+  shape, dim = source.shape[:2], source.shape[-1]
+  source, target = (
+    jnp.tile(part.reshape(-1, dim), (num, 1)) for part in (source, target)
+  )
   cond = distributions.make_condition(
-    model.layout,
-    source=jnp.tile(source.reshape(-1, source.shape[-1]), (num, 1)),
-    target=jnp.tile(target.reshape(-1, target.shape[-1]), (num, 1)),
+    model.layout, source=source, target=target
   )
   drawn = sample_vectors(key, model, options, cond, chunk_size=4096)
   displacement = triplets.displacement_of(
@@ -112,15 +101,11 @@ def _spread(flow: np.ndarray) -> np.ndarray:
   return np.sqrt(flow.var(axis=0, ddof=1).sum(axis=-1))
 
 
-def _end_point_error(flow: np.ndarray, truth: np.ndarray) -> np.ndarray:
-  return np.linalg.norm(flow - truth, axis=-1)
-
-
 def _measures(
   flow: np.ndarray, truth: np.ndarray, inside: np.ndarray
 ) -> dict[str, Measure]:
-  of_mean = _end_point_error(flow.mean(axis=0), truth)
-  of_one = _end_point_error(flow[0], truth)
+  of_mean = endpoint_error(flow.mean(axis=0), truth)
+  of_one = endpoint_error(flow[0], truth)
   spread = _spread(flow)
   # Well inside or well outside, so that no patch sees both.
   textured, plain = _core(inside > 0.99), _core(inside < 0.01)
@@ -132,11 +117,10 @@ def _measures(
       float(of_one[textured].mean()), at_most=0.20
     ),
     'rank correlation of spread and error over the image': Measure(
-      float(scipy.stats.spearmanr(spread.ravel(), of_one.ravel()).statistic),
-      at_least=0.6,
+      rank_correlation(spread, of_one), at_least=0.6
     ),
     'rank correlation of spread and error of the mean': Measure(
-      float(scipy.stats.spearmanr(spread.ravel(), of_mean.ravel()).statistic)
+      rank_correlation(spread, of_mean)
     ),
     'spread on the plain background, pixels': Measure(
       float(spread[plain].mean())
@@ -162,22 +146,17 @@ def _picture(
     f' dy {_MOTION[0]:g}, dx {_MOTION[1]:g} pixels',
   )
   grid = figure.subplots(3, 4)
-  for ax, frame, title in zip(
-    grid[0], (first, second), ('first frame', 'second frame'), strict=False
+  figures.show_image(grid[0, 0], first, 'first frame')
+  figures.show_image(grid[0, 1], second, 'second frame')
+  for ax, values, title in (
+    (grid[0, 2], _spread(flow), 'spread of the samples'),
+    (grid[0, 3], endpoint_error(flow[0], truth), 'error of one sample'),
   ):
-    ax.imshow(frame[..., 0], cmap='gray', vmin=-1, vmax=1)
+    figure.colorbar(ax.imshow(values, cmap='magma'), ax=ax, label='pixels')
     ax.set_title(title)
-  spread = grid[0, 2].imshow(_spread(flow), cmap='magma')
-  grid[0, 2].set_title('spread of the samples')
-  figure.colorbar(spread, ax=grid[0, 2], label='pixels')
-  error = grid[0, 3].imshow(_end_point_error(flow[0], truth), cmap='magma')
-  grid[0, 3].set_title('error of one sample')
-  figure.colorbar(error, ax=grid[0, 3], label='pixels')
-  panels = {
-    'one sample': flow[0],
-    'mean of 10': flow.mean(axis=0),
-    'truth': truth,
-  }
+  mean = flow.mean(axis=0)
+  panels = {'one sample': flow[0], 'mean of 10': mean, 'truth': truth}
+  inside = abs(truth).sum(axis=-1) > 0
   limit = max(abs(end) for end in _RANGE)
   for axis, name in enumerate(('dy', 'dx')):
     for ax, (title, field) in zip(grid[axis + 1], panels.items(), strict=False):
@@ -185,16 +164,10 @@ def _picture(
       ax.set_title(f'{name}: {title}')
     figure.colorbar(shown, ax=grid[axis + 1, 2], label='pixels')
     histogram = grid[axis + 1, 3]
-    inside = abs(truth).sum(axis=-1) > 0
     for mask, label in ((inside, 'triangle'), (~inside, 'background')):
-      histogram.hist(
-        flow[:, mask, axis].ravel(),
-        bins=90,
-        range=(-limit - 0.5, limit + 0.5),
-        density=True,
-        histtype='step',
-        label=label,
-      )
+      bins = np.linspace(-limit - 0.5, limit + 0.5, 91)
+      density, _ = np.histogram(flow[:, mask, axis], bins, density=True)
+      histogram.stairs(density, bins, label=label)
     histogram.axvline(_MOTION[axis], color='0.5', linestyle=':')
     histogram.set(title=f'{name}: all samples', xlabel='pixels')
     histogram.legend()

@@ -5,12 +5,14 @@ the query have the possible targets; equal targets form a mode, and its
 probability is its fraction of them.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from internal_diffusion import figures
 from internal_diffusion.applications.patches import (
@@ -18,15 +20,14 @@ from internal_diffusion.applications.patches import (
   sample_vectors,
   target_given_source_options,
 )
-from internal_diffusion.applications.patches.examples import level_examples
-from internal_diffusion.applications.patches.training import fit_denoiser
-from internal_diffusion.data import distributions, triplets
+from internal_diffusion.data import distributions, image_io, synthetic
 from internal_diffusion.data.distributions import Layout
-from internal_diffusion.experiments.result import (
-  Measure,
-  Result,
+from internal_diffusion.experiments.frequencies import (
+  draw_bars,
   total_variation,
 )
+from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.experiments.training import all_triplets, scaled, train
 from internal_diffusion.options import replace
 from internal_diffusion.types import Condition, PatchTriplet
 
@@ -47,13 +48,59 @@ class Modes(NamedTuple):
   probability: np.ndarray
 
 
-def study_options() -> PatchOptions:
+def displaced_texture(
+  seed: int, *, effort: float = 1.0, progress: bool = False
+) -> Result:
+  """Many textures beside one grey source.
+
+  Strips of grey and of texture alternate. A grey patch and the displacement to
+  the next strip do not determine which part of the texture is there.
+  """
+  patterns = (
+    synthetic.vertical_stripes,
+    synthetic.horizontal_stripes,
+    synthetic.paired_rows,
+  )
+  texture = synthetic.bands((48, 40, 28), patterns, width=7)
+  image = synthetic.beside_grey(texture, num_repeats=6)
+  options = replace(
+    _options(seed, num_steps=4500),
+    triplet={'level_steps': (0,), 'horizontal': (7, 7)},
+  )
+  return _study([image], options, effort=effort, progress=progress)
+
+
+def half_scale_grey(
+  seed: int, *, effort: float = 1.0, progress: bool = False
+) -> Result:
+  """Many fine patches for one grey source: an image that is grey at half size.
+
+  Its blocks of 2x2 pixels have mean 0, so all source patches on the coarse
+  level are equal and carry no information: p(target | source, one level finer)
+  is the distribution of all fine patches at that position in a coarse pixel.
+  """
+  patterns = (
+    synthetic.vertical_stripes,
+    synthetic.horizontal_stripes,
+    synthetic.fine_checks,
+    synthetic.paired_columns,
+    synthetic.paired_rows,
+  )
+  image = synthetic.bands((32, 24, 16, 16, 8), patterns, width=96)
+  levels = [image, synthetic.block_means(image)]
+  options = _options(seed, num_steps=2000)
+  return _study(levels, options, effort=effort, progress=progress)
+
+
+def _options(seed: int, *, num_steps: int) -> PatchOptions:
   """Options of p(target | source, delta) without noise on the condition.
 
   The noise levels are those at which the target is in doubt.
   """
   return replace(
     target_given_source_options(),
+    seed=seed,
+    num_steps=num_steps,
     condition={'sigma_aug': 0.0, 'dropout': 0.0},
     noise={'sigma_min': 0.05, 'sigma_max': 20.0},
     batch_size=512,
@@ -100,51 +147,27 @@ def mode_frequencies(
   Returns:
     Frequencies [M], and the root mean square distance of each sample [N].
   """
-  # In parts, as N M D numbers may be many.
-  parts = [
-    ((part[:, None] - modes.targets[None]) ** 2).mean(axis=-1)
-    for part in np.array_split(samples, -(-len(samples) // 256))
-  ]
-  distance = np.sqrt(np.concatenate(parts))
+  distance = cdist(samples, modes.targets) / samples.shape[1] ** 0.5
   counts = np.bincount(distance.argmin(axis=1), minlength=len(modes.targets))
   return counts / len(samples), distance.min(axis=1)
 
 
-def study(
+def _study(
   levels: Sequence[np.ndarray],
   options: PatchOptions,
   *,
-  seed: int,
-  num_steps: int,
   effort: float,
   progress: bool,
 ) -> Result:
-  """Trains, draws 20,000 targets of a grey source, compares with the true ones.
-
-  Args:
-    levels: Images [h, w, 1] to learn from, finest first.
-    options: Those of `study_options`, with other triplets.
-    seed: Seed of everything random.
-    num_steps: Number of training steps at effort 1.
-    effort: Fraction of the full number of steps and samples, for a quick look.
-    progress: Whether to show a progress bar.
-  """
-  options = replace(
-    options, seed=seed, num_steps=max(1, round(effort * num_steps))
-  )
-  examples = level_examples(levels, options)
-  model = fit_denoiser(examples, options, progress=progress).model
-  everything = triplets.enumerate_triplets(
-    examples.data.pyramid,
-    examples.data.table,
-    patch_size=options.patch_size,
-    displacement_range=options.triplet.displacement_range,
-  )
+  """Trains on levels [h, w, 1], finest first, and draws targets of grey."""
+  options = replace(options, num_steps=scaled(options.num_steps, effort))
+  model, examples = train(levels, options, progress=progress)
+  everything = all_triplets(examples, options)
   modes = exact_modes(everything)
-  cond = grey_condition(
-    model.layout, everything, num=max(256, round(effort * _NUM_SAMPLES))
-  )
-  samples = sample_vectors(jax.random.key(seed), model, options, cond)
+  num = scaled(_NUM_SAMPLES, effort, at_least=256)
+  cond = grey_condition(model.layout, everything, num=num)
+  key = jax.random.key(options.seed)
+  samples = sample_vectors(key, model, options, cond)
   frequency, distance = mode_frequencies(samples, modes)
   return Result(
     measures={
@@ -166,7 +189,7 @@ def study(
     },
     pictures={
       'targets': (
-        _picture(samples, modes, frequency, levels[0]),
+        functools.partial(_picture, samples, modes, frequency, levels[0]),
         'One source patch and many targets: the image, drawn and true targets,'
         ' and how often each true target is drawn.',
       )
@@ -176,43 +199,28 @@ def study(
 
 @figures.own_style
 def _picture(
-  samples: np.ndarray,
-  modes: Modes,
-  frequency: np.ndarray,
-  image: np.ndarray,
+  samples: np.ndarray, modes: Modes, frequency: np.ndarray, image: np.ndarray
 ) -> figures.Figure:
   side = round(samples.shape[1] ** 0.5)
   figure = figures.new_figure(12, 7.2)
   grid = figure.add_gridspec(2, 4, width_ratios=(1, 0.5, 1, 1))
   axes = [figure.add_subplot(grid[0, column]) for column in range(4)]
   shown = (
-    (image[..., 0], 'the image'),
-    (np.zeros((side, side)), 'the source'),
-    (_grid(samples[:36], side), 'drawn targets'),
-    (_grid(modes.targets[:36], side), 'true targets, most frequent first'),
+    (image, 'the image'),
+    (np.zeros((side, side, 1)), 'the source'),
+    (_grid(samples, side), 'drawn targets'),
+    (_grid(modes.targets, side), 'true targets, most frequent first'),
   )
   for ax, (pixels, title) in zip(axes, shown, strict=True):
-    ax.imshow(pixels, cmap='gray', vmin=-1, vmax=1, interpolation='nearest')
-    ax.set_title(title)
-    ax.set_axis_off()
+    figures.show_image(ax, pixels, title)
   ax = figure.add_subplot(grid[1, :])
-  index = 1 + np.arange(len(modes.probability))
-  ax.locator_params(axis='x', integer=True)
-  ax.bar(index - 0.2, modes.probability, 0.4, color='0.6', label='exact')
-  ax.bar(index + 0.2, frequency, 0.4, color='C0', label='drawn')
-  ax.set(
-    title=f'How often each true target is drawn ({len(samples)} samples)',
-    xlabel='true target, most frequent first',
-    ylabel='probability',
-  )
-  ax.legend()
+  draw_bars(ax, {'exact': modes.probability, 'drawn': frequency})
+  ax.set_title(f'Frequency of each true target among {len(samples)} samples')
+  ax.set_xlabel('true target, most frequent first')
   return figure
 
 
 def _grid(patches: np.ndarray, side: int) -> np.ndarray:
-  """Square patches [N, side^2] in rows of six with a gap, one image."""
-  rows = -(-len(patches) // 6)
-  padded = np.ones((rows * 6, side + 1, side + 1))
-  padded[: len(patches), :side, :side] = patches.reshape(-1, side, side)
-  grid = padded.reshape(rows, 6, side + 1, side + 1).swapaxes(1, 2)
-  return grid.reshape(rows * (side + 1), -1)[:-1, :-1]
+  """The first 36 square patches of [N, side^2] in rows of six, one image."""
+  squares = patches[:36].reshape(-1, side, side, 1)
+  return image_io.make_grid(np.clip(squares, -1, 1), num_columns=6)

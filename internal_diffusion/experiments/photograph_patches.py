@@ -1,5 +1,7 @@
 """p(patch) of a photograph: generated patches beside real ones, by level."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation import distances
 from internal_diffusion.experiments.result import Measure, Result
+from internal_diffusion.experiments.training import scaled
 from internal_diffusion.options import replace
 from internal_diffusion.types import Condition
 
@@ -21,48 +24,41 @@ _SHOWN = 24
 
 
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
-  """Trains on a photograph and draws patches of every pyramid level.
-
-  Args:
-    seed: Seed of everything random.
-    effort: Fraction of the full number of steps and samples, for a quick look.
-    progress: Whether to show progress bars.
-  """
+  """Trains on a photograph and draws patches of every pyramid level."""
   photograph = skimage.data.coffee().astype(np.float32) / 127.5 - 1
   image = image_io.bound_side(photograph, max_side=250)
   options = replace(
     PatchOptions(),
     seed=seed,
-    num_steps=max(1, round(effort * _NUM_STEPS)),
+    num_steps=scaled(_NUM_STEPS, effort),
     sampling={'num_steps': 18},
     pyramid={'scale_factor': 0.5},
   )
   examples = image_examples(image, options)
   model = fit_denoiser(examples, options, progress=progress).model
-  num = max(256, round(effort * _NUM_SAMPLES))
+  num = scaled(_NUM_SAMPLES, effort, at_least=256)
   draw_key, sample_key, distance_key = jax.random.split(jax.random.key(seed), 3)
   # Two halves of real patches give the distance of real from real.
   drawn = examples.draw.triplets(  # type: ignore[attr-defined]
     draw_key, examples.data, 4 * num * examples.layout.num_levels
   )
   real, real_level = np.asarray(drawn.source), np.asarray(drawn.level)
+  shape = (-1, options.patch_size, options.patch_size, image.shape[-1])
   generated, halves, ratios = [], [], []
   for level in range(examples.layout.num_levels):
     cond = Condition(level=jnp.full(num, level, jnp.int32))
     level_key = jax.random.fold_in(sample_key, level)
     found = sample_vectors(level_key, model, options, cond)
-    of_level = real[real_level == level]
-    first, second = np.array_split(of_level[: 2 * num], 2)
-    generated.append(found)
-    halves.append(first)
+    of_level = real[real_level == level][: 2 * num]
+    first, second = np.array_split(of_level, 2)
+    generated.append(np.clip(found.reshape(shape), -1, 1))
+    halves.append(first.reshape(shape))
     size = min(len(found), len(first), len(second))
     ours, baseline = (
       float(distances.sliced_wasserstein(distance_key, a[:size], b[:size]))
       for a, b in ((found, first), (second, first))
     )
     ratios.append(ours / baseline)
-  side, channels = options.patch_size, image.shape[-1]
-  shape = (-1, side, side, channels)
   return Result(
     measures={
       f'level {level}: sliced Wasserstein, over real against real': Measure(
@@ -71,18 +67,12 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
       for level, ratio in enumerate(ratios)
     },
     samples={
-      **{
-        f'generated_level_{i}': np.clip(v.reshape(shape), -1, 1)
-        for i, v in enumerate(generated)
-      },
-      **{f'real_level_{i}': v.reshape(shape) for i, v in enumerate(halves)},
+      **{f'generated_level_{i}': v for i, v in enumerate(generated)},
+      **{f'real_level_{i}': v for i, v in enumerate(halves)},
     },
     pictures={
       'patches': (
-        _picture(
-          [v.reshape(shape) for v in generated],
-          [v.reshape(shape) for v in halves],
-        ),
+        functools.partial(_picture, generated, halves),
         'Generated patches beside real ones, one pyramid level a row, the'
         ' finest first.',
       )
@@ -97,19 +87,10 @@ def _picture(
   figure = figures.new_figure(
     12, 0.9 * len(real) + 0.6, title='Patches of one photograph, level by level'
   )
-  for level, (row, *pair) in enumerate(
-    zip(
-      figure.subplots(len(real), 2, squeeze=False),
-      generated,
-      real,
-      strict=True,
-    )
-  ):
-    for ax, patches, name in zip(row, pair, ('generated', 'real'), strict=True):
-      grid = image_io.make_grid(
-        np.clip(patches[: 2 * _SHOWN], -1, 1), num_columns=_SHOWN, zoom=4
-      )
-      ax.imshow(np.clip(grid / 2 + 0.5, 0, 1), interpolation='nearest')
-      ax.set_title(f'level {level}: {name}')
-      ax.set_axis_off()
+  axes = figure.subplots(len(real), 2, squeeze=False)
+  for column, name, levels in ((0, 'generated', generated), (1, 'real', real)):
+    for level, patches in enumerate(levels):
+      shown = np.clip(patches[: 2 * _SHOWN], -1, 1)
+      grid = image_io.make_grid(shown, num_columns=_SHOWN, zoom=4)
+      figures.show_image(axes[level, column], grid, f'level {level}: {name}')
   return figure

@@ -5,7 +5,7 @@ conditions: point j has the probability, under the condition c,
 
   w_j(c) ~ exp(-|c - c_j|^2 / (2 sigma_aug^2)),
 
-which is uniform over the points of the same condition where there is no noise.
+which is uniform over the points of the same condition where sigma_aug is 0.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,10 @@ import numpy as np
 from internal_diffusion.applications.patches import PatchOptions, sample_vectors
 from internal_diffusion.applications.patches.training import fit_denoiser
 from internal_diffusion.denoisers.learned import LearnedDenoiser
+from internal_diffusion.experiments.frequencies import (
+  nearest_frequencies,
+  total_variation,
+)
 from internal_diffusion.options import replace
 from internal_diffusion.training.examples import point_examples
 from internal_diffusion.types import Condition
@@ -53,11 +57,7 @@ def fit_points(
   watch: WatchFn | None = None,
   progress: bool = False,
 ) -> PointSampleFn:
-  """Trains on points [N, D] with conditions [N, K].
-
-  Returns:
-    `sample(conditions [M, K]) -> points [M, D]` of the trained model.
-  """
+  """Trains on points [N, D] with conditions [N, K]; returns a sampler."""
 
   def sampler(model: LearnedDenoiser) -> PointSampleFn:
     def sample(conditions: np.ndarray) -> np.ndarray:
@@ -79,13 +79,7 @@ def fit_points(
 def kernel_weights(
   queries: np.ndarray, conditions: np.ndarray, *, sigma_aug: float
 ) -> np.ndarray:
-  """w_j of the module's docstring for queries [M, K], [M, N].
-
-  Args:
-    queries: Conditions of the queries, [M, K].
-    conditions: Conditions of the points, [N, K].
-    sigma_aug: Noise level of the conditions; 0 is the limit of no noise.
-  """
+  """Probabilities w_j, [M, N], for queries [M, K] and conditions [N, K]."""
   distance = ((queries[:, None] - conditions[None]) ** 2).sum(axis=-1)
   distance = distance - distance.min(axis=1, keepdims=True)
   if sigma_aug:
@@ -95,11 +89,25 @@ def kernel_weights(
   return weight / weight.sum(axis=1, keepdims=True)
 
 
-def nearest_frequencies(samples: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """Frequency of each point [N, D] as the nearest to samples [K, D], [N]."""
-  distance = ((samples[:, None] - points[None]) ** 2).sum(axis=-1)
-  counts = np.bincount(distance.argmin(axis=1), minlength=len(points))
-  return counts / len(samples)
+def compare(
+  sample: PointSampleFn,
+  queries: np.ndarray,
+  points: np.ndarray,
+  exact: np.ndarray,
+  *,
+  num: int,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Draws `num` points for each query and compares them with exact weights.
+
+  Returns:
+    Draws [M, num, D], and total variations [M].
+  """
+  drawn = sample(np.repeat(queries, num, axis=0)).reshape(len(queries), num, -1)
+  distances = [
+    total_variation(nearest_frequencies(found, points), weights)
+    for found, weights in zip(drawn, exact, strict=True)
+  ]
+  return drawn, np.array(distances)
 
 
 def ring(num_points: int) -> np.ndarray:

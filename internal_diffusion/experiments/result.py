@@ -1,7 +1,7 @@
 """The result of an experiment: measures with goals, samples, pictures."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -47,14 +47,10 @@ class Result:
     measures: Numbers by name.
     samples: Raw draws and exact answers, arrays by name, from which numbers and
       pictures can be recomputed.
-    pictures: Figures by file name without suffix, with their captions.
+    pictures: Functions that draw figures, with captions, by file name without
+      suffix. They are called after the numbers are written.
   """
 
   measures: Mapping[str, Measure]
   samples: Mapping[str, np.ndarray]
-  pictures: Mapping[str, tuple[figures.Figure, str]]
-
-
-def total_variation(p: np.ndarray, q: np.ndarray) -> float:
-  """Half the sum of |p - q|, for arrays of probabilities of one shape."""
-  return float(abs(p - q).sum() / 2)
+  pictures: Mapping[str, tuple[Callable[[], figures.Figure], str]]

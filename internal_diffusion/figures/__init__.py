@@ -18,8 +18,9 @@ from internal_diffusion.figures.style import (
 )
 
 # isort: split
-from internal_diffusion.figures.density import Density, densities
 from internal_diffusion.figures.flow import (
+  Density,
+  densities,
   ellipses,
   flow_colours,
   flow_figure,
@@ -34,10 +35,10 @@ from internal_diffusion.figures.images import (
 )
 from internal_diffusion.figures.patches import (
   denoising_strip,
+  loss_curve,
   patch_comparison,
   variance_ratios,
 )
-from internal_diffusion.figures.training import loss_curve
 
 __all__ = [
   'Density',

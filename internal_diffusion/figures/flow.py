@@ -8,6 +8,7 @@ unknown ones are grey.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import matplotlib.axes
 import matplotlib.collections
@@ -16,17 +17,19 @@ import numpy as np
 
 from internal_diffusion import arrays
 from internal_diffusion.figures.images import (
+  BAR_INCHES,
   panels,
   show_image,
   show_map,
   upper_quantile,
 )
-from internal_diffusion.figures.style import Figure, own_style
+from internal_diffusion.figures.style import Figure, new_figure, own_style
 
 _BEYOND = 0.7  # Brightness of vectors beyond the maximum.
 _UNKNOWN = 0.5  # Brightness of unknown vectors.
 _WHEEL_INCHES = 1.6
-_BAR_INCHES = 0.9
+_COLUMNS = 4  # Densities in a row.
+_DENSITY_INCHES = 3.2
 
 
 def flow_colours(
@@ -109,7 +112,6 @@ def ellipses(
   covariances: np.ndarray,
   *,
   title: str,
-  flow: np.ndarray | None = None,
   magnification: float = 1.0,
 ) -> Figure:
   """Covariances as ellipses of two standard deviations over a frame.
@@ -119,9 +121,7 @@ def ellipses(
     points: Pixels (x, y), [N, 2].
     covariances: Covariances of (u, v) at these pixels, [N, 2, 2].
     title: Title of the figure.
-    flow: Flow (u, v) at these pixels, [N, 2], drawn as a line from the pixel to
-      the centre of its ellipse; by default the ellipse lies on the pixel.
-    magnification: Factor of the lengths of vectors and ellipses.
+    magnification: Factor of the lengths of the ellipses.
 
   Raises:
     ValueError: If there is not one covariance for each point.
@@ -138,10 +138,6 @@ def ellipses(
   axes = figure.add_subplot()
   show_image(axes, 0.6 * image + 0.4, note)  # Pale, so that lines stand out.
   axes.autoscale(False)
-  offset = np.zeros_like(points, float) if flow is None else flow
-  tips = points + magnification * offset
-  x, y = np.moveaxis(np.stack([points, tips]), -1, 0)  # Each [2, N].
-  axes.plot(x, y, color='black', linewidth=1)
   axes.plot(*np.transpose(points), 'o', color='black', markersize=2)
   variances, directions = np.linalg.eigh(covariances)
   minor, major = 4 * magnification * np.sqrt(np.maximum(variances, 0)).T
@@ -151,7 +147,7 @@ def ellipses(
       minor,
       np.degrees(np.arctan2(directions[:, 1, 1], directions[:, 0, 1])),
       units='xy',
-      offsets=tips,
+      offsets=points,
       offset_transform=axes.transData,
       edgecolors='C3',
       facecolors=('C3', 0.25),
@@ -183,11 +179,7 @@ def warp_check(
   if inside is None:
     inside = np.ones(first.shape[:2], bool)
   figure = panels(
-    first.shape,
-    title=title,
-    num_rows=2,
-    num_columns=2,
-    extra_width=_BAR_INCHES,
+    first.shape, title=title, num_rows=2, num_columns=2, extra_width=BAR_INCHES
   )
   top, bottom = figure.subplots(2, 2)
   show_image(top[0], first, 'first frame')
@@ -211,6 +203,55 @@ def warp_check(
   figure.colorbar(
     shown, ax=list(bottom), label='grey levels of 255', extend='max'
   )
+  return figure
+
+
+class Density(NamedTuple):
+  """Density of a pixel's flow on a grid, and samples of it.
+
+  Attributes:
+    grid: Flows (u, v) in pixels, [M, M, 2]; u grows along the second axis.
+    log_density: Log density at the grid's points, [M, M], in nats.
+    samples: Samples (u, v) in pixels, [K, 2].
+  """
+
+  grid: np.ndarray
+  log_density: np.ndarray
+  samples: np.ndarray
+
+
+@own_style
+def densities(found: Mapping[str, Density], *, title: str) -> Figure:
+  """Densities side by side, dark where likely, with their samples as dots.
+
+  Args:
+    found: Densities by their titles.
+    title: Title of the figure.
+
+  Raises:
+    ValueError: If there is no density.
+  """
+  if not found:
+    raise ValueError('`found` must hold at least one density, got none.')
+  num_columns = min(len(found), _COLUMNS)
+  num_rows = -(-len(found) // num_columns)
+  figure = new_figure(
+    num_columns * _DENSITY_INCHES, num_rows * _DENSITY_INCHES + 0.4, title=title
+  )
+  for index, (name, density) in enumerate(found.items()):
+    axes = figure.add_subplot(num_rows, num_columns, index + 1)
+    u, v = density.grid[..., 0], density.grid[..., 1]
+    likelihood = np.exp(density.log_density - density.log_density.max())
+    axes.pcolormesh(u, v, likelihood, cmap='Greys', shading='nearest')
+    axes.plot(*density.samples.T, '.', color='C3', markersize=2, alpha=0.5)
+    axes.set(
+      title=name,
+      xlabel='u, pixels',
+      ylabel='v, pixels',
+      xlim=(u.min(), u.max()),
+      ylim=(v.max(), v.min()),  # v points down, as in the image.
+      aspect='equal',
+    )
   return figure
 
 

@@ -11,7 +11,7 @@ from internal_diffusion.figures.style import Figure, new_figure, own_style
 _INCHES = 4.2  # Width of a panel.
 _HEIGHTS = (1.2, 6.3)  # Bounds of its height, in inches.
 _TITLE_INCHES = 0.4
-_BAR_INCHES = 0.9  # Width of a colour bar with its label.
+BAR_INCHES = 0.9  # Width of a colour bar with its label.
 _UNKNOWN = '0.5'  # Grey.
 
 
@@ -112,7 +112,7 @@ def heat_maps(
     next(iter(maps.values())).shape,
     title=title,
     num_columns=num_columns,
-    extra_width=_BAR_INCHES,
+    extra_width=BAR_INCHES,
   )
   columns = list(figure.subplots(1, num_columns, squeeze=False)[0])
   if image is not None:

@@ -21,22 +21,13 @@ Array = jax.Array
 
 @dataclasses.dataclass(frozen=True)
 class SampleFn:
-  """Draws samples from any model; made by `make_sample_fn`.
+  """Draws samples from any model; `make_sample_fn` makes it from its arguments.
 
   Between two host copies everything is one compiled function of a fixed shape,
   so no later call compiles again: neither for another number of samples nor for
   another model of the same structure. Each sample has a key of its own: sample
   i of a key does not depend on `num_samples` nor, up to float32 rounding, on
   `chunk_size`.
-
-  Attributes:
-    sigmas: Path of noise levels, the last 0.
-    sample_shape: Shape of one sample.
-    sampler: A function of `samplers`.
-    sampler_options: Names and values of the sampler's own options.
-    chunk_size: Number of samples on the device at once.
-    decodes: Whether to return `model.decode(x0)`.
-    return_trajectory: Whether to return the states at all noise levels.
   """
 
   sigmas: tuple[float, ...]

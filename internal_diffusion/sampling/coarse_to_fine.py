@@ -65,15 +65,8 @@ def linear_flow_sigmas(
 ) -> np.ndarray:
   """Noise levels at even times of the flow x = (1 - t) x0 + t eps.
 
-  sigma = t / (1 - t), from `sigma_max` down to a last step from almost no noise
-  to 0.
-
-  Args:
-    num_steps: Number of steps T, at least 2.
-    sigma_max: First noise level.
-
-  Returns:
-    Decreasing noise levels, the last 0, [T+1].
+  The levels sigma = t / (1 - t), [num_steps + 1], begin with `sigma_max`; the
+  last step goes from almost no noise to 0.
 
   Raises:
     ValueError: If there are fewer than 2 steps.

@@ -83,12 +83,9 @@ def bind(
   cond: Condition | None,
   constraints: Sequence[Constraint],
 ) -> BoundDenoiseFn:
-  """The denoiser `(x, sigma) -> denoised` that constraints wrap.
+  """The denoiser with its condition bound, and wrapped by constraints.
 
-  Args:
-    denoiser: `(x, sigma) -> denoised`, or `(x, sigma, cond) -> denoised`.
-    cond: Condition to bind; None calls the denoiser without one.
-    constraints: Constraints that wrap it, the first one innermost.
+  The first constraint is the innermost one. A condition None is not passed on.
   """
   wrapped: Any = denoiser
   for constraint in constraints:
@@ -105,10 +102,7 @@ def project(
   sigma: Array,
   constraints: Sequence[Constraint],
 ) -> Array:
-  """Imposes constraints on a clean estimate, one after the other.
-
-  See `Constraint.project`.
-  """
+  """Imposes constraints one after the other; see `Constraint.project`."""
   for index, constraint in enumerate(constraints):
     own_key = arrays.fold_in(key, index)
     denoised = constraint.project(own_key, denoised, x, sigma)

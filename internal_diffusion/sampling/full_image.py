@@ -139,8 +139,7 @@ def _add_inside(
 ) -> Array:
   """Weighted sum of the cores of all patches, one strip of rows at a time.
 
-  Returns:
-    [H, W, C + 1]; the last channel is the sum of the weights.
+  The last channel of the sum [H, W, C + 1] is the sum of the weights.
   """
   patch_size, core_size = denoiser.patch_size, denoiser.core_size
   height, width, num_channels = x.shape

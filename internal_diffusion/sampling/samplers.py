@@ -76,17 +76,9 @@ def sample_heun(
 ) -> Array:
   """Heun's method, optionally with churn: 2T - 1 evaluations, order 2.
 
-  Args:
-    key: See the module.
-    denoiser: See the module.
-    x: See the module.
-    sigmas: See the module.
-    s_churn: Total churn over the path, at least 0 (Karras et al. 2022,
-      algorithm 2); 0 is the deterministic sampler.
-    s_tmin: Lowest noise level with churn.
-    s_tmax: Highest noise level with churn.
-    s_noise: Standard deviation of the churn's noise.
-    **options: See the module.
+  Churn (Karras et al. 2022, algorithm 2) is fresh noise of standard deviation
+  `s_noise` at noise levels from `s_tmin` to `s_tmax`. `s_churn` is its total
+  over the path, at least 0; 0 is the deterministic sampler.
 
   Raises:
     ValueError: If `s_churn` is negative.

@@ -1,5 +1,6 @@
 """One step of each sampler, in the unit scale x = x0 + sigma eps.
 
+A step takes samples [B, ...] from the noise level sigma to sigma_next, scalars.
 The probability-flow equation is dx/dsigma = (x - D(x; sigma)) / sigma (Karras
 et al. 2022, eq. 3). At sigma_next = 0 every step returns the clean estimate.
 A step that draws noise takes one key, or one key for each sample.
@@ -84,29 +85,17 @@ def churn_step(
   denoise_fn: BoundDenoiseFn,
   *,
   gamma: float,
-  s_tmin: float = 0.0,
-  s_tmax: float = float('inf'),
-  s_noise: float = 1.0,
+  s_tmin: float,
+  s_tmax: float,
+  s_noise: float,
 ) -> Array:
   """Stochastic Heun (Karras et al. 2022, algorithm 2).
 
-  Fresh noise raises the noise level to sigma (1 + gamma); then a Heun step goes
-  down to sigma_next.
-
-  Args:
-    key: Key of the fresh noise.
-    x: Samples at noise level `sigma`, [B, ...].
-    sigma: Current noise level, scalar.
-    sigma_next: Next noise level, scalar.
-    denoise_fn: `(x, sigma) -> denoised`.
-    gamma: Relative rise of the noise level, min(s_churn / T, sqrt(2) - 1).
-    s_tmin: Noise level below which no noise is added.
-    s_tmax: Noise level above which no noise is added.
-    s_noise: Standard deviation of the fresh noise. Slightly above 1 makes up
-      for detail that an imperfect denoiser removes.
-
-  Returns:
-    Samples at noise level `sigma_next`, [B, ...].
+  Fresh noise raises the noise level to sigma (1 + gamma), where gamma is
+  min(s_churn / T, sqrt(2) - 1); then a Heun step goes down to sigma_next. Noise
+  is added only at levels from `s_tmin` to `s_tmax`. Its standard deviation
+  `s_noise`, slightly above 1, makes up for detail that an imperfect denoiser
+  removes.
   """
   in_window = (sigma >= s_tmin) & (sigma <= s_tmax)
   raised = jnp.where(in_window, gamma, 0.0)
@@ -125,24 +114,13 @@ def ddim_step(
   sigma_next: Array,
   denoise_fn: BoundDenoiseFn,
   *,
-  eta: float = 0.0,
+  eta: float,
 ) -> Array:
   """One DDIM step (Song et al. 2021, eq. 12 and 16, in the unit scale).
 
   The result has noise of standard deviation sigma_next. A fraction of it is
   fresh, `eta` times the ancestral sampler's; the remainder has the direction of
-  the estimated noise.
-
-  Args:
-    key: Key of the fresh noise; unused where `eta` is 0.
-    x: Samples at noise level `sigma`, [B, ...].
-    sigma: Current noise level, scalar.
-    sigma_next: Next noise level, scalar.
-    denoise_fn: `(x, sigma) -> denoised`.
-    eta: Scale of the fresh noise in [0, 1]; 0 is DDIM, 1 is DDPM's posterior.
-
-  Returns:
-    Samples at noise level `sigma_next`, [B, ...].
+  the estimated noise. `eta` is in [0, 1]: 0 is DDIM, 1 is DDPM's posterior.
   """
   denoised = denoise_fn(x, sigma)
   eps = (x - denoised) / sigma

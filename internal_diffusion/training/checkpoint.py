@@ -38,10 +38,10 @@ class _DamagedError(Exception):
   """A checkpoint that cannot be used."""
 
 
-def _checksum(state: object) -> int:
+def checksum(tree: object) -> int:
   """CRC-32 of all leaves, in the order of the tree."""
   crc = 0
-  for leaf in jax.tree.leaves(state):
+  for leaf in jax.tree.leaves(tree):
     crc = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), crc)
   return crc
 
@@ -50,10 +50,7 @@ def _abstract(state: State) -> State:
   """Shapes and types of a state, to be restored onto the first device."""
   sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   return jax.tree.map(
-    lambda leaf: jax.ShapeDtypeStruct(
-      leaf.shape, leaf.dtype, sharding=sharding
-    ),
-    state,
+    lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), state
   )
 
 
@@ -79,20 +76,15 @@ class CheckpointStore:
     keep: Number of checkpoints to keep, the newest.
   """
 
-  def __init__(
-    self,
-    directory: str | os.PathLike,
-    *,
-    keep: int = 3,
-  ):
-    training = ocp.training
+  def __init__(self, directory: str | os.PathLike, *, keep: int = 3):
+    orbax = ocp.training
     with _quiet_orbax():
-      self._checkpointer = training.Checkpointer(
+      self._checkpointer = orbax.Checkpointer(
         os.path.abspath(directory),
-        save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(
+        save_decision_policy=orbax.save_decision_policies.FixedIntervalPolicy(
           1
         ),
-        preservation_policy=training.preservation_policies.LatestN(keep),
+        preservation_policy=orbax.preservation_policies.LatestN(keep),
         cleanup_tmp_directories=True,
       )
 
@@ -108,27 +100,18 @@ class CheckpointStore:
     return sorted(entry.step for entry in self._checkpointer.checkpoints)
 
   def save(self, step: int, state: object, *, seconds: float = 0.0) -> None:
-    """Saves a state, unless the step has a checkpoint.
-
-    Args:
-      step: Number of steps taken.
-      state: The state.
-      seconds: Time that the run has taken.
-    """
+    """Saves a state after `step` steps, unless the step has a checkpoint."""
     if step in self.steps:
       return
-    metadata = {'crc32': _checksum(state), 'seconds': seconds}
+    metadata = {'crc32': checksum(state), 'seconds': seconds}
     with _quiet_orbax():
       self._checkpointer.save(step, state, custom_metadata=metadata)
 
   def restore(self, template: State) -> Restored[State] | None:
-    """The newest good checkpoint.
+    """The newest good checkpoint, or None where there is none.
 
     Args:
       template: A state of the same structure, shapes and types.
-
-    Returns:
-      The checkpoint, or None where there is none.
 
     Raises:
       ValueError: If there are checkpoints, but all are damaged.
@@ -174,7 +157,7 @@ class CheckpointStore:
     if found is None:
       raise _DamagedError('it cannot be read')
     state, metadata = found
-    if metadata.get('crc32') != _checksum(state):
+    if metadata.get('crc32') != checksum(state):
       raise _DamagedError('its values do not match their checksum')
     return Restored(state, step, metadata.get('seconds', 0.0))
 
@@ -188,11 +171,7 @@ def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_arrays(
   path: pathlib.Path, shapes: Mapping[str, jax.ShapeDtypeStruct]
 ) -> dict[str, jax.Array]:
-  """Reads named arrays onto the first device.
-
-  Raises:
-    Exception: One of many kinds, if a file is missing or damaged.
-  """
+  """Reads named arrays onto the first device; damage raises many errors."""
   if not shapes:
     return {}
   with _quiet_orbax():

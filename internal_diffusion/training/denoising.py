@@ -64,11 +64,8 @@ def augment(
 ) -> Condition:
   """Conditions as the network receives them in training: noisy, incomplete.
 
-  Args:
-    key: A key for each sample, [B].
-    cond: Clean and complete conditions.
-    options: Noise and dropout.
-    queries: Masks of given parts, one of which is drawn; empty for none.
+  The clean and complete conditions have a key each, [B], or one for all. One of
+  the masks `queries` of given parts is drawn for each, if there are any.
   """
   if cond.vector is None:
     return cond
@@ -95,12 +92,12 @@ def augment(
 def log_condition_prior(
   shown: Condition, clean: Condition, shape: tuple[int, int], sigma_aug: float
 ) -> Array:
-  """Log weights [B, N] of a batch's examples, by their conditions alone.
+  """Log weights of a batch's examples, by their conditions alone.
 
   Args:
     shown: Conditions that the network receives, [B].
     clean: Conditions of all examples, [N].
-    shape: (B, N).
+    shape: (B, N), the shape of the result.
     sigma_aug: Noise level of the conditions where they have none of their own.
   """
   log_prior = jnp.zeros(shape)
@@ -271,11 +268,9 @@ def _fit_basis(
   by_name = distributions.split(vectors, parts)
   bases = []
   for part in parts:
-    fit = (
-      principal_basis.fit_axis_basis
-      if part.is_coordinates
-      else principal_basis.fit_principal_basis
-    )
+    fit = principal_basis.fit_principal_basis
+    if part.is_coordinates:
+      fit = principal_basis.fit_axis_basis
     bases.append(fit(by_name[part.name], groups=groups, num_groups=num_groups))
   return principal_basis.join_bases(bases)
 

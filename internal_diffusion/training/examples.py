@@ -95,11 +95,7 @@ class TripletDraw:
 
 @dataclasses.dataclass(frozen=True)
 class CascadeDraw:
-  """Draws patches of a level's residual, given the next coarser level.
-
-  Attributes:
-    patch_size: Side P of a patch.
-  """
+  """Draws patches of a level's residual, given the next coarser level."""
 
   patch_size: int
 
@@ -131,11 +127,7 @@ class PointDraw:
 def point_examples(
   x0: np.ndarray | Array, *, conditions: np.ndarray | Array | None = None
 ) -> Examples:
-  """Examples drawn uniformly from a finite set of points.
-
-  Args:
-    x0: Points, [N, D].
-    conditions: The condition of each point, [N, K], or None.
+  """Examples drawn from points [N, D], with their conditions [N, K] or without.
 
   Raises:
     ValueError: If the shapes do not fit.

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-from collections.abc import Iterator
 
 import tensorboardX
 
@@ -48,12 +47,10 @@ class MetricWriter:
 def read_metrics(run_dir: str | os.PathLike) -> list[dict[str, float]]:
   """The lines of a run's `metrics.jsonl`; empty where there is no such file."""
   path = pathlib.Path(run_dir) / LOG_NAME
-  return list(_parse_lines(path)) if path.exists() else []
-
-
-def _parse_lines(path: pathlib.Path) -> Iterator[dict[str, float]]:
-  for line in path.read_text().splitlines():
+  found: list[dict[str, float]] = []
+  for line in path.read_text().splitlines() if path.exists() else ():
     try:
-      yield json.loads(line)
+      found.append(json.loads(line))
     except json.JSONDecodeError:
-      return  # A killed run was writing this line.
+      break  # A killed run was writing this line.
+  return found

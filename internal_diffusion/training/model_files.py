@@ -18,7 +18,6 @@ import os
 import pathlib
 import secrets
 import shutil
-import zlib
 from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
@@ -42,7 +41,7 @@ _Model = TypeVar('_Model')
 def save(
   folder: str | os.PathLike, model: Any, *, options: Any = None
 ) -> pathlib.Path:
-  """Saves a model into a folder, whole or not at all.
+  """Saves a model into FOLDER/model, whole or not at all, and returns that.
 
   A model that the folder holds is replaced.
 
@@ -51,22 +50,19 @@ def save(
     model: Any model of the library.
     options: Dataclass of the options it was trained with, kept for reading.
 
-  Returns:
-    The folder of the model, FOLDER/model.
-
   Raises:
     ValueError: If the model holds a function, a class of another package, or
       another value without a form.
     OSError: If the folder cannot be written.
   """
-  target = pathlib.Path(folder).expanduser().absolute() / MODEL_DIR
+  target = _model_dir(folder)
   arrays: dict[str, np.ndarray] = {}
   description = {
     'kind': type(model).__name__,
     'version': VERSION,
     'options': None if options is None else options_lib.to_dict(options),
     'structure': _encode(model, arrays),
-    'crc32': _checksum(arrays),
+    'crc32': checkpoint.checksum(arrays),
   }
   target.parent.mkdir(parents=True, exist_ok=True)
   temporary = target.with_name(f'.{secrets.token_hex(8)}.tmp')
@@ -97,10 +93,13 @@ def _replace_folder(source: pathlib.Path, target: pathlib.Path) -> None:
   shutil.rmtree(old, ignore_errors=True)
 
 
+def _model_dir(folder: str | os.PathLike) -> pathlib.Path:
+  return pathlib.Path(folder).expanduser().absolute() / MODEL_DIR
+
+
 def has_model(folder: str | os.PathLike) -> bool:
   """Whether a folder holds a saved model."""
-  path = pathlib.Path(folder).expanduser() / MODEL_DIR / _DESCRIPTION
-  return path.is_file()
+  return (_model_dir(folder) / _DESCRIPTION).is_file()
 
 
 @overload
@@ -117,14 +116,10 @@ def load(folder: str | os.PathLike, kind: type | None = None) -> Any:
     folder: The folder that `save` was given.
     kind: Class that the model must have; None is any.
 
-  Returns:
-    The model.
-
   Raises:
     ValueError: If the folder holds no model, one of another kind or of another
       version of the library, or a damaged one.
   """
-  directory = pathlib.Path(folder).expanduser().absolute() / MODEL_DIR
   description = _read_description(folder)
   found = description['kind']
   if kind is not None and found != kind.__name__:
@@ -139,8 +134,8 @@ def load(folder: str | os.PathLike, kind: type | None = None) -> Any:
     )
   try:
     shapes = _array_shapes(description['structure'])
-    arrays = checkpoint.read_arrays(directory / _ARRAYS, shapes)
-    if _checksum(arrays) != description['crc32']:
+    arrays = checkpoint.read_arrays(_model_dir(folder) / _ARRAYS, shapes)
+    if checkpoint.checksum(arrays) != description['crc32']:
       raise ValueError('its values do not match their checksum')
     return _decode(description['structure'], arrays)
   except Exception as error:  # Orbax raises many kinds for a damaged file.
@@ -158,7 +153,7 @@ def load_options(folder: str | os.PathLike) -> dict[str, Any] | None:
 def _read_description(folder: str | os.PathLike) -> dict[str, Any]:
   if not has_model(folder):
     raise ValueError(f'`{folder}` holds no trained model.')
-  path = pathlib.Path(folder).expanduser() / MODEL_DIR / _DESCRIPTION
+  path = _model_dir(folder) / _DESCRIPTION
   try:
     description = json.loads(path.read_text())
     for name in ('kind', 'version', 'structure', 'crc32', 'options'):
@@ -166,13 +161,6 @@ def _read_description(folder: str | os.PathLike) -> dict[str, Any]:
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(f'{path} is damaged; train the model again.') from error
   return description
-
-
-def _checksum(arrays: Mapping[str, Any]) -> int:
-  crc = 0
-  for name in sorted(arrays):
-    crc = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), crc)
-  return crc
 
 
 def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -233,11 +221,9 @@ def _array_shapes(encoded: Any) -> dict[str, jax.ShapeDtypeStruct]:
   if isinstance(encoded, dict) and isinstance(encoded.get('array'), str):
     shape = jax.ShapeDtypeStruct(encoded['shape'], encoded['dtype'])
     return {encoded['array']: shape}
-  parts: Any = ()
   if isinstance(encoded, dict):
-    parts = encoded.values()
-  elif isinstance(encoded, list):
-    parts = encoded
+    encoded = list(encoded.values())
+  parts = encoded if isinstance(encoded, list) else ()
   return {k: v for part in parts for k, v in _array_shapes(part).items()}
 
 

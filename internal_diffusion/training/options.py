@@ -8,8 +8,6 @@ from internal_diffusion import arrays
 from internal_diffusion.denoisers import embeddings
 from internal_diffusion.denoisers.parametrization import Parametrization
 
-_INFINITY = math.inf
-
 
 class Optimizer(enum.StrEnum):
   """An optimiser of optax."""
@@ -53,13 +51,12 @@ class OptimizerOptions:
   clip_norm: float = 1.0
 
   def __post_init__(self) -> None:
-    """Checks the fields."""
     arrays.check_in_range(
-      'optimizer.learning_rate', self.learning_rate, 0, _INFINITY, open_low=True
+      'optimizer.learning_rate', self.learning_rate, 0, math.inf, open_low=True
     )
     for name in ('warmup_steps', 'weight_decay', 'clip_norm'):
       arrays.check_in_range(
-        f'optimizer.{name}', getattr(self, name), 0, _INFINITY
+        f'optimizer.{name}', getattr(self, name), 0, math.inf
       )
 
 
@@ -76,7 +73,6 @@ class CheckpointOptions:
   keep: int = 2
 
   def __post_init__(self) -> None:
-    """Checks the fields."""
     for name in ('every_steps', 'keep'):
       arrays.check_positive_int(f'checkpoint.{name}', getattr(self, name))
 
@@ -112,12 +108,11 @@ class TrainOptions:
   checkpoint: CheckpointOptions = CheckpointOptions()
 
   def __post_init__(self) -> None:
-    """Checks the fields."""
     arrays.check_in_range('seed', self.seed, 0, 2**63 - 1)
     for name in ('batch_size', 'steps_per_call'):
       arrays.check_positive_int(name, getattr(self, name))
     for name in ('num_steps', 'max_minutes', 'num_devices'):
-      arrays.check_in_range(name, getattr(self, name), 0, _INFINITY)
+      arrays.check_in_range(name, getattr(self, name), 0, math.inf)
     if not self.num_steps and not self.max_minutes:
       raise ValueError(
         'Both `num_steps` and `max_minutes` are 0, so the run would never end;'
@@ -143,7 +138,6 @@ class NetworkOptions:
   compute_dtype: ComputeType = ComputeType.FLOAT32
 
   def __post_init__(self) -> None:
-    """Checks the fields."""
     for name in ('width', 'depth'):
       arrays.check_positive_int(f'network.{name}', getattr(self, name))
     embeddings.check_num_features('network.embedding_dim', self.embedding_dim)
@@ -168,14 +162,13 @@ class NoiseOptions:
   sigma_max: float = 40.0
 
   def __post_init__(self) -> None:
-    """Checks the fields."""
     if not 0 < self.sigma_min < self.sigma_max:
       raise ValueError(
         '0 < `noise.sigma_min` < `noise.sigma_max` must hold, got'
         f' {self.sigma_min} and {self.sigma_max}.'
       )
     arrays.check_in_range(
-      'noise.log_std', self.log_std, 0, _INFINITY, open_low=True
+      'noise.log_std', self.log_std, 0, math.inf, open_low=True
     )
 
 
@@ -196,9 +189,8 @@ class ConditionOptions:
   dropout: float = 0.0
 
   def __post_init__(self) -> None:
-    """Checks the fields."""
     arrays.check_in_range(
-      'condition.sigma_aug', self.sigma_aug, 0, _INFINITY, open_high=True
+      'condition.sigma_aug', self.sigma_aug, 0, math.inf, open_high=True
     )
     arrays.check_in_range('condition.dropout', self.dropout, 0, 1)
     if self.sigma_aug_max > 0 and not 0 < self.sigma_aug <= self.sigma_aug_max:
@@ -230,7 +222,6 @@ class DenoiserOptions(TrainOptions):
   condition: ConditionOptions = ConditionOptions()
 
   def __post_init__(self) -> None:
-    """Checks the fields."""
     super().__post_init__()
     if self.num_references and self.num_references < self.batch_size:
       raise ValueError(

@@ -13,9 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.training import step as step_lib
-from internal_diffusion.training.options import OptimizerOptions
 from internal_diffusion.training.state import TrainState
+from internal_diffusion.training.step import Metrics, Step
 
 Array = jax.Array
 _AXIS = 'devices'
@@ -35,16 +34,10 @@ def num_devices(wanted: int) -> int:
 def divide_batch(
   batch_size: int, num_devices: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Divides a batch among devices.
+  """Places [N, ceil(B/N)] of each device's examples, and their losses' weights.
 
-  Args:
-    batch_size: B.
-    num_devices: N, which need not divide B: some devices then compute an
-      example of weight 0.
-
-  Returns:
-    Places in the batch, [N, ceil(B/N)] int32, and the weights of their losses,
-    of the same shape and of sum 1.
+  The weights sum to 1. N need not divide B: some devices then compute an
+  example of weight 0.
   """
   per_device = -(-batch_size // num_devices)
   index = np.arange(num_devices * per_device, dtype=np.int32)
@@ -59,7 +52,7 @@ def divide_batch(
   in_axes=(None, 0, 0, None, None),
   out_axes=(None, None),
   donate_argnums=(0,),
-  static_broadcasted_argnums=(5, 6, 7, 8),
+  static_broadcasted_argnums=(5, 6),
 )
 def _run_steps(
   state: TrainState,
@@ -67,23 +60,11 @@ def _run_steps(
   weight: Array,
   data: Any,
   num_steps: Array,
-  loss: step_lib.Loss,
-  options: OptimizerOptions,
-  ema_decay: float,
+  step: Step,
   num_substeps: int,
-) -> tuple[TrainState, step_lib.Metrics]:
-  def body(state: TrainState, _: None) -> tuple[TrainState, step_lib.Metrics]:
-    return step_lib.train_step(
-      state,
-      index,
-      weight,
-      data,
-      num_steps,
-      loss=loss,
-      options=options,
-      ema_decay=ema_decay,
-      axis_name=_AXIS,
-    )
+) -> tuple[TrainState, Metrics]:
+  def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+    return step(state, index, weight, data, num_steps, axis_name=_AXIS)
 
   return jax.lax.scan(body, state, length=num_substeps)
 
@@ -91,24 +72,20 @@ def _run_steps(
 def run_steps(
   state: TrainState,
   data: Any,
+  step: Step,
   *,
   num_steps: float,
-  loss: step_lib.Loss,
-  options: OptimizerOptions,
-  ema_decay: float,
   batch_size: int,
   num_devices: int,
   num_substeps: int,
-) -> tuple[TrainState, step_lib.Metrics]:
-  """Takes several steps; equal options and shapes compile once in a process.
+) -> tuple[TrainState, Metrics]:
+  """Takes several steps; equal steps and shapes compile once in a process.
 
   Args:
     state: The state before the steps; its buffers are donated.
     data: Arrays that the loss draws from.
+    step: The step.
     num_steps: Length of the whole run, as it is expected.
-    loss: The loss.
-    options: The optimiser and its learning rate.
-    ema_decay: Decay of the moving average.
     batch_size: Number of examples in a step, over all devices.
     num_devices: Number of devices.
     num_substeps: S, the number of steps.
@@ -119,6 +96,4 @@ def run_steps(
   index, weight = divide_batch(batch_size, num_devices)
   # float32, so that an expected length needs no other type.
   length = jnp.asarray(num_steps, jnp.float32)
-  return _run_steps(
-    state, index, weight, data, length, loss, options, ema_decay, num_substeps
-  )
+  return _run_steps(state, index, weight, data, length, step, num_substeps)

@@ -78,9 +78,7 @@ class RunFolder:
   def restore(self, state: TrainState) -> tuple[TrainState, float]:
     """The state and the run's seconds at the newest good checkpoint.
 
-    Args:
-      state: The state before the first step, which is returned, with 0 seconds,
-        where there is no checkpoint.
+    Where there is none, these are the given initial state and 0.
     """
     restored = self._store.restore(state)
     seconds = 0.0
@@ -129,9 +127,6 @@ def open_run(
     run_dir: The folder; made if it does not exist.
     options: Options of the run.
     settings: All that the run depends on; None is the options.
-
-  Yields:
-    The open folder.
 
   Raises:
     OtherSettingsError: If the folder belongs to a run of other settings; names

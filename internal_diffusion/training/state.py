@@ -45,6 +45,7 @@ class TrainState:
     opt_state: State of the optimiser.
     data_params: The average that the current data were made with, where a run
       makes its data anew from its own model; None elsewhere.
+    data_round: Round that the current data belong to, scalar int32.
   """
 
   step: Array
@@ -52,7 +53,8 @@ class TrainState:
   model: Any
   average: Params
   opt_state: optax.OptState
-  data_params: Params = None
+  data_params: Params
+  data_round: Array
 
   @property
   def averaged_model(self) -> Any:
@@ -69,11 +71,7 @@ def create_train_state(
 ) -> TrainState:
   """The state before the first step.
 
-  Args:
-    key: Key of the run.
-    model: The initial model.
-    optimizer: Transformation of the gradients.
-    makes_data: Whether the run makes its data from its own model.
+  `makes_data` is whether the run makes its data anew from its own model.
   """
 
   def copied() -> Params:
@@ -87,4 +85,5 @@ def create_train_state(
     average=copied(),
     opt_state=optimizer.init(model.params),
     data_params=copied() if makes_data else None,
+    data_round=jnp.zeros((), jnp.int32),
   )

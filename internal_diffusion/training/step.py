@@ -85,63 +85,71 @@ def learning_rate(
   return peak * warmup * 0.5 * (1 + jnp.cos(jnp.pi * progress))
 
 
-def train_step(
-  state: TrainState,
-  index: Array,
-  weight: Array,
-  data: Any,
-  num_steps: Array,
-  *,
-  loss: Loss,
-  options: OptimizerOptions,
-  ema_decay: float,
-  axis_name: str | None = None,
-) -> tuple[TrainState, Metrics]:
-  """One step.
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """A training step, a value: equal steps compile once.
 
-  Args:
-    state: The state before the step.
-    index: Places of this device's examples in the batch, [b] int32.
-    weight: Weights of their losses, [b]; over all devices they sum to 1.
-    data: Arrays that the loss draws from.
-    num_steps: Length of the whole run, scalar.
+  Attributes:
     loss: The loss.
-    options: The optimiser and its learning rate.
+    optimizer: The optimiser and its learning rate.
     ema_decay: Decay of the moving average; early in a run it is (1 + step) /
       (10 + step), so that the initial parameters are forgotten.
-    axis_name: Name of the device axis to sum over, or None.
-
-  Returns:
-    The state after the step, and its metrics.
   """
-  key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
-  progress = jnp.clip(state.step / num_steps, 0.0, 1.0)
 
-  def mean_loss(params: Params) -> Array:
-    model = with_params(state.model, params)
-    current = dataclasses.replace(state, model=model)
-    return jnp.sum(weight * loss(key, current, data, progress, index))
+  loss: Loss
+  optimizer: OptimizerOptions
+  ema_decay: float
 
-  mean, grads = jax.value_and_grad(mean_loss)(state.model.params)
-  if axis_name is not None:
-    mean, grads = jax.lax.psum((mean, grads), axis_name)
-  rate = learning_rate(
-    state.step,
-    num_steps,
-    peak=options.learning_rate,
-    warmup_steps=options.warmup_steps,
-  )
-  updates, opt_state = make_optimizer(options).update(
-    grads, state.opt_state, state.model.params
-  )
-  updates = jax.tree.map(lambda u: rate * u, updates)
-  params = optax.apply_updates(state.model.params, updates)
-  decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
-  new_state = dataclasses.replace(
-    state,
-    step=state.step + 1,
-    model=with_params(state.model, params),
-    average=optax.incremental_update(params, state.average, 1 - decay),
-    opt_state=opt_state,
-  )
-  return new_state, Metrics(mean, optax.global_norm(grads), rate)
+  def __call__(
+    self,
+    state: TrainState,
+    index: Array,
+    weight: Array,
+    data: Any,
+    num_steps: Array,
+    *,
+    axis_name: str | None = None,
+  ) -> tuple[TrainState, Metrics]:
+    """Takes the step; returns the state after it, and its metrics.
+
+    Args:
+      state: The state before the step.
+      index: Places of this device's examples in the batch, [b] int32.
+      weight: Weights of their losses, [b]; over all devices they sum to 1.
+      data: Arrays that the loss draws from.
+      num_steps: Length of the whole run, scalar.
+      axis_name: Name of the device axis to sum over, or None.
+    """
+    key = jax.random.wrap_key_data(state.key_data)
+    key = jax.random.fold_in(key, state.step)
+    progress = jnp.clip(state.step / num_steps, 0.0, 1.0)
+
+    def mean_loss(params: Params) -> Array:
+      model = with_params(state.model, params)
+      current = dataclasses.replace(state, model=model)
+      losses = self.loss(key, current, data, progress, index)
+      return jnp.sum(weight * losses)
+
+    mean, grads = jax.value_and_grad(mean_loss)(state.model.params)
+    if axis_name is not None:
+      mean, grads = jax.lax.psum((mean, grads), axis_name)
+    rate = learning_rate(
+      state.step,
+      num_steps,
+      peak=self.optimizer.learning_rate,
+      warmup_steps=self.optimizer.warmup_steps,
+    )
+    updates, opt_state = make_optimizer(self.optimizer).update(
+      grads, state.opt_state, state.model.params
+    )
+    updates = jax.tree.map(lambda u: rate * u, updates)
+    params = optax.apply_updates(state.model.params, updates)
+    decay = jnp.minimum(self.ema_decay, (1 + state.step) / (10 + state.step))
+    new_state = dataclasses.replace(
+      state,
+      step=state.step + 1,
+      model=with_params(state.model, params),
+      average=optax.incremental_update(params, state.average, 1 - decay),
+      opt_state=opt_state,
+    )
+    return new_state, Metrics(mean, optax.global_norm(grads), rate)

@@ -12,17 +12,16 @@ from internal_diffusion.experiments.result import Measure, Result
 from tests.bin import commands
 
 
-def fake_experiment(value):
+def fake_experiment(value, draw=lambda: figures.new_figure(3, 2)):
   def run(seed, *, effort, progress):
     assert progress
-    figure = figures.new_figure(3, 2)
     return Result(
       {
         'distance': Measure(value * effort, at_most=1.0),
         'number': Measure(float(seed)),
       },
       {'drawn': np.arange(3.0)},
-      {'curve': (figure, 'A curve.')},
+      {'curve': (draw, 'A curve.')},
     )
 
   return run
@@ -63,6 +62,26 @@ def test_all_experiments_have_folders_and_one_page(tmp_path, monkeypatch):
   assert 'near/curve.png' in page
   row = '<th>far: distance</th><td>4.000</td><td>at most 1</td><td>missed</td>'
   assert row in page
+
+
+def test_a_picture_that_cannot_be_drawn_loses_no_number(tmp_path, monkeypatch):
+  def draw():
+    assert (tmp_path / 'samples.npz').exists()
+    raise RuntimeError('no font')
+
+  monkeypatch.setitem(
+    reproduce.EXPERIMENTS, 'circle', fake_experiment(1.0, draw)
+  )
+  reproduce._FLAGS.unparse_flags()
+  code, _, err = commands.run_function(
+    reproduce.run, '--experiment=circle', f'--out={tmp_path}'
+  )
+  assert code == 0, err
+  assert 'could not be drawn: RuntimeError: no font' in err
+  assert {path.name for path in tmp_path.iterdir()} == {
+    'report.json',
+    'samples.npz',
+  }
 
 
 @pytest.mark.long

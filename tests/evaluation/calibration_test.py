@@ -197,7 +197,7 @@ def test_reliability_needs_a_level():
 
 
 def test_wrong_bounds_are_refused():
-  with pytest.raises(ValueError, match=r'`lower`.*`truth` \(2,\), got \(3,\)'):
+  with pytest.raises(ValueError, match=r'`lower`.*`truth`.*\(3,\) and \(2,\)'):
     calibration.bounds_coverage(np.ones(3), np.ones(2), np.ones(2))
   with pytest.raises(ValueError, match=r'`upper` must be at least.*-1'):
     calibration.bounds_coverage([1.0], [0.0], [0.5])

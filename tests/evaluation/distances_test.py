@@ -75,14 +75,14 @@ def test_sliced_wasserstein_is_symmetric_and_follows_its_key():
 # Maximum mean discrepancy.
 
 
-@pytest.mark.parametrize('chunk_size', [16, 32, 50, 1024])
-def test_mmd_is_the_plain_computation_in_any_chunks(chunk_size):
-  x, y = gaussian(0, (50, 2, 2, 3)), gaussian(1, (50, 2, 2, 3), mean=0.2)
+@pytest.mark.parametrize('num', [50, 300])
+def test_mmd_is_the_plain_computation_in_any_chunks(num):
+  x, y = gaussian(0, (num, 2, 2, 3)), gaussian(1, (num, 2, 2, 3), mean=0.2)
   bandwidths = (1.0, 4.0)
-  expected = naive_mmd_squared(x.reshape(50, -1), y.reshape(50, -1), bandwidths)
-  measured = distances.mmd_squared(
-    x, y, bandwidths=bandwidths, chunk_size=chunk_size
+  expected = naive_mmd_squared(
+    x.reshape(num, -1), y.reshape(num, -1), bandwidths
   )
+  measured = distances.mmd_squared(x, y, bandwidths=bandwidths)
   assert measured.value == pytest.approx(expected, rel=1e-4)
 
 
@@ -195,8 +195,6 @@ def test_wrong_options_are_refused():
   x = gaussian(0, (8, 12))
   with pytest.raises(ValueError, match=r'`num_projections`.*0'):
     distances.sliced_wasserstein(KEY, x, x, num_projections=0)
-  with pytest.raises(ValueError, match=r'`chunk_size`.*-1'):
-    distances.mmd_squared(x, x, bandwidths=(1.0,), chunk_size=-1)
   for bandwidths in ((), (1.0, 0.0), (np.inf,)):
     with pytest.raises(ValueError, match='`bandwidths`'):
       distances.mmd_squared(x, x, bandwidths=bandwidths)

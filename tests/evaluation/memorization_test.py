@@ -17,21 +17,11 @@ def training():
   return uniform(0, (300, 5, 5, 3))
 
 
-@pytest.mark.parametrize(
-  ('query_chunk', 'training_chunk'), [(512, 4096), (7, 64), (40, 1)]
-)
-def test_distances_are_those_of_a_tree_in_any_chunks(
-  training, query_chunk, training_chunk
-):
+def test_distances_are_those_of_a_tree(training):
   queries = uniform(1, (40, 5, 5, 3))
   tree = cKDTree(training.reshape(300, -1).astype(np.float64))
   expected, _ = tree.query(queries.reshape(40, -1), k=2)
-  nearest = memorization.nearest_distances(
-    queries,
-    training,
-    query_chunk=query_chunk,
-    training_chunk=training_chunk,
-  )
+  nearest = memorization.nearest_distances(queries, training)
   np.testing.assert_allclose(
     np.stack(nearest, axis=1), expected / np.sqrt(75), rtol=1e-6
   )
@@ -109,10 +99,6 @@ def test_the_ratio_test_is_strict_and_takes_its_ratio():
 
 def test_wrong_arguments_are_refused(training):
   query = training[:1]
-  with pytest.raises(ValueError, match=r'`query_chunk`.*0'):
-    memorization.nearest_distances(query, training, query_chunk=0)
-  with pytest.raises(ValueError, match=r'`training_chunk`.*2\.5'):
-    memorization.nearest_distances(query, training, training_chunk=2.5)
   with pytest.raises(ValueError, match='one length'):
     memorization.nearest_distances(query[:, 1:], training)
   with pytest.raises(ValueError, match=r'at least 3 different.*got 1'):

@@ -10,7 +10,6 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from internal_diffusion.evaluation import (
-  image_diversity,
   image_report,
   nearest_patches,
   patch_statistics,
@@ -47,28 +46,35 @@ def all_patches(image, size):
 # Nearest neighbours.
 
 
-@pytest.mark.parametrize(
-  ('query_chunk', 'reference_chunk'), [(1024, 4096), (7, 64), (300, 1)]
-)
-def test_neighbours_are_those_of_a_tree_in_any_chunks(
-  query_chunk, reference_chunk
-):
+def test_neighbours_are_those_of_a_tree():
   image, reference = uniform(0, (14, 11, 3)), uniform(1, (12, 17, 3))
   tree = cKDTree(all_patches(reference, 5).astype(np.float64))
   distance, index = tree.query(all_patches(image, 5)[::2])
   nearest = nearest_patches.find_nearest_patches(
-    image,
-    reference,
-    patch_size=5,
-    query_stride=2,
-    query_chunk=query_chunk,
-    reference_chunk=reference_chunk,
+    image, reference, patch_size=5, query_stride=2
   )
   np.testing.assert_allclose(nearest.distance, distance / np.sqrt(75), 1e-6)
   position = np.stack(np.divmod(index, 17 - 5 + 1), axis=-1)
   np.testing.assert_array_equal(nearest.position, position)
   query = np.stack(np.divmod(np.arange(0, 10 * 7, 2), 11 - 5 + 1), axis=-1)
   np.testing.assert_array_equal(nearest.query, query)
+
+
+@pytest.mark.parametrize(
+  ('query_chunk', 'bank_chunk'), [(1024, 4096), (7, 64), (300, 1), (100, 7)]
+)
+def test_all_candidates_are_those_of_a_tree_in_any_chunks(
+  query_chunk, bank_chunk
+):
+  for size in (3, 8, 200):
+    queries, bank = uniform(0, (100, 12)), uniform(1, (size, 12))
+    num = min(8, size)
+    distance, index = cKDTree(bank.astype(np.float64)).query(queries, k=num)
+    indices, squares = nearest_patches.nearest_vectors(
+      queries, bank, query_chunk=query_chunk, bank_chunk=bank_chunk
+    )
+    np.testing.assert_array_equal(indices, index)
+    np.testing.assert_allclose(squares, distance**2 / 12, rtol=1e-5)
 
 
 def test_small_distances_survive_float32():
@@ -109,11 +115,12 @@ def test_the_image_itself_is_perfect_and_a_copy():
 def test_a_part_is_coherent_but_not_complete():
   image = photograph()
   part = image[3:30, 5:40]
-  assert patch_statistics.coherence(part, image) == 0
-  assert patch_statistics.completeness(part, image) > 0.01
-  assert patch_statistics.coherence(image, part) == pytest.approx(
-    patch_statistics.completeness(part, image)
+  forth, back = (
+    image_report.compare_images(KEY, [first], second)['mean']
+    for first, second in ((part, image), (image, part))
   )
+  assert forth['coherence'] == back['completeness'] == 0
+  assert forth['completeness'] == back['coherence'] > 0.01
 
 
 def copied_fraction(image, reference):
@@ -147,9 +154,8 @@ def test_another_draw_of_one_texture_is_no_copy():
 
 def test_a_constant_offset_is_its_own_distance():
   image = 0.9 * uniform(0, (20, 20, 3))
-  assert patch_statistics.coherence(image + 0.01, image) == pytest.approx(
-    0.01, rel=1e-4
-  )
+  nearest = nearest_patches.find_nearest_patches(image + 0.01, image)
+  np.testing.assert_allclose(nearest.distance, 0.01, rtol=1e-4)
 
 
 # Sliced Wasserstein.
@@ -219,7 +225,7 @@ def test_a_band_in_which_the_reference_is_empty_has_no_ratio():
 def test_pixel_diversity_of_two_images():
   reference = uniform(0, (20, 30, 3))
   image = 0.5 * uniform(1, (16, 16, 3))
-  found = image_diversity.pixel_diversity([image, image + 0.2], reference)
+  found = patch_statistics.pixel_diversity([image, image + 0.2], reference)
   assert found == pytest.approx(0.1 / reference.mean(axis=-1).std(), rel=1e-4)
 
 
@@ -231,11 +237,11 @@ def test_neighbour_diversity_allows_one_pixel():
     return nearest_patches.find_nearest_patches(window, image)
 
   here, near, far = field(5, 5), field(6, 4), field(5, 7)
-  assert image_diversity.neighbour_diversity([here, here]) == 0
-  assert image_diversity.neighbour_diversity([here, near]) == 0
-  assert image_diversity.neighbour_diversity([here, far]) == 1
+  assert patch_statistics.neighbour_diversity([here, here]) == 0
+  assert patch_statistics.neighbour_diversity([here, near]) == 0
+  assert patch_statistics.neighbour_diversity([here, far]) == 1
   # Of three pairs two are far apart.
-  assert image_diversity.neighbour_diversity(
+  assert patch_statistics.neighbour_diversity(
     [here, near, far]
   ) == pytest.approx(2 / 3)
 
@@ -279,20 +285,16 @@ def test_wrong_sets_of_images_are_refused():
     image_report.compare_images(KEY, [image, 255 * image], image)
   with pytest.raises(ValueError, match='`reference` must vary'):
     image_report.compare_images(KEY, [image], 0 * image)
-  with pytest.raises(ValueError, match=r'`reference_chunk`.*0'):
-    nearest_patches.find_nearest_patches(image, image, reference_chunk=0)
-  with pytest.raises(ValueError, match=r'`query_chunk`.*-1'):
-    nearest_patches.find_nearest_patches(image, image, query_chunk=-1)
   with pytest.raises(ValueError, match=r'`num_bands`.*0'):
     patch_statistics.detail_ratios(image, image, num_bands=0)
   with pytest.raises(ValueError, match='two images, got 1'):
-    image_diversity.pixel_diversity([image], image)
+    patch_statistics.pixel_diversity([image], image)
   with pytest.raises(ValueError, match='one size'):
-    image_diversity.pixel_diversity([image, image[1:]], image)
+    patch_statistics.pixel_diversity([image, image[1:]], image)
   fields = [
     nearest_patches.find_nearest_patches(x, image) for x in (image, image[1:])
   ]
   with pytest.raises(ValueError, match='two images, got 1'):
-    image_diversity.neighbour_diversity(fields[:1])
+    patch_statistics.neighbour_diversity(fields[:1])
   with pytest.raises(ValueError, match='same `query`'):
-    image_diversity.neighbour_diversity(fields)
+    patch_statistics.neighbour_diversity(fields)

@@ -80,7 +80,7 @@ def test_wrong_arguments_are_refused():
     sparsification.rank_correlation,
     sparsification.sparsification_curves,
   ):
-    with pytest.raises(ValueError, match=r'`predicted`.*\(2,\), got \(3,\)'):
+    with pytest.raises(ValueError, match=r'`predicted`.*\(3,\) and \(2,\)'):
       function([1.0, 2.0, 3.0], [1.0, 2.0])
     with pytest.raises(ValueError, match='`predicted` must be finite'):
       function([1.0, np.inf], [1.0, 2.0])

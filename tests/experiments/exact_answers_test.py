@@ -10,11 +10,12 @@ from internal_diffusion.data.pyramid import stack_pyramid
 from internal_diffusion.denoisers.closed_form import ClosedFormDenoiser
 from internal_diffusion.experiments import (
   checkerboard,
+  frequencies,
   memorization_1d,
   one_to_many,
   points,
 )
-from internal_diffusion.experiments.result import Measure, total_variation
+from internal_diffusion.experiments.result import Measure
 from internal_diffusion.types import Condition
 
 
@@ -42,7 +43,7 @@ def test_without_noise_points_of_one_condition_share_its_weight():
 
 def test_nearest_frequencies_count():
   samples = np.array([[0.1], [0.9], [1.2], [-3.0]])
-  found = points.nearest_frequencies(samples, np.array([[0.0], [1.0]]))
+  found = frequencies.nearest_frequencies(samples, np.array([[0.0], [1.0]]))
   np.testing.assert_array_equal(found, [0.5, 0.5])
 
 
@@ -110,7 +111,9 @@ def test_recurrence_is_exact_or_nearly_so():
 
 
 def test_total_variation_and_goals():
-  assert total_variation(np.array([1.0, 0]), np.array([0, 1.0])) == 1
+  assert (
+    frequencies.total_variation(np.array([1.0, 0]), np.array([0, 1.0])) == 1
+  )
   assert Measure(0.5, at_most=0.4).is_met is False
   assert Measure(0.5, at_least=0.4).is_met is True
   assert Measure(0.5).is_met is None

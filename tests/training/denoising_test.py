@@ -46,7 +46,7 @@ class ZeroDenoiser:
 
 @functools.partial(jax.jit, static_argnames='loss')
 def compiled_losses(loss, model, data, index):
-  state = TrainState(0, None, model, None, None)
+  state = TrainState(0, None, model, None, None, None, 0)
   return loss(jax.random.key(1), state, data, 0.0, index)
 
 

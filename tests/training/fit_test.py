@@ -173,6 +173,24 @@ def test_a_run_of_rounds_resumes_bit_for_bit(options, tmp_path, stop, calls):
   chex.assert_trees_all_equal(unbroken.model, resumed.model)
 
 
+def test_a_run_that_resumes_in_a_later_round_uses_its_latest_average(
+  options, tmp_path
+):
+  models = {}
+
+  def watch(step, model):
+    models[step] = float(model.params)
+    if step == 10:
+      signal.raise_signal(signal.SIGINT)
+
+  # Step 10 is in the first of two rounds of 20 steps, and in the second of 10.
+  longer = replace(options, num_steps=40)
+  train(longer, tmp_path, rounds=make_rounds()[0], watch=watch)
+  rounds, slopes = make_rounds()
+  train(options, tmp_path, rounds=rounds)
+  assert slopes == [models[10]]
+
+
 def test_a_damaged_checkpoint_is_skipped_with_a_warning(options, tmp_path):
   unbroken = train(options, tmp_path / 'whole')
   train(options, tmp_path / 'broken', watch=stop_after(3))

@@ -11,7 +11,7 @@ import pytest
 from internal_diffusion.training import parallel
 from internal_diffusion.training.options import Optimizer, OptimizerOptions
 from internal_diffusion.training.state import create_train_state
-from internal_diffusion.training.step import make_optimizer
+from internal_diffusion.training.step import Step, make_optimizer
 from tests.training import toy
 
 OPTIONS = OptimizerOptions(
@@ -39,10 +39,8 @@ def run(num_devices, batch_size=256):
   return parallel.run_steps(
     state,
     toy.data(),
+    Step(toy.LineLoss(batch_size=batch_size), OPTIONS, ema_decay=0.9),
     num_steps=20,
-    loss=toy.LineLoss(batch_size=batch_size),
-    options=OPTIONS,
-    ema_decay=0.9,
     batch_size=batch_size,
     num_devices=num_devices,
     num_substeps=20,

@@ -37,15 +37,9 @@ def take_step(options=SGD, num=4):
   state = create_train_state(
     jax.random.key(0), toy.line(), step_lib.make_optimizer(options)
   )
-  after, metrics = step_lib.train_step(
-    state,
-    jnp.arange(num),
-    jnp.full(num, 1 / num),
-    None,
-    jnp.float32(100),
-    loss=quadratic,
-    options=options,
-    ema_decay=0.5,
+  step = step_lib.Step(quadratic, options, ema_decay=0.5)
+  after, metrics = step(
+    state, jnp.arange(num), jnp.full(num, 1 / num), None, jnp.float32(100)
   )
   return state, after, metrics
 

@@ -8,10 +8,8 @@ from internal_diffusion.applications.flow.options import (
   FlowOptions,
   TrainOn,
 )
-from internal_diffusion.applications.flow.pixel_posteriors import (
+from internal_diffusion.applications.flow.pixels import (
   PixelPosteriors,
-)
-from internal_diffusion.applications.flow.pixel_samples import (
   log_density,
   pixel_modes,
   sample_pixels,

@@ -21,9 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion import arrays
 from internal_diffusion.data import patches
-from internal_diffusion.types import Condition
 
 Array = jax.Array
 
@@ -54,15 +52,12 @@ class BlockMatching:
     return float(np.sqrt(variance))
 
   def encode(self, source: Array, target: Array, sigma_aug: Array) -> Array:
-    """Log p(i | t) without its constant, the condition's vector.
+    """Log p(i | t) without its constant, [N, M].
 
     Args:
       source: Source patches, [N, P*P].
       target: Target patches, [N, P*P].
       sigma_aug: Noise level of the patches, [N].
-
-    Returns:
-      [N, M].
     """
     blocks = (source @ self.blocks).reshape(
       len(source), len(self.displacements), -1
@@ -71,25 +66,18 @@ class BlockMatching:
     distance = jnp.sum((blocks - central[:, None]) ** 2, axis=-1)
     return -distance / (2 * sigma_aug[:, None] ** 2)
 
-  def __call__(
-    self, x: Array, sigma: Array, cond: Condition | None = None
-  ) -> Array:
+  def denoise(self, x: Array, sigma: Array, vector: Array) -> Array:
     """Denoises displacements.
 
     Args:
       x: Noisy displacements in pixels, [N, 2].
       sigma: Noise level in pixels, scalar or [N].
-      cond: Condition whose vector is a result of `encode`, [N, M].
-
-    Raises:
-      ValueError: If the condition has no vector.
+      vector: Result of `encode`, [N, M].
     """
-    if cond is None or cond.vector is None:
-      raise ValueError('`cond.vector` must be what `encode` returns, got None.')
     noise = jnp.broadcast_to(sigma, x.shape[:1])[:, None] ** 2
     cell = self.cell**2
     offset = x[:, None] - self.displacements[None]
-    log_weight = cond.vector - jnp.sum(offset**2, -1) / (2 * (noise + cell))
+    log_weight = vector - jnp.sum(offset**2, -1) / (2 * (noise + cell))
     mean = jax.nn.softmax(log_weight, axis=-1) @ self.displacements
     return (noise * mean + cell * x) / (noise + cell)
 
@@ -102,19 +90,13 @@ def patch_size_of(block_size: int, reach: int) -> int:
 def make_block_matching(
   *, block_size: int, reach: int, steps_per_pixel: int
 ) -> BlockMatching:
-  """Makes the denoiser.
+  """Block matching.
 
   Args:
     block_size: Side of a block in pixels, odd.
     reach: Largest displacement along an axis, in pixels.
     steps_per_pixel: Number of displacements of the grid in a pixel.
-
-  Raises:
-    ValueError: If an option is out of range.
   """
-  arrays.check_positive_int('block_size', block_size)
-  arrays.check_positive_int('reach', reach)
-  arrays.check_positive_int('steps_per_pixel', steps_per_pixel)
   axis = np.arange(-reach * steps_per_pixel, reach * steps_per_pixel + 1)
   axis = (axis / steps_per_pixel).astype(np.float32)
   size = patch_size_of(block_size, reach)
@@ -135,10 +117,5 @@ def make_block_matching(
 def _interpolation(size: int, block_size: int, shift: float) -> np.ndarray:
   """Matrix [B, P] that samples a line's central B pixels at a shift."""
   points = np.arange(block_size) + (size - block_size) / 2 + shift
-  first = np.floor(points).astype(int) - 1
-  matrix = np.zeros((block_size, size))
-  for tap in range(4):
-    weight = patches.keys_cubic(jnp.asarray(points - first - tap, jnp.float32))
-    columns = np.clip(first + tap, 0, size - 1)
-    np.add.at(matrix, (np.arange(block_size), columns), np.asarray(weight))
-  return matrix
+  distance = jnp.asarray(points[:, None] - np.arange(size), jnp.float32)
+  return np.asarray(patches.keys_cubic(distance))

@@ -1,42 +1,33 @@
 """Covariance of a flow's error, from signs of error at each pixel.
 
-Seven signs, each a squared length in pixels:
-
-  the covariance of the posteriors of the pixel and its neighbours alone,
-  the covariance of the field,
-  the disagreement of the flows there and back, of the pixel and around it,
-  the local deviation of the flow from a plane: the pixel may belong to either
-    side of a motion boundary,
-  the brightness error after warping, over the gradient,
-  the displacement that the pixels around still have left.
+Seven signs, each a squared length in pixels: the covariance of the posteriors
+of the pixel and its neighbours alone; the covariance of the field; the
+disagreement of the flows there and back, of the pixel and around it; the local
+deviation of the flow from a plane, because the pixel may belong to either side
+of a motion boundary; the brightness error after warping, over the gradient; and
+the displacement that remains around the pixel.
 
 Where one sign is large, the flow may still be right; where all are large, it is
-not. Their geometric mean gives the relative size of the error among pixels, the
-covariance of the field its direction. The absolute size differs from frame to
-frame: the posteriors are too wide for frames that are better than the training
-pairs, which shows in a small remaining displacement. So the covariance is
-proportional to the median squared Mahalanobis distance of the remaining
-displacement (the innovation of a filter; Bar-Shalom et al. 2001, section 5.4).
-Two numbers, found on pairs with known flow, give the scale. Where the flow
-leads outside, it is extrapolated, and its standard deviation grows with the
-distance.
+not. Their geometric mean gives the relative size of the error, the covariance
+of the field its direction. The absolute size differs from frame to frame: the
+posteriors are too wide for frames that are better than the training pairs,
+which shows in a small remaining displacement. So the covariance is proportional
+to the median squared Mahalanobis distance of the remaining displacement (the
+innovation of a filter; Bar-Shalom et al. 2001, Estimation with applications to
+tracking and navigation, section 5.4). Two numbers, found on pairs with known
+flow, give the scale.
 
-Where the surroundings of a pixel were not found in the second frame, the motion
-may be any in the range of the search, or longer: the covariance is that of a
-uniform distribution over this range.
-
-References:
-  Bar-Shalom, Li & Kirubarajan 2001, Estimation with applications to tracking
-    and navigation.
+Where the flow leads outside, it is extrapolated, and its standard deviation
+grows with the distance. Where the surroundings of a pixel were not found in the
+second frame, the error is uniform over the range of the search.
 """
 
 import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
+from jax.typing import ArrayLike
 
-from internal_diffusion.applications.flow.pixel_posteriors import (
-  PixelPosteriors,
-)
+from internal_diffusion.applications.flow.pixels import PixelPosteriors
 from internal_diffusion.data import warp
 
 VISIBLE = 0.5  # Disagreement in pixels that visible pixels may have.
@@ -79,11 +70,11 @@ def error_covariance(
     search_range: Longest motion along an axis that is searched, in pixels.
   """
   near = scipy.ndimage.uniform_filter(field_covariance, (_NEAR, _NEAR, 0, 0))
-  own = np.trace(np.asarray(posteriors.covariance), axis1=-2, axis2=-1)
+  near_total = _trace(near)
   back = _log(_squares(disagreement))
   signs = [
-    _average(np.log(own), _POSTERIOR_STD),
-    np.log(np.trace(near, axis1=-2, axis2=-1)),
+    _average(np.log(_trace(posteriors.covariance)), _POSTERIOR_STD),
+    np.log(near_total),
     back,
     _average(back, _FLOW_STD),
     _log(_variance_about_plane(mean, _FLOW_STD)),
@@ -91,8 +82,7 @@ def error_covariance(
     _log(_squares(_average(np.asarray(posteriors.mean), _POSTERIOR_STD))),
   ]
   total = np.exp(np.mean(signs, axis=0))[..., None, None]
-  direction = near / np.trace(near, axis1=-2, axis2=-1)[..., None, None]
-  shape = (direction + np.eye(2) / 2) / 2
+  shape = (near / near_total[..., None, None] + np.eye(2) / 2) / 2
   found = _SCALE * total * shape + _FIELD_WEIGHT * near
   inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
   beyond = scipy.ndimage.distance_transform_edt(~inside)
@@ -117,17 +107,15 @@ def find_occluded(
     Booleans, [H, W].
   """
   inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
-  by_chance = _HIGH * np.trace(covariance, axis1=-2, axis2=-1)
-  squares = np.sum(np.square(disagreement), axis=-1)
-  return ~inside | (squares > VISIBLE**2 + by_chance)
+  far = _squares(disagreement) > VISIBLE**2 + _HIGH * _trace(covariance)
+  return ~inside | far
 
 
 def only_along_x(covariance: np.ndarray) -> np.ndarray:
   """All variance [H, W, 2, 2] in the x component; y is known."""
-  total = np.trace(covariance, axis1=-2, axis2=-1)
   along_x = np.diag([1.0, 0.0])
   known = np.diag([0.0, 1 / KNOWN_PRECISION])
-  return total[..., None, None] * along_x + known
+  return _trace(covariance)[..., None, None] * along_x + known
 
 
 def with_covariance(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:
@@ -150,6 +138,10 @@ def _innovation(posteriors: PixelPosteriors) -> float:
   covariance = np.asarray(posteriors.covariance) + _FLOOR**2 * np.eye(2)
   whitened = np.linalg.solve(covariance, left[..., None])[..., 0]
   return float(np.median(np.sum(left * whitened, axis=-1)) / _MEDIAN)
+
+
+def _trace(matrix: ArrayLike) -> np.ndarray:
+  return np.trace(np.asarray(matrix), axis1=-2, axis2=-1)
 
 
 def _log(squares: np.ndarray) -> np.ndarray:

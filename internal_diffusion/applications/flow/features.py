@@ -10,14 +10,10 @@ displacement, so with a window w,
 
   (sum w g g^T + (n / s)^2 I) delta = sum w g d
 
-(Lucas & Kanade 1981; noise n and prior standard deviation s as in Simoncelli et
-al. 1991). The network receives this estimate for several windows, with its
-precision, and corrects it.
-
-References:
-  Lucas & Kanade 1981, An iterative image registration technique with an
-    application to stereo vision.
-  Simoncelli et al. 1991, Probability distributions of optical flow.
+(Lucas & Kanade 1981, An iterative image registration technique; noise n and
+prior standard deviation s as in Simoncelli et al. 1991, Probability
+distributions of optical flow). The network receives this estimate for several
+windows, with its precision, and corrects it.
 """
 
 from typing import NamedTuple
@@ -55,12 +51,9 @@ class PairEncoding(NamedTuple):
 def fit_encoding(
   source: Array, target: Array, *, stddev: float
 ) -> PairEncoding:
-  """Fits the whitening to pairs of patches.
+  """Fits the whitening to pairs of patches, [N, P*P] each, P odd.
 
-  Args:
-    source: Source patches, [N, P*P], P odd.
-    target: Target patches, [N, P*P].
-    stddev: Prior standard deviation of a displacement, in pixels.
+  The prior standard deviation `stddev` of a displacement is in pixels.
   """
   side = _side(source)
   window = _gaussian(side, side / 4)
@@ -92,23 +85,22 @@ def pair_features(
     Features [N, F], and estimates (x, y) in pixels, [N, 2].
   """
   side = _side(source)
-  dim, centre = side**2, _centre(side)
+  centre = _centre(side)
   # One product with all matrices is cheaper than one with each.
-  mapped = (
-    (source + target)
-    / 2
-    @ jnp.concatenate(
-      [centre, encoding.average, *map(jnp.asarray, _gradients(side))], axis=1
-    )
-  )
+  maps = [jnp.asarray(centre), encoding.average]
+  maps += map(jnp.asarray, _gradients(side))
+  mapped = (source + target) / 2 @ jnp.concatenate(maps, axis=1)
   plain, white, along_x, along_y = jnp.split(mapped, 4, axis=1)
-  mapped = (target - source) @ jnp.concatenate(
-    [centre, encoding.difference], axis=1
-  )
-  change, white_change = mapped[:, :dim], mapped[:, dim:]
+  maps = [jnp.asarray(centre), encoding.difference]
+  mapped = (target - source) @ jnp.concatenate(maps, axis=1)
+  change, white_change = jnp.split(mapped, 2, axis=1)
   contrast = _contrast(plain, encoding.window)
   windows = np.stack(
-    [_gaussian(side, stddev) * _num_pixels(side, stddev) for stddev in _WINDOWS]
+    [
+      # Times half of the effective number of pixels.
+      _gaussian(side, stddev) * min(2 * np.pi * stddev**2, side**2) / 2
+      for stddev in _WINDOWS
+    ]
   )
 
   def sums(product: Array) -> Array:
@@ -158,22 +150,12 @@ def _gaussian(side: int, stddev: float) -> np.ndarray:
   return (window / window.sum()).astype(np.float32)
 
 
-def _num_pixels(side: int, stddev: float) -> float:
-  """Effective number of pixels in a window of that width."""
-  return min(2 * np.pi * stddev**2, side**2) / 2
-
-
 def _gradients(side: int) -> tuple[np.ndarray, np.ndarray]:
   """Central differences along x and y as matrices on patches, [D, D] each."""
-  pixels = np.eye(side**2, dtype=np.float32).reshape(-1, side, side)
-  rows, columns = (
-    np.pad((after - before) / 2, width, mode='edge').reshape(len(pixels), -1)
-    for after, before, width in (
-      (pixels[:, 2:], pixels[:, :-2], ((0, 0), (1, 1), (0, 0))),
-      (pixels[:, :, 2:], pixels[:, :, :-2], ((0, 0), (0, 0), (1, 1))),
-    )
-  )
-  return columns, rows
+  inner = np.arange(side).clip(1, side - 2)
+  unit = np.eye(side, dtype=np.float32)
+  step = (unit[:, inner + 1] - unit[:, inner - 1]) / 2
+  return np.kron(unit, step), np.kron(step, unit)
 
 
 def _whitening(values: Array, weight: np.ndarray) -> Array:

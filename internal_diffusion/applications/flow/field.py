@@ -11,10 +11,10 @@ jumps are possible. The field f minimises
 the negative log of a product of distributions. The root is a total variation
 that is smooth at 0; its minimum is that of a sequence of sums of squares, each
 with the weights lambda w_ij / sqrt(...) of the one before (iteratively
-reweighted least squares; Liu 2009, appendix A, for flow), solved by conjugate
-gradients. The slopes are those of the field before. Without them, the total
-variation turns slopes into stairs, which the total generalised variation
-(Bredies et al. 2010) avoids likewise.
+reweighted least squares; Liu 2009, Beyond pixels, appendix A, for flow), solved
+by conjugate gradients. The slopes are those of the field before. Without them,
+the total variation turns slopes into stairs, which the total generalised
+variation avoids likewise (Bredies et al. 2010, Total generalized variation).
 
 The slope around a pixel minimises
 
@@ -25,21 +25,15 @@ differences: Cauchy's M-estimator, found by reweighted means from slope 0.
 
 With the last weights and slopes the field is Gaussian. Its samples are the
 solutions for likelihoods and differences with noise of their own precision
-(Papandreou & Yuille 2010).
-
-References:
-  Bredies, Kunisch & Pock 2010, Total generalized variation.
-  Liu 2009, Beyond pixels: exploring new representations and applications for
-    motion analysis.
-  Papandreou & Yuille 2010, Gaussian sampling by local perturbations.
+(Papandreou & Yuille 2010, Gaussian sampling by local perturbations).
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from internal_diffusion import arrays
 from internal_diffusion.applications.flow import small_matrices
 
 Array = jax.Array
@@ -47,6 +41,7 @@ Array = jax.Array
 _TINY = 1e-9  # Precision, in 1 / pixels^2, that keeps a matrix invertible.
 _TOLERANCE = 1e-6  # Relative error of a solution, the limit of float32.
 _NUM_SLOPE_REWEIGHTINGS = 2
+_NUM_SAMPLE_STEPS = 100  # Conjugate gradient steps of a sample.
 
 
 class FieldPrior(NamedTuple):
@@ -54,18 +49,18 @@ class FieldPrior(NamedTuple):
 
   Attributes:
     smoothness: lambda, in 1 / pixels.
-    softness: e, in pixels.
     edge_contrast: Difference of brightness between neighbours, in units of [-1,
       1], at which w has fallen to 1/e.
+    softness: e, in pixels; below it, the penalty is quadratic.
     slope_scale: Standard deviation of g, in pixels.
     slope_contrast: c, in pixels.
   """
 
   smoothness: float
-  softness: float
   edge_contrast: float
-  slope_scale: float
-  slope_contrast: float
+  softness: float = 0.01
+  slope_scale: float = 8.0
+  slope_contrast: float = 0.1
 
 
 class FieldPosterior(NamedTuple):
@@ -116,12 +111,7 @@ def fuse(
 
   def link(edges: Array, difference: Array) -> tuple[Array, Array]:
     """Weights of the differences in one direction, and their slopes."""
-    slope = local_slopes(
-      difference,
-      edges,
-      scale=prior.slope_scale,
-      contrast=prior.slope_contrast,
-    )
+    slope = local_slopes(difference, edges, prior)
     squares = jnp.sum((difference - slope) ** 2, axis=-1)
     weight = prior.smoothness * edges / jnp.sqrt(squares + prior.softness**2)
     return weight, slope
@@ -141,22 +131,11 @@ def fuse(
   return jax.lax.fori_loop(0, num_reweightings, reweight, first)
 
 
+@functools.partial(jax.jit, static_argnames='num_samples')
 def sample_fields(
-  key: Array,
-  posterior: FieldPosterior,
-  *,
-  num_samples: int,
-  num_iterations: int = 100,
+  key: Array, posterior: FieldPosterior, *, num_samples: int
 ) -> Array:
-  """Samples of a Gaussian field, [num_samples, H, W, 2].
-
-  Args:
-    key: One key.
-    posterior: The field.
-    num_samples: Number of samples.
-    num_iterations: Number of conjugate gradient steps.
-  """
-  arrays.check_positive_int('num_samples', num_samples)
+  """Samples of a Gaussian field, [num_samples, H, W, 2]."""
   root = small_matrices.lower_root(posterior.precision)
 
   def sample(key: Array) -> Array:
@@ -166,28 +145,24 @@ def sample_fields(
       jnp.sqrt(posterior.along_y)[..., None] * noise[2],
     )
     start = jnp.zeros_like(posterior.mean)
-    return posterior.mean + _solve(posterior, right, start, num_iterations)
+    return posterior.mean + _solve(posterior, right, start, _NUM_SAMPLE_STEPS)
 
   return jax.lax.map(sample, jax.random.split(key, num_samples))
 
 
 def local_slopes(
-  differences: Array, weights: Array, *, scale: float, contrast: float
+  differences: Array, weights: Array, prior: FieldPrior
 ) -> Array:
-  """Robust local means of a field's differences in one direction, [H, W, C].
+  """Robust local means of differences [H, W, C] along one axis, [H, W, C].
 
-  Args:
-    differences: Differences d of neighbours in that direction, [H, W, C].
-    weights: Weights w, at least 0, [H, W].
-    scale: Standard deviation of g in pixels, above 0.
-    contrast: c in units of the field, above 0.
+  The weights w of the differences, [H, W], are at least 0.
   """
   slopes = jnp.zeros_like(differences)
   for _ in range(_NUM_SLOPE_REWEIGHTINGS):
     squares = jnp.sum((differences - slopes) ** 2, axis=-1)
-    weight = (weights / (contrast**2 + squares))[..., None]
-    mean = gaussian_average(weight, scale=scale)
-    slopes = gaussian_average(weight * differences, scale=scale)
+    weight = (weights / (prior.slope_contrast**2 + squares))[..., None]
+    mean = gaussian_average(weight, scale=prior.slope_scale)
+    slopes = gaussian_average(weight * differences, scale=prior.slope_scale)
     slopes /= mean + _TINY
   return slopes
 
@@ -195,9 +170,7 @@ def local_slopes(
 def gaussian_average(values: Array, *, scale: float) -> Array:
   """Gaussian averages of values [..., H, W, C]; the window ends at the border.
 
-  Args:
-    values: Values, [..., H, W, C].
-    scale: Standard deviation of the window, in pixels.
+  Its standard deviation is `scale` pixels.
   """
   down, right = (_gaussian_rows(side, scale) for side in values.shape[-3:-1])
   return jnp.einsum('ih,...hwc,jw->...ijc', down, values, right)
@@ -216,12 +189,10 @@ def _solve(
 ) -> Array:
   """The mean, by conjugate gradients preconditioned pixel by pixel."""
   along_x, along_y = field.along_x, field.along_y
-  links = along_x + along_y
+  links = along_x + along_y + _TINY
   links += jnp.pad(along_x, ((0, 0), (1, 0)))[:, :-1]
   links += jnp.pad(along_y, ((1, 0), (0, 0)))[:-1]
-  block = (
-    field.precision + (links + _TINY)[..., None, None] * jnp.eye(2)[None, None]
-  )
+  block = field.precision + links[..., None, None] * jnp.eye(2)[None, None]
   inverse = small_matrices.inverse(block)
 
   def product(values: Array) -> Array:
@@ -244,16 +215,15 @@ def _solve(
 
 def _differences(values: Array) -> tuple[Array, Array]:
   """Differences to the next pixel along x and y, 0 at the end, [H, W, C]."""
-  last = values[:, -1:], values[-1:]
   return (
-    jnp.diff(values, axis=1, append=last[0]),
-    jnp.diff(values, axis=0, append=last[1]),
+    jnp.diff(values, axis=1, append=values[:, -1:]),
+    jnp.diff(values, axis=0, append=values[-1:]),
   )
 
 
 def _differences_transposed(along_x: Array, along_y: Array) -> Array:
   """The transpose of `_differences`; ignores the values at the end."""
   along_x, along_y = along_x.at[:, -1].set(0), along_y.at[-1].set(0)
-  return -(
-    jnp.diff(along_x, axis=1, prepend=0) + jnp.diff(along_y, axis=0, prepend=0)
+  return -jnp.diff(along_x, axis=1, prepend=0) - jnp.diff(
+    along_y, axis=0, prepend=0
   )

@@ -7,7 +7,7 @@ import numpy as np
 from internal_diffusion import figures
 from internal_diffusion.applications.flow.inference import Flow
 from internal_diffusion.applications.flow.model import FlowModel
-from internal_diffusion.applications.flow.pixel_samples import (
+from internal_diffusion.applications.flow.pixels import (
   log_density,
   sample_pixels,
 )
@@ -82,12 +82,8 @@ def motion_frames(
   first: np.ndarray, second: np.ndarray, flow: Flow
 ) -> list[np.ndarray]:
   """Frames of a looping animation of two frames [H, W, C]."""
-  frames = warp.frames_between(
-    jnp.asarray(first),
-    jnp.asarray(second),
-    jnp.asarray(flow.mean),
-    num_frames=_NUM_FRAMES,
-  )
+  arguments = map(jnp.asarray, (first, second, flow.mean))
+  frames = warp.frames_between(*arguments, num_frames=_NUM_FRAMES)
   return list(figures.back_and_forth(np.asarray(frames)))
 
 
@@ -99,31 +95,15 @@ def point_figure(
   flow: Flow,
   points: np.ndarray,
 ) -> figures.Figure:
-  """Densities and samples of the flow of single pixels.
-
-  Args:
-    key: Key of the samples.
-    model: Model of displacements.
-    first: Smoothed luminance of the first frame, [H, W].
-    second: Smoothed luminance of the second frame, [H, W].
-    flow: The flow.
-    points: Pixels (x, y), [N, 2].
-  """
+  """Densities and samples of the flow of pixels; see `sample_pixels`."""
+  pair = first, second, flow.mean
   samples = sample_pixels(
-    key,
-    model,
-    first,
-    second,
-    flow.mean,
-    points=points,
-    num_samples=_NUM_POINT_SAMPLES,
+    key, model, *pair, points=points, num_samples=_NUM_POINT_SAMPLES
   )
   axis = np.linspace(-_GRID_REACH, _GRID_REACH, _GRID) * model.stddev
   grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
   candidates = flow.mean[points[:, 1], points[:, 0]][:, None] + grid
-  density = log_density(
-    model, first, second, flow.mean, points=points, candidates=candidates
-  )
+  density = log_density(model, *pair, points=points, candidates=candidates)
   return figures.densities(
     {
       f'pixel {x}:{y}': figures.Density(

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage
 
 from internal_diffusion.applications.flow.options import FlowOptions
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, warp
 from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.data.pyramid import build_pyramid
 
@@ -30,14 +30,10 @@ class FramePyramid(NamedTuple):
 
 
 def make_frame_pyramid(image: np.ndarray, options: FlowOptions) -> FramePyramid:
-  """The pyramid of a frame.
-
-  Args:
-    image: Frame, [H, W, C] in [-1, 1].
-    options: `smoothing` and `min_side`.
+  """The pyramid of a frame [H, W, C] in [-1, 1].
 
   Raises:
-    ValueError: If the frame is smaller than `min_side`.
+    ValueError: If the frame is smaller than `options.min_side`.
   """
   levels = build_pyramid(
     jnp.asarray(_smooth(image, options)),
@@ -52,16 +48,19 @@ def make_frame_pyramid(image: np.ndarray, options: FlowOptions) -> FramePyramid:
 
 
 def smooth_grey(image: np.ndarray, options: FlowOptions) -> Array:
-  """Smoothed luminance of a frame, the pyramid's finest level, [H, W].
+  """Smoothed luminance [H, W] of a frame [H, W, C] in [-1, 1].
 
-  Args:
-    image: Frame, [H, W, C] in [-1, 1].
-    options: `smoothing`.
+  It is the finest level of the frame's pyramid; see `options.smoothing`.
   """
   return jnp.asarray(to_planes(_smooth(image, options))[0])
 
 
+@jax.jit
+def warp_plane(plane: Array, flow: Array) -> Array:
+  """A plane [H, W] warped along a flow [H, W, 2], [H, W]; see `warp.warp`."""
+  return warp.warp(plane[..., None], flow)[0][..., 0]
+
+
 def _smooth(image: np.ndarray, options: FlowOptions) -> np.ndarray:
-  return scipy.ndimage.gaussian_filter(
-    image_io.check_image(image), (options.smoothing, options.smoothing, 0)
-  )
+  stddevs = (options.smoothing, options.smoothing, 0)
+  return scipy.ndimage.gaussian_filter(image_io.check_image(image), stddevs)

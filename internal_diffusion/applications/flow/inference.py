@@ -8,7 +8,6 @@ their likelihood has no weight. A search finds the start of long motion
 (`search`).
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -16,12 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from internal_diffusion import arrays
-from internal_diffusion.applications.flow import (
-  field,
-  search,
-  small_matrices,
-)
+from internal_diffusion.applications.flow import search, small_matrices
 from internal_diffusion.applications.flow.covariance import (
   KNOWN_PRECISION,
   VISIBLE,
@@ -33,14 +27,17 @@ from internal_diffusion.applications.flow.covariance import (
 from internal_diffusion.applications.flow.field import (
   FieldPosterior,
   FieldPrior,
+  fuse,
+  sample_fields,
 )
 from internal_diffusion.applications.flow.frames import (
   FramePyramid,
   make_frame_pyramid,
+  warp_plane,
 )
 from internal_diffusion.applications.flow.model import FlowModel
 from internal_diffusion.applications.flow.options import FlowOptions
-from internal_diffusion.applications.flow.pixel_posteriors import (
+from internal_diffusion.applications.flow.pixels import (
   PixelPosteriors,
   pixel_posteriors,
 )
@@ -86,7 +83,6 @@ def estimate_flow(
   second: np.ndarray,
   *,
   options: FlowOptions | None = None,
-  num_samples: int | None = None,
   progress: bool = False,
 ) -> Flow:
   """Estimates the flow from one frame to another.
@@ -97,16 +93,12 @@ def estimate_flow(
     first: First frame, [H, W, C] in [-1, 1].
     second: Second frame, of the same shape.
     options: Options of the estimation; None is the defaults.
-    num_samples: Number K of samples, at least 2; None is that of the options.
     progress: Whether to show a progress bar.
 
   Raises:
-    ValueError: If the frames differ in shape or are too small, or an option is
-      out of range.
+    ValueError: If the frames differ in shape or are too small.
   """
   options = FlowOptions() if options is None else options
-  num_samples = options.num_samples if num_samples is None else num_samples
-  arrays.check_in_range('num_samples', num_samples, 2, float('inf'))
   if np.shape(first) != np.shape(second):
     raise ValueError(
       '`first` and `second` must have one size, got shapes'
@@ -119,67 +111,35 @@ def estimate_flow(
   there, back, posteriors = _coarse_to_fine(
     model, *pyramids, options, progress=progress
   )
-  return _with_uncertainty(
-    key,
-    *pyramids,
-    there,
-    back,
-    jax.tree.map(np.asarray, posteriors),
-    num_samples=num_samples,
-    is_horizontal=options.stereo,
-  )
-
-
-def _with_uncertainty(
-  key: Array,
-  first: FramePyramid,
-  second: FramePyramid,
-  there: FieldPosterior,
-  back: FieldPosterior,
-  posteriors: PixelPosteriors,
-  *,
-  num_samples: int,
-  is_horizontal: bool,
-) -> Flow:
-  """The flow of two estimates, with covariance, samples and occlusions."""
   mean = np.asarray(there.mean)
-  disagreement, warped = map(
-    np.asarray, _compare(there.mean, back.mean, second.grey[0])
-  )
-  offsets = np.asarray(_sample(key, there, num_samples=num_samples)) - mean
+  disagreement = np.asarray(_disagreement(there.mean, back.mean))
+  samples = sample_fields(key, there, num_samples=options.num_samples)
+  offsets = np.asarray(samples) - mean
   field_covariance = np.einsum('khwi,khwj->hwij', offsets, offsets)
-  field_covariance /= num_samples
+  field_covariance /= options.num_samples
+  level = search.search_level(pyramids[0])
   covariance = error_covariance(
     mean,
     field_covariance,
     posteriors,
     disagreement,
-    np.asarray(first.grey[0]),
-    warped,
-    lost=search.lost_fraction(first, second, mean),
-    search_range=search.search_range(first),
+    np.asarray(pyramids[0].grey[0]),
+    np.asarray(warp_plane(pyramids[1].grey[0], there.mean)),
+    lost=np.asarray(
+      search.lost_fraction(*(p.grey[level] for p in pyramids), there.mean)
+    ),
+    search_range=search.search_range(pyramids[0]),
   )
-  if is_horizontal:
+  if options.stereo:
     covariance = only_along_x(covariance)
-  samples = mean + with_covariance(offsets, covariance)
   return Flow(
     mean=mean,
     covariance=covariance.astype(np.float32),
-    samples=samples.astype(np.float32),
+    samples=(mean + with_covariance(offsets, covariance)).astype(np.float32),
     disagreement=disagreement,
     occluded=find_occluded(mean, disagreement, field_covariance),
-    posteriors=posteriors,
+    posteriors=jax.tree.map(np.asarray, posteriors),
   )
-
-
-def flow_disagreement(there: Array, back: Array) -> Array:
-  """Sum of a flow and the flow back from its end, in pixels, [H, W, 2].
-
-  Args:
-    there: Flow (u, v) from the first frame to the second, [H, W, 2].
-    back: Flow from the second frame to the first, [H, W, 2].
-  """
-  return there + warp.warp(back, there, interpolation='bilinear')[0]
 
 
 def _coarse_to_fine(
@@ -220,7 +180,7 @@ def _coarse_to_fine(
             tolerance,
             options.prior,
             options.likelihood_weight,
-            is_horizontal=options.stereo,
+            KNOWN_PRECISION * options.stereo,
           )
           for way in ways
         )
@@ -229,7 +189,7 @@ def _coarse_to_fine(
   return field_there, field_back, posteriors
 
 
-@functools.partial(jax.jit, static_argnames='is_horizontal')
+@jax.jit
 def _improve(
   model: FlowModel,
   first: Array,
@@ -240,24 +200,19 @@ def _improve(
   tolerance: float,
   prior: FieldPrior,
   likelihood_weight: float,
-  *,
-  is_horizontal: bool,
+  vertical_precision: float,
 ) -> tuple[FieldPosterior, PixelPosteriors]:
   """One warp at one level: the new field, and the posteriors of the pixels."""
-  warped, inside = warp.warp(second[..., None], flow)
-  posteriors = pixel_posteriors(model, first, warped[..., 0])
+  posteriors = pixel_posteriors(model, first, warp_plane(second, flow))
   # Occluded pixels have no likelihood.
-  disagreement = jnp.sum(flow_disagreement(flow, opposite) ** 2, axis=-1)
-  visible = inside / (1 + disagreement / tolerance**2) ** 2
+  disagreement = jnp.sum(_disagreement(flow, opposite) ** 2, axis=-1)
+  visible = warp.stays_inside(flow) / (1 + disagreement / tolerance**2) ** 2
   weight = likelihood_weight * visible[..., None, None]
   precision = weight * posteriors.precision
   precision += likelihood_weight * _PRECISION_FLOOR * jnp.eye(2)[None, None]
-  if is_horizontal:
-    known = jnp.diag(jnp.array([0.0, 1.0]))
-    precision += KNOWN_PRECISION * known[None, None]
-  information = small_matrices.times(
-    weight * small_matrices.inverse(posteriors.covariance), posteriors.mean
-  )
+  precision = precision.at[..., 1, 1].add(vertical_precision)
+  own_precision = small_matrices.inverse(posteriors.covariance)
+  information = small_matrices.times(weight * own_precision, posteriors.mean)
   observed = small_matrices.times(
     small_matrices.inverse(precision), information
   )
@@ -265,19 +220,11 @@ def _improve(
   bound = _MAX_MOVE * model.stddev
   observed *= jnp.minimum(1, bound / jnp.maximum(length, bound))
   # Content moves against delta.
-  posterior = field.fuse(flow - observed, precision, guide, flow, prior=prior)
+  posterior = fuse(flow - observed, precision, guide, flow, prior=prior)
   return posterior, posteriors
 
 
 @jax.jit
-def _compare(there: Array, back: Array, second: Array) -> tuple[Array, Array]:
-  """Disagreement of both flows, and the warped second frame, [H, W]."""
-  warped, _ = warp.warp(second[..., None], there)
-  return flow_disagreement(there, back), warped[..., 0]
-
-
-@functools.partial(jax.jit, static_argnames='num_samples')
-def _sample(
-  key: Array, posterior: FieldPosterior, *, num_samples: int
-) -> Array:
-  return field.sample_fields(key, posterior, num_samples=num_samples)
+def _disagreement(there: Array, back: Array) -> Array:
+  """Sum of a flow and the flow back from its end, in pixels, [H, W, 2]."""
+  return there + warp.warp(back, there, interpolation='bilinear')[0]

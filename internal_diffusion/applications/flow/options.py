@@ -9,27 +9,6 @@ from internal_diffusion.applications.flow.field import FieldPrior
 from internal_diffusion.options import choice, rare
 from internal_diffusion.training.options import OptimizerOptions, TrainOptions
 
-_POSITIVE = (
-  'stddev',
-  'gain_std',
-  'smoothness',
-  'softness',
-  'edge_contrast',
-  'slope_scale',
-  'slope_contrast',
-  'likelihood_weight',
-  'learning_rate',
-)
-_POSITIVE_INTEGERS = (
-  'num_fields',
-  'num_warps',
-  'block_size',
-  'block_reach',
-  'steps_per_pixel',
-  'width',
-  'depth',
-)
-
 
 class DisplacementDenoiser(enum.StrEnum):
   """The denoiser of displacements."""
@@ -67,30 +46,19 @@ class FlowOptions:
     num_fields: Number of random fields that each level is moved along.
     stddev: Standard deviation of each component of a displacement.
     sensor_noise: Lowest and highest noise level of the frames in training.
-    gain_std: Standard deviation of the target's gain in training.
-    denoising_weight: Weight of the denoising loss beside the negative
-      log-likelihood.
     num_warps: Number of warps of the second frame at each level.
     smoothness: Weight of the differences of neighbours, in 1 / pixels.
-    softness: Difference in pixels below which the penalty is quadratic.
     edge_contrast: Difference of brightness at which the weight of a difference
       has fallen to 1/e.
-    slope_scale: Standard deviation of the Gaussian that local slopes are
-      averaged over.
-    slope_contrast: Deviation in pixels beyond which a difference has little
-      weight in a slope.
     likelihood_weight: Weight of a pixel's likelihood, in (0, 1]; below 1
       because neighbouring patches share their pixels.
     block_size: Side of the blocks of block matching.
     block_reach: Largest displacement of block matching along an axis.
-    steps_per_pixel: Number of displacements per pixel in block matching.
-    block_noise: Lowest and highest noise level in block matching.
     batch_size: Number of pairs in a training step.
     num_steps: Number of training steps; 0 is no bound.
     width: Width of the network.
     depth: Number of residual blocks of the network.
     learning_rate: Peak learning rate.
-    noise_range: Lowest and highest noise level of displacements in training.
   """
 
   denoiser: DisplacementDenoiser = DisplacementDenoiser.LEARNED
@@ -105,52 +73,50 @@ class FlowOptions:
   num_fields: int = rare(12)
   stddev: float = rare(1.0)
   sensor_noise: tuple[float, float] = rare((0.002, 0.05))
-  gain_std: float = rare(0.05)
-  denoising_weight: float = rare(0.2)
   num_warps: int = rare(3)
   smoothness: float = rare(0.5)
-  softness: float = rare(0.01)
   edge_contrast: float = rare(0.1)
-  slope_scale: float = rare(8.0)
-  slope_contrast: float = rare(0.1)
   likelihood_weight: float = rare(0.03)
   block_size: int = rare(7)
   block_reach: int = rare(1)
-  steps_per_pixel: int = rare(4)
-  block_noise: tuple[float, float] = rare((0.02, 0.1))
   batch_size: int = rare(1024)
   num_steps: int = rare(0)
   width: int = rare(256)
   depth: int = rare(2)
   learning_rate: float = rare(1e-3)
-  noise_range: tuple[float, float] = rare((0.01, 20.0))
 
   def __post_init__(self) -> None:
     """Checks the fields."""
-    for name, kind in (
-      ('denoiser', DisplacementDenoiser),
-      ('train_on', TrainOn),
-    ):
+    kinds = {'denoiser': DisplacementDenoiser, 'train_on': TrainOn}
+    for name, kind in kinds.items():
       value = choice(kind, getattr(self, name), name)  # From a string, too.
       object.__setattr__(self, name, value)
-    arrays.check_in_range('num_samples', self.num_samples, 2, math.inf)
-    for name in _POSITIVE:
+    for name, bound in (
+      ('num_samples', 2),
+      ('min_side', 12),
+      ('smoothing', 0),
+    ):
+      arrays.check_in_range(name, getattr(self, name), bound, math.inf)
+    for name in (
+      'stddev',
+      'smoothness',
+      'edge_contrast',
+      'likelihood_weight',
+      'learning_rate',
+    ):
       arrays.check_in_range(
         name, getattr(self, name), 0, math.inf, open_low=True
       )
-    for name in _POSITIVE_INTEGERS:
+    for name in ('num_fields', 'num_warps', 'block_reach', 'width', 'depth'):
       arrays.check_positive_int(name, getattr(self, name))
-    for name in ('smoothing', 'denoising_weight'):
-      arrays.check_in_range(name, getattr(self, name), 0, math.inf)
     for name in ('patch_size', 'block_size'):
       arrays.check_odd(name, getattr(self, name))
-    arrays.check_in_range('min_side', self.min_side, 12, math.inf)
-    for name in ('sensor_noise', 'block_noise', 'noise_range'):
-      low, high = getattr(self, name)
-      if not 0 < low < high < math.inf:
-        raise ValueError(
-          f'`{name}` must be two increasing levels above 0, got {low}, {high}.'
-        )
+    low, high = self.sensor_noise
+    if not 0 < low < high < math.inf:
+      raise ValueError(
+        '`sensor_noise` must be two increasing levels above 0, got'
+        f' {low}, {high}.'
+      )
     arrays.check_in_range(
       'minutes',
       self.minutes,
@@ -164,19 +130,18 @@ class FlowOptions:
   @property
   def train(self) -> TrainOptions:
     """The training run."""
+    optimizer = OptimizerOptions(
+      learning_rate=self.learning_rate, warmup_steps=100
+    )
     return TrainOptions(
       seed=self.seed,
       batch_size=self.batch_size,
       num_steps=self.num_steps,
       max_minutes=self.minutes,
-      optimizer=OptimizerOptions(
-        learning_rate=self.learning_rate, warmup_steps=100
-      ),
+      optimizer=optimizer,
     )
 
   @property
   def prior(self) -> FieldPrior:
     """The prior of the flow field."""
-    return FieldPrior(
-      **{name: getattr(self, name) for name in FieldPrior._fields}
-    )
+    return FieldPrior(self.smoothness, self.edge_contrast)

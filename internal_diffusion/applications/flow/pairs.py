@@ -26,13 +26,14 @@ import numpy as np
 import scipy.ndimage
 
 from internal_diffusion import arrays
-from internal_diffusion.data import warp
+from internal_diffusion.applications.flow.frames import warp_plane
 from internal_diffusion.data.symmetry import pixel_orders
 from internal_diffusion.diffusion import losses
 
 Array = jax.Array
 
 _SPLINE_ORDER = 5
+_GAIN_STD = 0.05  # Standard deviation of the target's gain.
 # Smallest and largest standard deviation, in pixels, of the Gaussian filters
 # that make a field and the shape of its foreground.
 _FIELD_SCALES = (8.0, 40.0)
@@ -62,38 +63,22 @@ class FlowPairs(NamedTuple):
   cumulative: Array
 
 
-class DrawnPairs(NamedTuple):
-  """A batch of triplets with the noise and gain of a camera.
-
-  Attributes:
-    source: Source patches, [N, P*P].
-    target: Target patches, [N, P*P].
-    delta: Displacements (x, y) in pixels, [N, 2].
-    sigma_aug: Noise level of the patches, [N].
-  """
-
-  source: Array
-  target: Array
-  delta: Array
-  sigma_aug: Array
-
-
 @dataclasses.dataclass(frozen=True)
 class PairDraw:
-  """Draw of noisy triplets, `(key, pairs, num) -> DrawnPairs`.
+  """Draw of triplets with the noise and gain of a camera.
 
   Attributes:
     patch_size: Side P of a patch, odd, at most the shortest side of the pairs.
     sensor_noise: Lowest and highest noise level of both patches.
-    gain_std: Standard deviation of the target's gain.
   """
 
   patch_size: int
   sensor_noise: tuple[float, float]
-  gain_std: float
 
-  def __call__(self, key: Array, pairs: FlowPairs, num: int) -> DrawnPairs:
-    """Draws `num` triplets."""
+  def __call__(
+    self, key: Array, pairs: FlowPairs, num: int
+  ) -> tuple[Array, Array, Array, Array]:
+    """Sources, targets, deltas and noise levels [num] of noisy triplets."""
     pair_key, level_key, noise_key, gain_key = jax.random.split(key, 4)
     source, target, delta = sample_pairs(
       pair_key, pairs, num=num, patch_size=self.patch_size
@@ -105,20 +90,17 @@ class PairDraw:
     )
     noise = jax.random.normal(noise_key, (2, *source.shape))
     noise *= sigma[None, :, None]
-    gain = 1 + self.gain_std * jax.random.normal(gain_key, (num, 1))
-    return DrawnPairs(source + noise[0], gain * target + noise[1], delta, sigma)
+    gain = 1 + _GAIN_STD * jax.random.normal(gain_key, (num, 1))
+    return source + noise[0], gain * target + noise[1], delta, sigma
 
 
 def random_field(
   rng: np.random.Generator, size: tuple[int, int], *, stddev: float
 ) -> np.ndarray:
-  """A smooth field, often with a foreground of another motion.
+  """A smooth field of a size (H, W), often with a foreground of other motion.
 
-  Args:
-    rng: Random generator.
-    size: Height and width.
-    stddev: Standard deviation of each component, in pixels: half of the
-      variance is common to all pixels, half varies between them.
+  The standard deviation of a component is `stddev` pixels: half of the variance
+  is common to all pixels, half varies between them.
 
   Returns:
     Displacements (x, y), [H, W, 2] float32.
@@ -144,19 +126,10 @@ def build_pairs(
   stddev: float,
   seed: int = 0,
 ) -> FlowPairs:
-  """Moves each level along random fields.
+  """Moves each level [h, w] along `num_fields` random fields.
 
-  Args:
-    levels: Luminance of the pyramid's levels, [h, w] each.
-    num_fields: Number of fields for each level.
-    stddev: Standard deviation of their components, in pixels of the level.
-    seed: Seed of the fields.
-
-  Raises:
-    ValueError: If an option is out of range.
+  Their components have the standard deviation `stddev` in pixels of the level.
   """
-  arrays.check_positive_int('num_fields', num_fields)
-  arrays.check_in_range('stddev', stddev, 0, float('inf'), open_low=True)
   rng = np.random.default_rng(seed)
   sources, targets, deltas, sizes = [], [], [], []
   for level in levels:
@@ -185,14 +158,8 @@ def sample_pairs(
 ) -> tuple[Array, Array, Array]:
   """Draws triplets in random orientations of the square.
 
-  Args:
-    key: One key.
-    pairs: Pairs of frames.
-    num: Number of triplets N.
-    patch_size: Side P of a patch, odd, at most the shortest side of the pairs.
-
   Returns:
-    Sources [N, P*P], targets [N, P*P] and deltas (x, y) [N, 2].
+    Sources [num, P*P], targets [num, P*P] and deltas (x, y) [num, 2].
   """
   uniform = jax.random.uniform(key, (4, num))
   pair = jnp.searchsorted(pairs.cumulative, uniform[0])
@@ -212,11 +179,9 @@ def sample_pairs(
 
 def _orient(delta: Array, symmetry: Array) -> Array:
   """Displacements (x, y) [N, 2] under symmetries of `pixel_orders` [N]."""
-  swap, signs = (
-    (symmetry & 4) > 0,
-    (symmetry[:, None] & jnp.array([[1, 2]])) > 0,
-  )
-  swapped = jnp.where(swap[:, None], delta[:, ::-1], delta)
+  swap = (symmetry[:, None] & 4) > 0
+  signs = (symmetry[:, None] & jnp.array([[1, 2]])) > 0
+  swapped = jnp.where(swap, delta[:, ::-1], delta)
   return jnp.where(signs, -swapped, swapped)
 
 
@@ -248,9 +213,4 @@ def _move(
     plane, points, order=_SPLINE_ORDER, mode='mirror'
   )
   shift = np.broadcast_to(fraction.astype(np.float32), delta.shape)
-  return np.asarray(_warp(jnp.asarray(moved), jnp.asarray(shift)))
-
-
-@jax.jit
-def _warp(plane: Array, flow: Array) -> Array:
-  return warp.warp(plane[..., None], flow)[0][..., 0]
+  return np.asarray(warp_plane(jnp.asarray(moved), jnp.asarray(shift)))

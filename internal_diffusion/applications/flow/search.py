@@ -17,11 +17,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from internal_diffusion.applications.flow import field
 from internal_diffusion.applications.flow.field import FieldPrior
-from internal_diffusion.applications.flow.frames import FramePyramid
+from internal_diffusion.applications.flow.frames import (
+  FramePyramid,
+  warp_plane,
+)
 from internal_diffusion.data import warp
 
 Array = jax.Array
@@ -52,9 +54,10 @@ class Start(NamedTuple):
 
 
 class _Matches(NamedTuple):
-  """Best matches of all pixels: displacement [h, w, 2] and correlation [h, w].
+  """Best matches of all pixels.
 
-  `near` is the best correlation among short displacements.
+  The displacement [h, w, 2], its correlation [h, w], and the best correlation
+  `near` among short displacements.
   """
 
   displacement: Array
@@ -69,14 +72,7 @@ def find_start(
   *,
   is_horizontal: bool,
 ) -> Start:
-  """The start of the estimation.
-
-  Args:
-    first: Pyramid of the first frame.
-    second: Pyramid of the second frame.
-    prior: Prior of the flow field.
-    is_horizontal: Whether nothing moves along y.
-  """
+  """The start of the estimation; `is_horizontal`: nothing moves along y."""
   coarsest = len(first.grey) - 1
   level = search_level(first)
   height, width = first.grey[level].shape
@@ -109,25 +105,6 @@ def search_range(pyramid: FramePyramid) -> float:
   return 2.0**level * max(map(_reach, pyramid.grey[level].shape))
 
 
-def lost_fraction(
-  first: FramePyramid, second: FramePyramid, flow: np.ndarray
-) -> np.ndarray:
-  """How surely the surroundings of pixels do not match along a flow, [H, W].
-
-  Args:
-    first: Pyramid of the first frame.
-    second: Pyramid of the second frame.
-    flow: Flow (u, v) at level 0, [H, W, 2].
-
-  Returns:
-    0 where they match, 1 where they are as different as those of other pixels.
-  """
-  level = search_level(first)
-  return np.asarray(
-    _lost_fraction(first.grey[level], second.grey[level], jnp.asarray(flow))
-  )
-
-
 def resize_flow(flow: Array, size: Sequence[int]) -> Array:
   """A flow at another level's size (height, width), in that level's pixels."""
   scale = jnp.array([size[1] / flow.shape[1], size[0] / flow.shape[0]])
@@ -153,11 +130,9 @@ def _search(
   """Both start flows, and whether enough matches are long."""
   there = _best_matches(first, second, near, reach=reach)
   back = _best_matches(second, first, near, reach=reach)
+  ways = (there, back, first_guide), (back, there, second_guide)
   starts, fractions = [], []
-  for own, other, guide in (
-    (there, back, first_guide),
-    (back, there, second_guide),
-  ):
+  for own, other, guide in ways:
     returned, inside = warp.warp(
       other.displacement, own.displacement, interpolation='bilinear'
     )
@@ -167,12 +142,9 @@ def _search(
     is_long &= own.correlation > own.near + _MARGIN
     fractions.append(jnp.mean(good & is_long))
     weight = good.astype(jnp.float32)
+    weighted = weight[..., None] * own.displacement
     around = field.gaussian_average(
-      weight[..., None]
-      * jnp.concatenate(
-        [own.displacement, jnp.ones((*good.shape, 1))], axis=-1
-      ),
-      scale=4.0,
+      jnp.concatenate([weighted, weight[..., None]], axis=-1), scale=4.0
     )
     found = field.fuse(
       own.displacement,
@@ -207,12 +179,8 @@ def _best_matches(
   mean, std = _moments(first)
   margin = ((down, down), (right, right))
   # Pixels outside the second frame correlate with nothing.
-  others = jnp.stack(
-    [
-      jnp.pad(second, margin, mode='edge'),
-      jnp.pad(jnp.zeros(second.shape), margin, constant_values=math.inf),
-    ]
-  )
+  outside = jnp.pad(jnp.zeros(second.shape), margin, constant_values=math.inf)
+  others = jnp.stack([jnp.pad(second, margin, mode='edge'), outside])
   steps = jnp.arange(2 * right + 1)
   columns = steps[:, None] + jnp.arange(width)[None]
 
@@ -248,17 +216,27 @@ def _best_matches(
 
 
 @jax.jit
-def _lost_fraction(first: Array, second: Array, flow: Array) -> Array:
+def lost_fraction(first: Array, second: Array, flow: Array) -> Array:
+  """How surely the surroundings of pixels do not match along a flow, [H, W].
+
+  Args:
+    first: Luminance of the first frame at the searched level, [h, w].
+    second: Luminance of the second frame at that level, [h, w].
+    flow: Flow (u, v) at level 0, [H, W, 2].
+
+  Returns:
+    0 where they match, 1 where they are as different as those of other pixels.
+  """
   own = resize_flow(flow, first.shape)
-  warped, inside = warp.warp(second[..., None], own)
-  (mean, std), (other_mean, other_std) = map(_moments, (first, warped[..., 0]))
-  product = _average(first * warped[..., 0])
+  warped = warp_plane(second, own)
+  (mean, std), (other_mean, other_std) = map(_moments, (first, warped))
+  product = _average(first * warped)
   # Squared difference of the surroundings without their means, over its
   # expectation for independent surroundings.
   total = std**2 + other_std**2
   covariance = product - mean * other_mean
   difference = 1 - 2 * (covariance + _CONTRAST_FLOOR**2) / total
-  weight = inside.astype(jnp.float32)
+  weight = warp.stays_inside(own).astype(jnp.float32)
   around = field.gaussian_average(
     jnp.stack([weight * difference, weight], axis=-1), scale=2 * _WINDOW
   )

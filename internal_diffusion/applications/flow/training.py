@@ -8,31 +8,24 @@ import dataclasses
 import functools
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import options as options_lib
-from internal_diffusion.applications.flow import displacement, features
-from internal_diffusion.applications.flow.block_matching import BlockMatching
-from internal_diffusion.applications.flow.displacement import (
-  DisplacementMLP,
-  LearnedDisplacement,
+from internal_diffusion.applications.flow import (
+  block_matching,
+  displacement,
+  features,
 )
-from internal_diffusion.applications.flow.features import PairEncoding
 from internal_diffusion.applications.flow.frames import make_frame_pyramid
-from internal_diffusion.applications.flow.model import (
-  FlowModel,
-  closed_form_model,
-)
+from internal_diffusion.applications.flow.model import FlowModel
 from internal_diffusion.applications.flow.options import (
   DisplacementDenoiser,
   FlowOptions,
 )
 from internal_diffusion.applications.flow.pairs import (
-  DrawnPairs,
   FlowPairs,
   PairDraw,
   build_pairs,
@@ -43,10 +36,14 @@ from internal_diffusion.training import model_files
 from internal_diffusion.training.fit import fit
 from internal_diffusion.training.run_folder import array_digest
 from internal_diffusion.training.state import TrainState
-from internal_diffusion.types import Condition, Params
+from internal_diffusion.types import Params
 
 Array = jax.Array
 _NUM_FITTED = 16384  # Number of pairs that the encoding is fitted to.
+_NOISE_RANGE = (0.01, 20.0)  # Noise levels of displacements, in pixels.
+_DENOISING_WEIGHT = 0.2
+_BLOCK_NOISE = (0.02, 0.1)  # Noise levels of frames in block matching.
+_BLOCK_STEPS = 4  # Displacements per pixel in block matching.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +53,10 @@ class DisplacementLoss:
   Attributes:
     draw: Draw of the pairs.
     batch_size: Number of pairs in a step.
-    noise_range: Lowest and highest noise level of displacements.
-    denoising_weight: Weight of the denoising loss.
   """
 
   draw: PairDraw
   batch_size: int
-  noise_range: tuple[float, float]
-  denoising_weight: float
 
   def __call__(
     self,
@@ -75,26 +68,22 @@ class DisplacementLoss:
   ) -> Array:
     """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
     del progress
-    model: LearnedDisplacement = state.model
+    model: displacement.LearnedDisplacement = state.model
     draw_key, sigma_key, noise_key = jax.random.split(key, 3)
-    drawn = jax.tree.map(
-      lambda values: values[index], self.draw(draw_key, data, self.batch_size)
+    source, target, delta, sigma_aug = (
+      values[index] for values in self.draw(draw_key, data, self.batch_size)
     )
-    vector = model.encode(drawn.source, drawn.target, drawn.sigma_aug)
+    vector = model.encode(source, target, sigma_aug)
     sigma = losses.loguniform_sigma(
       losses.stratified_uniform(sigma_key, index, self.batch_size),
-      sigma_min=self.noise_range[0],
-      sigma_max=self.noise_range[1],
+      sigma_min=_NOISE_RANGE[0],
+      sigma_max=_NOISE_RANGE[1],
     )
     noise = jax.random.normal(noise_key, (self.batch_size, 2))[index]
-    x = drawn.delta + sigma[:, None] * noise
-    error = model.weighted_error(
-      drawn.delta, x, sigma, Condition(vector=vector)
-    )
-    likelihood = displacement.negative_log_likelihood(
-      displacement.gaussian_of(vector), drawn.delta
-    )
-    return likelihood + self.denoising_weight * error
+    x = delta + sigma[:, None] * noise
+    error = model.weighted_error(delta, x, sigma, vector)
+    likelihood = displacement.negative_log_likelihood(vector, delta)
+    return likelihood + _DENOISING_WEIGHT * error
 
 
 @with_own_settings
@@ -131,7 +120,13 @@ def learn_flow(
   if workdir is not None and model_files.has_model(workdir):
     return _load(workdir, options)
   if options.denoiser == DisplacementDenoiser.CLOSED_FORM:
-    model = closed_form_model(options)
+    blocks = block_matching.make_block_matching(
+      block_size=options.block_size,
+      reach=options.block_reach,
+      steps_per_pixel=_BLOCK_STEPS,
+    )
+    size = block_matching.patch_size_of(options.block_size, options.block_reach)
+    model = FlowModel(blocks, size, blocks.stddev, _BLOCK_NOISE)
   else:
     model = _train(images, options, workdir, progress=progress)
   if workdir is not None:
@@ -141,12 +136,13 @@ def learn_flow(
 
 def _load(workdir: str | os.PathLike, options: FlowOptions) -> FlowModel:
   model: FlowModel = model_files.load(workdir, FlowModel)
-  is_closed_form = isinstance(model.denoiser, BlockMatching)
-  if is_closed_form != (options.denoiser == DisplacementDenoiser.CLOSED_FORM):
-    kinds = list(DisplacementDenoiser)
+  found = list(DisplacementDenoiser)[
+    isinstance(model.denoiser, block_matching.BlockMatching)
+  ]
+  if found != options.denoiser:
     raise ValueError(
       f'`denoiser` is {options.denoiser.value}, but the model in `{workdir}` is'
-      f' {kinds[is_closed_form].value}; give another folder or that denoiser.'
+      f' {found.value}; give another folder or that denoiser.'
     )
   return model
 
@@ -158,28 +154,30 @@ def _train(
   *,
   progress: bool,
 ) -> FlowModel:
-  levels = [
-    np.asarray(level)
-    for image in images
-    for level in make_frame_pyramid(image, options).grey
-  ]
+  pyramids = [make_frame_pyramid(image, options).grey for image in images]
   pairs = build_pairs(
-    levels,
+    [np.asarray(level) for levels in pyramids for level in levels],
     num_fields=options.num_fields,
     stddev=options.stddev,
     seed=options.seed,
   )
-  draw = PairDraw(options.patch_size, options.sensor_noise, options.gain_std)
-  loss = DisplacementLoss(
-    draw, options.batch_size, options.noise_range, options.denoising_weight
-  )
+  draw = PairDraw(options.patch_size, options.sensor_noise)
+  loss = DisplacementLoss(draw, options.batch_size)
+  # All that a run depends on.
+  names = ('smoothing', 'min_side', 'num_fields', 'stddev', 'width', 'depth')
+  settings = {
+    **options_lib.to_dict(options.train),
+    **{name: getattr(options, name) for name in names},
+    'loss': dataclasses.asdict(loss),
+    'frames_digest': [array_digest(image) for image in images],
+  }
   fitted = fit(
     _initial_denoiser(pairs, draw, options),
     pairs,
     loss,
     options.train,
     run_dir=workdir,
-    settings=_settings(images, options, loss),
+    settings=settings,
     progress=progress,
   )
   if fitted.interrupted:
@@ -189,44 +187,29 @@ def _train(
   )
 
 
-def _settings(
-  images: Sequence[np.ndarray], options: FlowOptions, loss: DisplacementLoss
-) -> dict[str, Any]:
-  """All that a run depends on."""
-  names = ('smoothing', 'min_side', 'num_fields', 'stddev', 'width', 'depth')
-  return {
-    **options_lib.to_dict(options.train),
-    **{name: getattr(options, name) for name in names},
-    'loss': dataclasses.asdict(loss),
-    'frames_digest': [array_digest(image) for image in images],
-  }
-
-
 def _initial_denoiser(
   pairs: FlowPairs, draw: PairDraw, options: FlowOptions
-) -> LearnedDisplacement:
+) -> displacement.LearnedDisplacement:
   """The denoiser before training, its encoding fitted to the pairs."""
   key = jax.random.key(options.seed)
-  drawn = _draw(key, pairs, draw=draw, num=_NUM_FITTED)
-  encoding = features.fit_encoding(
-    drawn.source, drawn.target, stddev=options.stddev
-  )
-  network = DisplacementMLP(options.width, options.depth)
+  source, target, _, _ = _draw(draw, key, pairs, _NUM_FITTED)
+  encoding = features.fit_encoding(source, target, stddev=options.stddev)
+  network = displacement.DisplacementMLP(options.width, options.depth)
   params = _init_network(key, encoding, network=network)
-  return LearnedDisplacement(params, encoding, network)
+  return displacement.LearnedDisplacement(params, encoding, network)
 
 
-@functools.partial(jax.jit, static_argnames=('draw', 'num'))
-def _draw(
-  key: Array, pairs: FlowPairs, *, draw: PairDraw, num: int
-) -> DrawnPairs:
-  return draw(key, pairs, num)
+_draw = jax.jit(PairDraw.__call__, static_argnums=(0, 3))
 
 
 @functools.partial(jax.jit, static_argnames='network')
 def _init_network(
-  key: Array, encoding: PairEncoding, *, network: DisplacementMLP
+  key: Array,
+  encoding: features.PairEncoding,
+  *,
+  network: displacement.DisplacementMLP,
 ) -> Params:
   patch = jnp.zeros((1, encoding.average.shape[0]))
-  shown, _ = features.pair_features(encoding, patch, patch, jnp.ones(1))
-  return network.init(key, shown)
+  return network.init(
+    key, features.pair_features(encoding, patch, patch, jnp.ones(1))[0]
+  )

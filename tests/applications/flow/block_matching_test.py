@@ -1,5 +1,7 @@
 """Block matching as a posterior."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,7 +9,6 @@ import scipy.ndimage
 
 from internal_diffusion.applications.flow import block_matching
 from internal_diffusion.sampling import moments
-from internal_diffusion.types import Condition
 
 BLOCK, REACH = 5, 2
 SIDE = block_matching.patch_size_of(BLOCK, REACH)
@@ -32,11 +33,11 @@ def patch(picture, row, column):
 
 
 def moments_of(model, vector):
-  def denoise_fn(x, sigma):
-    return model(x, sigma, Condition(vector=vector))
-
   return moments.mean_and_covariance(
-    denoise_fn, num=len(vector), dim=2, sigma_max=200.0
+    functools.partial(model.denoise, vector=vector),
+    num=len(vector),
+    dim=2,
+    sigma_max=200.0,
   )
 
 
@@ -75,7 +76,7 @@ def test_it_is_the_posterior_over_the_grid(model, picture):
   source, target = patch(picture, 10, 10), patch(picture, 12, 11)
   vector = model.encode(source, target, jnp.full(1, 0.05))
   x, sigma = jnp.array([[0.4, -0.7]]), 0.3
-  found = model(x, jnp.float32(sigma), Condition(vector=vector))
+  found = model.denoise(x, jnp.float32(sigma), vector)
   noise, cell = sigma**2, float(model.cell) ** 2
   log_weight = np.asarray(vector[0], np.float64) - np.sum(
     np.square(np.asarray(x - model.displacements)), axis=-1
@@ -84,8 +85,3 @@ def test_it_is_the_posterior_over_the_grid(model, picture):
   each = (noise * model.displacements + cell * x) / (noise + cell)
   exact = weight @ each / weight.sum()
   np.testing.assert_allclose(found[0], exact, atol=1e-4)
-
-
-def test_bad_options_are_named():
-  with pytest.raises(ValueError, match='reach'):
-    block_matching.make_block_matching(block_size=5, reach=0, steps_per_pixel=2)

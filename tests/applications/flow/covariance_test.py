@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from internal_diffusion.applications.flow.covariance import error_covariance
-from internal_diffusion.applications.flow.pixel_posteriors import (
-  PixelPosteriors,
-)
+from internal_diffusion.applications.flow.pixels import PixelPosteriors
 
 SIZE = (30, 40)
 

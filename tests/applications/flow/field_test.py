@@ -168,13 +168,12 @@ def test_negative_eigenvalues_become_0():
 
 SLOPE_SIZE = (20, 30)
 SLOPE = (0.2, -0.3)
+SLOPE_PRIOR = PRIOR._replace(slope_scale=4.0)
 
 
 def test_the_slope_of_a_plane_has_its_slope_everywhere():
   differences = jnp.broadcast_to(jnp.array(SLOPE), (*SLOPE_SIZE, 2))
-  found = field.local_slopes(
-    differences, jnp.ones(SLOPE_SIZE), scale=4.0, contrast=0.1
-  )
+  found = field.local_slopes(differences, jnp.ones(SLOPE_SIZE), SLOPE_PRIOR)
   np.testing.assert_allclose(found, differences, atol=1e-6)
 
 
@@ -182,7 +181,7 @@ def test_the_step_between_two_planes_does_not_count():
   differences = np.broadcast_to(np.float32(SLOPE), (*SLOPE_SIZE, 2)).copy()
   differences[:, 15] = 5.0
   found = field.local_slopes(
-    jnp.asarray(differences), jnp.ones(SLOPE_SIZE), scale=4.0, contrast=0.1
+    jnp.asarray(differences), jnp.ones(SLOPE_SIZE), SLOPE_PRIOR
   )
   assert np.abs(np.asarray(found) - np.array(SLOPE)).max() < 0.02
 
@@ -191,13 +190,13 @@ def test_differences_without_weight_do_not_count():
   differences = jnp.broadcast_to(jnp.array(SLOPE), (*SLOPE_SIZE, 2))
   differences = differences.at[5:9].set(1.0)
   weights = jnp.ones(SLOPE_SIZE).at[5:9].set(0)
-  found = field.local_slopes(differences, weights, scale=4.0, contrast=0.1)
+  found = field.local_slopes(differences, weights, SLOPE_PRIOR)
   expected = np.broadcast_to(SLOPE, (*SLOPE_SIZE, 2))
   np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_without_weights_the_slope_is_0():
   found = field.local_slopes(
-    jnp.ones((*SLOPE_SIZE, 2)), jnp.zeros(SLOPE_SIZE), scale=4.0, contrast=0.1
+    jnp.ones((*SLOPE_SIZE, 2)), jnp.zeros(SLOPE_SIZE), SLOPE_PRIOR
   )
   np.testing.assert_array_equal(found, 0)

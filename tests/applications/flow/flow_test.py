@@ -16,8 +16,7 @@ from internal_diffusion.applications.flow import (
   covariance,
   estimate_flow,
   learn_flow,
-  pixel_posteriors,
-  pixel_samples,
+  pixels,
   smooth_grey,
 )
 from internal_diffusion.compilation import measure_compilation
@@ -141,7 +140,7 @@ def test_flat_areas_are_uncertain(pair):
   model = learn_flow([pair.first], CLOSED_FORM)
   grey = smooth_grey(pair.first, OPTIONS)
   flat = grey.at[:, grey.shape[1] // 2 :].set(0.1)
-  posteriors = pixel_posteriors.pixel_posteriors(model, flat, flat)
+  posteriors = pixels.pixel_posteriors(model, flat, flat)
   std = np.sqrt(np.trace(posteriors.covariance, axis1=-2, axis2=-1))
   textured = flow_error.textured(np.asarray(flat)[..., None], min_gradient=0.06)
   assert np.median(std[:, -15:]) > 3 * np.median(std[textured])
@@ -150,7 +149,7 @@ def test_flat_areas_are_uncertain(pair):
 def test_posteriors_of_single_pixels(found, model, pair):
   points = np.array([[20, 20], [30, 25], [63 - 4, 40]])
   grey = [smooth_grey(frame, OPTIONS) for frame in (pair.first, pair.second)]
-  samples = pixel_samples.sample_pixels(
+  samples = pixels.sample_pixels(
     jax.random.key(0), model, *grey, found.mean, points=points, num_samples=64
   )
   assert samples.shape == (3, 64, 2)
@@ -159,7 +158,7 @@ def test_posteriors_of_single_pixels(found, model, pair):
     own = np.sqrt(np.diag(found.posteriors.covariance[y, x]))
     np.testing.assert_allclose(samples[index].std(axis=0), own, rtol=0.6)
   near, far = (
-    pixel_samples.log_density(
+    pixels.log_density(
       model, *grey, found.mean, points=points, candidates=candidates
     )
     for candidates in (samples, samples + 20)
@@ -169,7 +168,7 @@ def test_posteriors_of_single_pixels(found, model, pair):
 
 def test_the_densest_of_samples():
   samples = np.array([[[0.0, 0.0], [1.0, 1.0], [1.1, 1.0], [5.0, 2.0]]])
-  found = pixel_samples.densest(samples)
+  found = pixels.densest(samples)
   assert found.tolist() in ([[1.0, 1.0]], [[1.1, 1.0]])
 
 
@@ -229,7 +228,7 @@ def test_a_small_frame_is_refused():
 def test_a_point_outside_is_refused(model, pair, found):
   grey = [smooth_grey(frame, OPTIONS) for frame in (pair.first, pair.second)]
   with pytest.raises(ValueError, match='within'):
-    pixel_samples.sample_pixels(
+    pixels.sample_pixels(
       jax.random.key(0),
       model,
       *grey,
@@ -248,6 +247,9 @@ def test_a_point_outside_is_refused(model, pair, found):
     ({'sensor_noise': (0.1, 0.01)}, '`sensor_noise`'),
     ({'smoothness': -1.0}, '`smoothness`'),
     ({'batch_size': 0}, '`batch_size`'),
+    ({'block_reach': 0}, '`block_reach`'),
+    ({'num_fields': 0}, '`num_fields`'),
+    ({'stddev': 0.0}, '`stddev`'),
   ],
 )
 def test_bad_options_are_named(changes, message):

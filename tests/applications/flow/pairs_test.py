@@ -81,14 +81,3 @@ def test_features_are_white(pairs):
   )
   # Up to the window and the floor, and none of the mean's direction.
   assert 0.05 < np.std(found[:, : SIZE**2]) < 3
-
-
-@pytest.mark.parametrize(
-  ('options', 'name'),
-  [({'num_fields': 0}, 'num_fields'), ({'stddev': 0.0}, 'stddev')],
-)
-def test_bad_options_are_named(level, options, name):
-  with pytest.raises(ValueError, match=name):
-    pairs_lib.build_pairs(
-      [level], **{'num_fields': 1, 'stddev': 1.0, **options}
-    )

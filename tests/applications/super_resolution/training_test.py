@@ -72,12 +72,12 @@ def test_an_interrupted_training_continues_as_if_unbroken(
   run_steps = fit_lib.parallel.run_steps
   losses = {'mean': 'AbsoluteError', 'scale': 'LaplaceLoss'}
 
-  def interrupt(*args, **options):
+  def interrupt(state, data, step, **options):
     # In the middle of a run, as Ctrl-C does.
     kind = losses.get(name, 'DenoisingLoss')
-    if type(options['loss']).__name__ == kind:
+    if type(step.loss).__name__ == kind:
       signal.raise_signal(signal.SIGINT)
-    return run_steps(*args, **options)
+    return run_steps(state, data, step, **options)
 
   with monkeypatch.context() as patch:
     patch.setattr(fit_lib.parallel, 'run_steps', interrupt)

@@ -1,30 +1,75 @@
-"""Samples, modes and exact densities of the flow of single pixels.
+"""Posteriors, samples, modes and densities of the flow of single pixels.
 
 Each pixel is alone, without its neighbours, so the posterior has all its
 ambiguity: along an edge, in a repeated pattern, in a flat area.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
+from internal_diffusion.applications.flow import small_matrices
+from internal_diffusion.applications.flow.frames import warp_plane
 from internal_diffusion.applications.flow.model import FlowModel
-from internal_diffusion.applications.flow.pixel_posteriors import noise_between
-from internal_diffusion.data import warp
 from internal_diffusion.diffusion import schedules
 from internal_diffusion.jax_settings import with_own_settings
-from internal_diffusion.sampling import likelihood, samplers
+from internal_diffusion.sampling import likelihood, moments, samplers
 
 Array = jax.Array
 
-_SIGMA_MIN, _SIGMA_MAX = 0.01, 20.0  # In prior standard deviations.
+# In prior standard deviations. At the highest, x carries no information.
+_SIGMA_MIN, _SIGMA_MAX = 0.01, 20.0
 _NUM_STEPS = 12  # Heun steps of a sample.
 _NUM_DENSITY_STEPS = 48
 _CHUNK = 4096  # Number of pixels at once.
 _NUM_MODE_SAMPLES = 8
+
+
+class PixelPosteriors(NamedTuple):
+  """Gaussian posteriors of displacements delta, of each pixel alone.
+
+  Attributes:
+    mean: Mean of the posterior in pixels, [..., 2].
+    covariance: Covariance of the posterior, [..., 2, 2].
+    precision: Precision of the likelihood, the posterior's less the prior's,
+      [..., 2, 2].
+  """
+
+  mean: Array
+  covariance: Array
+  precision: Array
+
+
+def pixel_posteriors(
+  model: FlowModel, first: Array, second: Array
+) -> PixelPosteriors:
+  """Posteriors of all pixels of two frames [H, W].
+
+  The frames are also swapped; the two results are averaged.
+  """
+  size, width = model.patch_size, first.shape[1]
+  noise = jnp.full(width, _noise_between(model, first, second))
+  padded = [jnp.pad(x, size // 2, mode='reflect') for x in (first, second)]
+
+  def patches_of(plane: Array, row: Array) -> Array:
+    strip = jax.lax.dynamic_slice_in_dim(plane, row, size)
+    columns = [strip[:, i : i + width] for i in range(size)]
+    return jnp.stack(columns, axis=1).reshape(size**2, width).T
+
+  def posteriors_of_row(row: Array) -> PixelPosteriors:
+    source, target = (patches_of(plane, row) for plane in padded)
+    there, back = (
+      _gaussian_posteriors(model, model.denoiser.encode(*pair, noise))
+      for pair in ((source, target), (target, source))
+    )
+    back = back._replace(mean=-back.mean)
+    return jax.tree.map(lambda one, other: (one + other) / 2, there, back)
+
+  return jax.lax.map(posteriors_of_row, jnp.arange(first.shape[0]))
 
 
 @with_own_settings
@@ -43,8 +88,7 @@ def sample_pixels(
   Args:
     key: One key.
     model: Model of displacements.
-    first: Smoothed luminance of the first frame, [H, W]; see
-      `frames.smooth_grey`.
+    first: Smoothed luminance of the first frame, [H, W]; see `smooth_grey`.
     second: Smoothed luminance of the second frame, [H, W].
     flow: Flow (u, v) that the second frame is warped by, [H, W, 2].
     points: Pixels (x, y), integers [N, 2].
@@ -59,24 +103,23 @@ def sample_pixels(
   """
   arrays.check_positive_int('num_samples', num_samples)
   check_points(points, first.shape)
-  warped = _warp(second, jnp.asarray(flow))
-  chunks = []
-  for start in range(0, len(points), _CHUNK):
-    chunk = points[start : start + _CHUNK]
-    # All chunks have one shape, which compiles once.
-    size = min(_CHUNK, len(points))
-    padded = np.pad(chunk, ((0, size - len(chunk)), (0, 0)))
-    delta = _sample_deltas(
+  warped = warp_plane(second, jnp.asarray(flow))
+  # All chunks have one shape, which compiles once.
+  size = min(_CHUNK, len(points))
+  padded = np.pad(points, ((0, -len(points) % size), (0, 0)))
+  deltas = [
+    _sample_deltas(
       jax.random.fold_in(key, start),
       model,
       first,
       warped,
-      jnp.asarray(padded, jnp.int32),
+      jnp.asarray(padded[start : start + size], jnp.int32),
       num_samples=num_samples,
     )
-    chunks.append(np.asarray(delta)[: len(chunk)])
+    for start in range(0, len(points), size)
+  ]
   centre = np.asarray(flow)[points[:, 1], points[:, 0]]
-  return centre[:, None] - np.concatenate(chunks)
+  return centre[:, None] - np.concatenate(deltas)[: len(points)]
 
 
 def pixel_modes(
@@ -84,25 +127,20 @@ def pixel_modes(
 ) -> np.ndarray:
   """Modes of the flow of each pixel alone, (u, v), [H, W, 2].
 
-  Args:
-    key: One key.
-    model: Model of displacements.
-    first: Smoothed luminance of the first frame, [H, W].
-    second: Smoothed luminance of the second frame, [H, W].
-    flow: Flow (u, v) that the second frame is warped by, [H, W, 2].
+  Arguments as in `sample_pixels`.
   """
-  height, width = flow.shape[:2]
-  y, x = np.indices((height, width)).reshape(2, -1)
+  y, x = np.indices(flow.shape[:2]).reshape(2, -1)
+  points = np.stack([x, y], axis=-1)
   samples = sample_pixels(
     key,
     model,
     first,
     second,
     flow,
-    points=np.stack([x, y], axis=-1),
+    points=points,
     num_samples=_NUM_MODE_SAMPLES,
   )
-  return densest(samples).reshape(height, width, 2)
+  return densest(samples).reshape(flow.shape)
 
 
 def densest(samples: np.ndarray) -> np.ndarray:
@@ -135,7 +173,7 @@ def log_density(
 
   Args:
     model: Model of displacements.
-    first: Smoothed luminance of the first frame, [H, W].
+    first: Smoothed luminance of the first frame, [H, W]; see `smooth_grey`.
     second: Smoothed luminance of the second frame, [H, W].
     flow: Flow (u, v) that the second frame is warped by, [H, W, 2].
     points: Pixels (x, y), integers [N, 2].
@@ -149,10 +187,11 @@ def log_density(
   """
   check_points(points, first.shape)
   delta = np.asarray(flow)[points[:, 1], points[:, 0]][:, None] - candidates
+  warped = warp_plane(second, jnp.asarray(flow))
   found = _log_densities(
     model,
     first,
-    _warp(second, jnp.asarray(flow)),
+    warped,
     jnp.asarray(points, jnp.int32),
     jnp.asarray(delta, jnp.float32),
   )
@@ -169,11 +208,6 @@ def check_points(points: np.ndarray, size: tuple[int, ...]) -> None:
     )
 
 
-@jax.jit
-def _warp(grey: Array, flow: Array) -> Array:
-  return warp.warp(grey[..., None], flow)[0][..., 0]
-
-
 @functools.partial(jax.jit, static_argnames='num_samples')
 def _sample_deltas(
   key: Array,
@@ -184,14 +218,14 @@ def _sample_deltas(
   *,
   num_samples: int,
 ) -> Array:
-  vector = _vectors(model, first, warped, points)
+  denoise_fn = model.given(_encode_at(model, first, warped, points))
   sigmas = model.stddev * schedules.karras_sigmas(
     _NUM_STEPS, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX
   )
 
   def sample(key: Array) -> Array:
-    noise = sigmas[0] * jax.random.normal(key, (len(points), 2))
-    return samplers.sample_heun(key, model.given(vector), noise, sigmas)
+    noise = sigmas[0] * jax.random.normal(key, points.shape)
+    return samplers.sample_heun(key, denoise_fn, noise, sigmas)
 
   found = jax.lax.map(sample, jax.random.split(key, num_samples))
   return jnp.moveaxis(found, 0, 1)
@@ -201,34 +235,55 @@ def _sample_deltas(
 def _log_densities(
   model: FlowModel, first: Array, warped: Array, points: Array, delta: Array
 ) -> Array:
-  vector = _vectors(model, first, warped, points)
-  num, each = delta.shape[:2]
-  sigmas = model.stddev * np.geomspace(
-    _SIGMA_MIN, _SIGMA_MAX, _NUM_DENSITY_STEPS
-  )
+  sigmas = np.geomspace(_SIGMA_MIN, _SIGMA_MAX, _NUM_DENSITY_STEPS)
+  vector = _encode_at(model, first, warped, points)
+  denoise_fn = model.given(jnp.repeat(vector, delta.shape[1], axis=0))
   found = likelihood.log_density(
-    model.given(jnp.repeat(vector, each, axis=0)),
-    delta.reshape(-1, 2),
-    sigmas,
+    denoise_fn, delta.reshape(-1, 2), model.stddev * sigmas
   )
-  return found.reshape(num, each)
+  return found.reshape(delta.shape[:2])
 
 
-def _vectors(
+def _encode_at(
   model: FlowModel, first: Array, warped: Array, points: Array
 ) -> Array:
-  """Condition vectors of the pairs of patches around points, [N, K]."""
+  """The encoded pairs of patches around points, [N, K]."""
   size = model.patch_size
-  steps = jnp.arange(size)
-  rows, columns = (
-    points[:, 1, None] + steps[None],
-    points[:, 0, None] + steps[None],
-  )
+  steps = jnp.arange(size)[None]
+  x, y = points[:, :1] + steps, points[:, 1:] + steps
   source, target = (
     jnp.pad(frame, size // 2, mode='reflect')[
-      rows[:, :, None], columns[:, None, :]
+      y[:, :, None], x[:, None, :]
     ].reshape(len(points), -1)
     for frame in (first, warped)
   )
-  noise = noise_between(model, first, warped)
-  return model.encode(source, target, jnp.full(len(points), noise))
+  noise = jnp.full(len(points), _noise_between(model, first, warped))
+  return model.denoiser.encode(source, target, noise)
+
+
+def _gaussian_posteriors(model: FlowModel, vector: Array) -> PixelPosteriors:
+  """Moments of encoded pairs [N, K] by one evaluation of the denoiser."""
+  mean, covariance = moments.mean_and_covariance(
+    model.given(vector),
+    num=len(vector),
+    dim=2,
+    sigma_max=_SIGMA_MAX * model.stddev,
+  )
+  prior = model.stddev**-2 * jnp.eye(2)[None]
+  # Rounding may make a very small precision negative.
+  precision = small_matrices.nonnegative(
+    small_matrices.inverse(covariance) - prior
+  )
+  return PixelPosteriors(mean, covariance, precision)
+
+
+def _noise_between(model: FlowModel, first: Array, warped: Array) -> Array:
+  """Noise level of two frames [H, W] of equal content, in the model's range.
+
+  The median ignores the few pixels that do not match.
+  """
+  difference = warped - first
+  difference -= jnp.median(difference)
+  # The median of |N(0, 1)| is 0.6745; a difference has the noise of two frames.
+  sigma = jnp.median(jnp.abs(difference)) / (0.6745 * np.sqrt(2))
+  return jnp.clip(sigma, *model.sensor_noise)
