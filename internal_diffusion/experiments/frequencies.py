@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-import matplotlib.axes
 import numpy as np
+
+from internal_diffusion import figures
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:
@@ -18,9 +19,7 @@ def nearest_frequencies(samples: np.ndarray, points: np.ndarray) -> np.ndarray:
   return counts / len(samples)
 
 
-def draw_bars(
-  axes: matplotlib.axes.Axes, series: Mapping[str, np.ndarray]
-) -> None:
+def draw_bars(axes: figures.Axes, series: Mapping[str, np.ndarray]) -> None:
   """Draws probabilities [N] side by side; the first, grey, is exact."""
   width = 0.8 / len(series)
   for number, (label, values) in enumerate(series.items()):
@@ -33,7 +32,7 @@ def draw_bars(
 
 
 def draw_points(
-  axes: matplotlib.axes.Axes, exact: np.ndarray, frequency: np.ndarray
+  axes: figures.Axes, exact: np.ndarray, frequency: np.ndarray
 ) -> None:
   """Draws exact probabilities [N] as bars and frequencies [N] as dots.
 

@@ -10,6 +10,7 @@ a figure that cannot be drawn never loses a result.
 
 # First: it decides how matplotlib is imported.
 from internal_diffusion.figures.style import (
+  Axes,
   Figure,
   new_figure,
   own_style,
@@ -41,6 +42,7 @@ from internal_diffusion.figures.patches import (
 )
 
 __all__ = [
+  'Axes',
   'Density',
   'Figure',
   'back_and_forth',

@@ -37,6 +37,7 @@ _import_matplotlib()
 
 import matplotlib.figure  # noqa: E402
 import matplotlib.style  # noqa: E402
+from matplotlib.axes import Axes as Axes  # noqa: E402
 
 _P = ParamSpec('_P')
 _LETTERS_PER_INCH = 9  # In the title of a figure.

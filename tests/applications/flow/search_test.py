@@ -66,7 +66,9 @@ def test_short_motion_starts_from_zero():
   assert not np.any(start.there)
 
 
-@pytest.mark.parametrize('shift', [(20, 0), (0, -16)])
+@pytest.mark.parametrize(
+  'shift', [(20, 0), pytest.param((0, -16), marks=pytest.mark.long)]
+)
 def test_the_flow_of_long_motion_is_exact(shift):
   first, second = crops('astronaut', (96, 120), shift)
   model = learn_flow([first], CLOSED_FORM)
