@@ -1,5 +1,7 @@
 """Settings of the whole suite; they must precede the first use of JAX."""
 
+# ruff: noqa: E402
+
 import importlib.metadata
 import os
 import pathlib
