@@ -81,6 +81,7 @@ def resampling_matrix(
   return cubic_weights(positions, num_old, width=max(factor, 1), border=border)
 
 
+@jax.jit
 def apply_matrices(
   image: Array, rows: Array | np.ndarray, columns: Array | np.ndarray
 ) -> Array:
@@ -110,7 +111,7 @@ def resample(
     resampling_matrix(new, old, border=border)
     for new, old in zip(size, image.shape[-3:-1], strict=True)
   )
-  return apply_matrices(jnp.asarray(image), rows, columns)
+  return apply_matrices(image, rows, columns)
 
 
 def _keys(distance: np.ndarray) -> np.ndarray:

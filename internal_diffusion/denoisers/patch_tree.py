@@ -14,11 +14,11 @@ variance.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import threadpoolctl
 
 Array = jax.Array
 
@@ -59,6 +59,8 @@ class PatchTree(NamedTuple):
   spread: Array
 
 
+# Threads that wait for each other make small products slow on a busy machine.
+@threadpoolctl.threadpool_limits.wrap(limits=1, user_api='blas')
 def build_patch_tree(
   images: np.ndarray, *, patch_size: int, core_size: int, stride: int = 1
 ) -> PatchTree:
@@ -104,20 +106,20 @@ def build_patch_tree(
   positions = np.indices(grid, np.int32).reshape(3, -1).T
   leaf_at = np.zeros(len(vectors), np.int32)
   leaf_at[index] = np.arange(num_leaves, dtype=np.int32)[:, None]
-  return PatchTree(
-    mean=jnp.asarray(mean),
-    basis=jnp.asarray(basis),
-    variance=jnp.asarray(variance),
-    leaves=jnp.asarray(coordinates[index]),
-    core=jnp.asarray(core[index]),
-    position=jnp.asarray(positions[index]),
-    leaf_at=jnp.asarray(leaf_at.reshape(grid)),
-    live=jnp.asarray(live),
-    centre=jnp.asarray(groups.mean(axis=1).reshape(num_leaves, per_leaf, -1)),
-    spread=jnp.asarray(
-      groups.var(axis=1).mean(axis=-1).reshape(num_leaves, per_leaf)
-    ),
+  fields: dict[str, Any] = dict(
+    mean=mean,
+    basis=basis,
+    variance=variance,
+    leaves=coordinates[index],
+    core=core[index],
+    position=positions[index],
+    leaf_at=leaf_at.reshape(grid),
+    live=live,
+    centre=groups.mean(axis=1).reshape(num_leaves, per_leaf, -1),
+    spread=groups.var(axis=1).mean(axis=-1).reshape(num_leaves, per_leaf),
   )
+  # Compiles nothing, unlike `jnp.asarray`.
+  return PatchTree(**jax.device_put(fields))
 
 
 def _sort_into_leaves(

@@ -16,7 +16,7 @@ is no independent test of it.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 WIDENING = 1.25
 _WINDOW_STDDEV = 1.0  # Pixels.
@@ -63,7 +63,7 @@ def estimate_uncertainty(mean: np.ndarray, samples: np.ndarray) -> Uncertainty:
   variance = sum((sample - mean) ** 2 for sample in samples) / len(samples)
   local = ndimage.gaussian_filter(variance, _WINDOW_STDDEV, axes=(0, 1))
   std = np.sqrt(WIDENING**2 * local + _ROUNDING**2).astype(np.float32)
-  half_width = np.float32(stats.norm.ppf((1 + _CONFIDENCE) / 2)) * std
+  half_width = np.float32(special.ndtri((1 + _CONFIDENCE) / 2)) * std
   return Uncertainty(
     std,
     np.clip(mean - half_width, -1, 1),
