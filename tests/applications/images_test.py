@@ -6,10 +6,12 @@ import pytest
 import skimage.data
 
 from internal_diffusion.applications.images import (
+  GenerateOptions,
   Start,
   find_sources,
   generate,
   make_image_prior,
+  recipe,
 )
 from internal_diffusion.applications.images import prior as prior_lib
 from internal_diffusion.compilation import measure_compilation
@@ -207,6 +209,15 @@ def test_a_constraint_of_the_caller_holds(image, prior):
 def test_bad_options(prior, options, words):
   with pytest.raises(ValueError, match=words):
     generate(KEY, prior, **options)
+
+
+@pytest.mark.parametrize('size', [(5, 50), (10**6, 10**6)])
+def test_a_bad_size_is_refused_before_the_prior_is_built(
+  image, size, monkeypatch
+):
+  monkeypatch.setattr(recipe, 'make_image_prior', None)
+  with pytest.raises(ValueError, match=f'`size` {size[0]}x{size[1]}'):
+    recipe.make_recipe(image, GenerateOptions(size=size))
 
 
 def test_image_smaller_than_a_patch():
