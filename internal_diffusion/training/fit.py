@@ -22,6 +22,7 @@ from internal_diffusion.compilation import CompileMeter, measure_compilation
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import parallel
 from internal_diffusion.training.budget import Budget
+from internal_diffusion.training.interrupt import stop_requested
 from internal_diffusion.training.options import TrainOptions
 from internal_diffusion.training.run_folder import RunFolder, open_run
 from internal_diffusion.training.state import (
@@ -107,6 +108,7 @@ def fit(
       the folder belongs to another run.
     OSError: If the folder cannot be written.
     NonFiniteLossError: If the loss is no longer finite.
+    KeyboardInterrupt: If a signal stops a run in memory.
   """
   start = time.monotonic()
   num_devices = parallel.num_devices(options.num_devices)
@@ -117,6 +119,9 @@ def fit(
       folder = stack.enter_context(
         open_run(run_dir, options, settings=settings)
       )
+    else:
+      # An exception in the middle of a compilation may get lost.
+      should_stop = stack.enter_context(stop_requested())
     run = _Run(model, data, loss, options, num_devices, folder, rounds)
     setup = time.monotonic() - start - meter.seconds
     bar = stack.enter_context(
@@ -125,6 +130,8 @@ def fit(
     while not run.is_over and not run.interrupted:
       _show(bar, run)
       run.take_steps(meter)
+      if folder is None and should_stop():
+        raise KeyboardInterrupt
       if watch is not None:
         # The next call donates the state's buffers.
         watch(run.step, _copied(run.state.averaged_model))
