@@ -40,6 +40,10 @@ from internal_diffusion.data.image_io import (
   write_grid,
   write_image,
 )
+from internal_diffusion.data.metadata import (
+  Metadata,
+  read_metadata,
+)
 from internal_diffusion.data.operators import (
   Downscaling,
   LinearOperator,
@@ -94,6 +98,7 @@ __all__ = [
   'Downscaling',
   'FramePair',
   'LinearOperator',
+  'Metadata',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -124,6 +129,7 @@ __all__ = [
   'read_image',
   'read_image_with_alpha',
   'read_kernel',
+  'read_metadata',
   'resample',
   'rotation',
   'sample_triplets',
