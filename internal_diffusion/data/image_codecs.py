@@ -298,7 +298,7 @@ def downscale(pixels: np.ndarray, max_side: int) -> np.ndarray:
 
 
 def encode(
-  samples: np.ndarray, file_format: str, metadata: Metadata | None = None
+  samples: np.ndarray, file_format: str, *, metadata: Metadata | None = None
 ) -> bytes:
   """Encodes samples [H, W, 1 to 4], uint8 or uint16, as the bytes of a file.
 
@@ -307,7 +307,7 @@ def encode(
   """
   metadata = metadata or Metadata()
   if file_format == 'PNG' and samples.dtype == np.uint16:
-    return wide_png.encode_wide_png(samples, metadata)
+    return wide_png.encode_wide_png(samples, metadata=metadata)
   if file_format == 'TIFF':
     return _encode_tiff(samples, metadata)
   buffer = io.BytesIO()

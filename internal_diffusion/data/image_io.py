@@ -161,7 +161,7 @@ def write_image(
     metadata = for_picture(metadata, pixels.shape)
   samples = _quantise(pixels, bit_depth)
   files.write_atomically(
-    path, image_codecs.encode(samples, file_format, metadata)
+    path, image_codecs.encode(samples, file_format, metadata=metadata)
   )
 
 

@@ -17,7 +17,7 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # By number of channels.
 
 
 def encode_wide_png(
-  samples: np.ndarray, metadata: Metadata | None = None
+  samples: np.ndarray, *, metadata: Metadata | None = None
 ) -> bytes:
   """Encodes samples [H, W, 1 to 4] uint16 as the bytes of a PNG file."""
   height, width, channels = samples.shape
