@@ -6,6 +6,9 @@ Example:
   (74, 74, 49)
 """
 
+from internal_diffusion.data.array_io import (
+  read_array,
+)
 from internal_diffusion.data.blur_kernel import (
   check_kernel,
   read_kernel,
@@ -39,6 +42,10 @@ from internal_diffusion.data.image_io import (
   write_animation,
   write_grid,
   write_image,
+)
+from internal_diffusion.data.masks import (
+  check_mask,
+  read_mask,
 )
 from internal_diffusion.data.metadata import (
   Metadata,
@@ -107,6 +114,7 @@ __all__ = [
   'build_pyramid',
   'check_image',
   'check_kernel',
+  'check_mask',
   'checkerboard',
   'crop_patches',
   'displacement_of',
@@ -125,10 +133,12 @@ __all__ = [
   'make_grid',
   'make_pair',
   'make_pair_table',
+  'read_array',
   'read_flow',
   'read_image',
   'read_image_with_alpha',
   'read_kernel',
+  'read_mask',
   'read_metadata',
   'resample',
   'rotation',
