@@ -6,6 +6,7 @@ Example:
   (74, 74, 49)
 """
 
+from internal_diffusion.data.blur import Blur, make_blur
 from internal_diffusion.data.blur_kernel import (
   check_kernel,
   read_kernel,
@@ -17,6 +18,11 @@ from internal_diffusion.data.colour_planes import (
 from internal_diffusion.data.distributions import (
   make_condition,
   split,
+)
+from internal_diffusion.data.downscaling import (
+  Downscaling,
+  make_downscaling,
+  scaled_size,
 )
 from internal_diffusion.data.flow_fields import (
   FramePair,
@@ -41,10 +47,9 @@ from internal_diffusion.data.image_io import (
   write_image,
 )
 from internal_diffusion.data.operators import (
-  Downscaling,
+  Composition,
   LinearOperator,
-  make_downscaling,
-  scaled_size,
+  compose,
 )
 from internal_diffusion.data.pair_table import (
   PairTable,
@@ -56,6 +61,12 @@ from internal_diffusion.data.patches import (
   extract_patches,
   gather_patches,
   interpolate_patches,
+)
+from internal_diffusion.data.pointwise import (
+  Identity,
+  Luminance,
+  Masking,
+  make_masking,
 )
 from internal_diffusion.data.principal_basis import (
   PrincipalBasis,
@@ -90,10 +101,15 @@ from internal_diffusion.data.warp import (
 )
 
 __all__ = [
+  'Blur',
   'Border',
+  'Composition',
   'Downscaling',
   'FramePair',
+  'Identity',
   'LinearOperator',
+  'Luminance',
+  'Masking',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -103,6 +119,7 @@ __all__ = [
   'check_image',
   'check_kernel',
   'checkerboard',
+  'compose',
   'crop_patches',
   'displacement_of',
   'enumerate_triplets',
@@ -115,9 +132,11 @@ __all__ = [
   'gather_patches',
   'interpolate_patches',
   'invert_flow',
+  'make_blur',
   'make_condition',
   'make_downscaling',
   'make_grid',
+  'make_masking',
   'make_pair',
   'make_pair_table',
   'read_flow',
