@@ -6,6 +6,9 @@ Example:
   (74, 74, 49)
 """
 
+from internal_diffusion.data.array_io import (
+  read_array,
+)
 from internal_diffusion.data.blur import Blur, make_blur
 from internal_diffusion.data.blur_kernel import (
   check_kernel,
@@ -45,6 +48,14 @@ from internal_diffusion.data.image_io import (
   write_animation,
   write_grid,
   write_image,
+)
+from internal_diffusion.data.masks import (
+  check_mask,
+  read_mask,
+)
+from internal_diffusion.data.metadata import (
+  Metadata,
+  read_metadata,
 )
 from internal_diffusion.data.operators import (
   Composition,
@@ -110,6 +121,7 @@ __all__ = [
   'LinearOperator',
   'Luminance',
   'Masking',
+  'Metadata',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -118,6 +130,7 @@ __all__ = [
   'build_pyramid',
   'check_image',
   'check_kernel',
+  'check_mask',
   'checkerboard',
   'compose',
   'crop_patches',
@@ -139,10 +152,13 @@ __all__ = [
   'make_masking',
   'make_pair',
   'make_pair_table',
+  'read_array',
   'read_flow',
   'read_image',
   'read_image_with_alpha',
   'read_kernel',
+  'read_mask',
+  'read_metadata',
   'resample',
   'rotation',
   'sample_triplets',
