@@ -9,6 +9,7 @@ Example:
 from internal_diffusion.data.array_io import (
   read_array,
 )
+from internal_diffusion.data.blur import Blur, make_blur
 from internal_diffusion.data.blur_kernel import (
   check_kernel,
   read_kernel,
@@ -20,6 +21,11 @@ from internal_diffusion.data.colour_planes import (
 from internal_diffusion.data.distributions import (
   make_condition,
   split,
+)
+from internal_diffusion.data.downscaling import (
+  Downscaling,
+  make_downscaling,
+  scaled_size,
 )
 from internal_diffusion.data.flow_fields import (
   FramePair,
@@ -52,10 +58,9 @@ from internal_diffusion.data.metadata import (
   read_metadata,
 )
 from internal_diffusion.data.operators import (
-  Downscaling,
+  Composition,
   LinearOperator,
-  make_downscaling,
-  scaled_size,
+  compose,
 )
 from internal_diffusion.data.pair_table import (
   PairTable,
@@ -67,6 +72,12 @@ from internal_diffusion.data.patches import (
   extract_patches,
   gather_patches,
   interpolate_patches,
+)
+from internal_diffusion.data.pointwise import (
+  Identity,
+  Luminance,
+  Masking,
+  make_masking,
 )
 from internal_diffusion.data.principal_basis import (
   PrincipalBasis,
@@ -101,10 +112,15 @@ from internal_diffusion.data.warp import (
 )
 
 __all__ = [
+  'Blur',
   'Border',
+  'Composition',
   'Downscaling',
   'FramePair',
+  'Identity',
   'LinearOperator',
+  'Luminance',
+  'Masking',
   'Metadata',
   'PairTable',
   'PrincipalBasis',
@@ -116,6 +132,7 @@ __all__ = [
   'check_kernel',
   'check_mask',
   'checkerboard',
+  'compose',
   'crop_patches',
   'displacement_of',
   'enumerate_triplets',
@@ -128,9 +145,11 @@ __all__ = [
   'gather_patches',
   'interpolate_patches',
   'invert_flow',
+  'make_blur',
   'make_condition',
   'make_downscaling',
   'make_grid',
+  'make_masking',
   'make_pair',
   'make_pair_table',
   'read_array',
