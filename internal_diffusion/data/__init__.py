@@ -40,6 +40,15 @@ from internal_diffusion.data.image_io import (
   write_grid,
   write_image,
 )
+from internal_diffusion.data.noise_correlation import (
+  Correlation,
+  unwhiten,
+  whiten,
+)
+from internal_diffusion.data.noise_level import (
+  NoiseEstimate,
+  estimate_noise,
+)
 from internal_diffusion.data.operators import (
   Downscaling,
   LinearOperator,
@@ -83,6 +92,10 @@ from internal_diffusion.data.triplets import (
   sample_triplets,
   to_delta,
 )
+from internal_diffusion.data.variance_stabilisation import (
+  destabilise,
+  stabilise,
+)
 from internal_diffusion.data.warp import (
   frames_between,
   invert_flow,
@@ -91,9 +104,11 @@ from internal_diffusion.data.warp import (
 
 __all__ = [
   'Border',
+  'Correlation',
   'Downscaling',
   'FramePair',
   'LinearOperator',
+  'NoiseEstimate',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -104,8 +119,10 @@ __all__ = [
   'check_kernel',
   'checkerboard',
   'crop_patches',
+  'destabilise',
   'displacement_of',
   'enumerate_triplets',
+  'estimate_noise',
   'extract_patches',
   'fit_axis_basis',
   'fit_principal_basis',
@@ -131,12 +148,15 @@ __all__ = [
   'smooth_random',
   'smooth_texture',
   'split',
+  'stabilise',
   'steepness',
   'to_delta',
   'to_planes',
   'to_principal',
   'translation',
   'triangle_frames',
+  'unwhiten',
+  'whiten',
   'write_animation',
   'write_flow',
   'write_grid',
