@@ -6,6 +6,10 @@ Example:
   (74, 74, 49)
 """
 
+from internal_diffusion.data.array_io import (
+  read_array,
+)
+from internal_diffusion.data.blur import Blur, make_blur
 from internal_diffusion.data.blur_kernel import (
   check_kernel,
   read_kernel,
@@ -17,6 +21,11 @@ from internal_diffusion.data.colour_planes import (
 from internal_diffusion.data.distributions import (
   make_condition,
   split,
+)
+from internal_diffusion.data.downscaling import (
+  Downscaling,
+  make_downscaling,
+  scaled_size,
 )
 from internal_diffusion.data.flow_fields import (
   FramePair,
@@ -40,6 +49,14 @@ from internal_diffusion.data.image_io import (
   write_grid,
   write_image,
 )
+from internal_diffusion.data.masks import (
+  check_mask,
+  read_mask,
+)
+from internal_diffusion.data.metadata import (
+  Metadata,
+  read_metadata,
+)
 from internal_diffusion.data.noise_correlation import (
   Correlation,
   unwhiten,
@@ -50,10 +67,9 @@ from internal_diffusion.data.noise_level import (
   estimate_noise,
 )
 from internal_diffusion.data.operators import (
-  Downscaling,
+  Composition,
   LinearOperator,
-  make_downscaling,
-  scaled_size,
+  compose,
 )
 from internal_diffusion.data.pair_table import (
   PairTable,
@@ -65,6 +81,12 @@ from internal_diffusion.data.patches import (
   extract_patches,
   gather_patches,
   interpolate_patches,
+)
+from internal_diffusion.data.pointwise import (
+  Identity,
+  Luminance,
+  Masking,
+  make_masking,
 )
 from internal_diffusion.data.principal_basis import (
   PrincipalBasis,
@@ -103,11 +125,17 @@ from internal_diffusion.data.warp import (
 )
 
 __all__ = [
+  'Blur',
   'Border',
+  'Composition',
   'Correlation',
   'Downscaling',
   'FramePair',
+  'Identity',
   'LinearOperator',
+  'Luminance',
+  'Masking',
+  'Metadata',
   'NoiseEstimate',
   'PairTable',
   'PrincipalBasis',
@@ -117,7 +145,9 @@ __all__ = [
   'build_pyramid',
   'check_image',
   'check_kernel',
+  'check_mask',
   'checkerboard',
+  'compose',
   'crop_patches',
   'destabilise',
   'displacement_of',
@@ -132,15 +162,20 @@ __all__ = [
   'gather_patches',
   'interpolate_patches',
   'invert_flow',
+  'make_blur',
   'make_condition',
   'make_downscaling',
   'make_grid',
+  'make_masking',
   'make_pair',
   'make_pair_table',
+  'read_array',
   'read_flow',
   'read_image',
   'read_image_with_alpha',
   'read_kernel',
+  'read_mask',
+  'read_metadata',
   'resample',
   'rotation',
   'sample_triplets',

@@ -1,0 +1,10 @@
+"""Restoration of a damaged picture from that picture alone."""
+
+from internal_diffusion.applications.restoration.options import (
+  RestoreOptions,
+  Task,
+)
+from internal_diffusion.applications.restoration.restore import restore
+from internal_diffusion.applications.restoration.restored import Restored
+
+__all__ = ['RestoreOptions', 'Restored', 'Task', 'restore']
