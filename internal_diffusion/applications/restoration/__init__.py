@@ -4,6 +4,7 @@ from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
 )
+from internal_diffusion.applications.restoration.restore import restore
 from internal_diffusion.applications.restoration.restored import Restored
 
-__all__ = ['RestoreOptions', 'Restored', 'Task']
+__all__ = ['RestoreOptions', 'Restored', 'Task', 'restore']
