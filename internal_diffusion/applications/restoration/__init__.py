@@ -4,7 +4,18 @@ from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
 )
-from internal_diffusion.applications.restoration.restore import restore
+from internal_diffusion.applications.restoration.restore import (
+  Choice,
+  choose_task,
+  restore,
+)
 from internal_diffusion.applications.restoration.restored import Restored
 
-__all__ = ['RestoreOptions', 'Restored', 'Task', 'restore']
+__all__ = [
+  'Choice',
+  'RestoreOptions',
+  'Restored',
+  'Task',
+  'choose_task',
+  'restore',
+]

@@ -6,7 +6,6 @@ than ignored, so that nobody believes it was used.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from internal_diffusion.applications.restoration.options import (
   Task,
 )
 from internal_diffusion.data import blur_kernel, image_io, masks
+from internal_diffusion.data.jpeg import JpegCells
 
 _MIN_SIDE = 16  # Pixels; a prior of patches needs some.
 _MAX_VALUE = 17.0  # Noise of one white stays below it; grey levels do not.
@@ -48,7 +48,7 @@ class Given:
   kernel: np.ndarray | None = None
   scribbles: np.ndarray | None = None
   reference: np.ndarray | None = None
-  jpeg: Any = None
+  jpeg: JpegCells | None = None
 
 
 def check_given(
@@ -58,7 +58,7 @@ def check_given(
   kernel: np.ndarray | None = None,
   scribbles: np.ndarray | None = None,
   reference: np.ndarray | None = None,
-  jpeg: Any = None,
+  jpeg: JpegCells | None = None,
 ) -> Given:
   """Checks each input by itself; the arguments are those of `restore`.
 
@@ -92,6 +92,10 @@ def check_given(
         f'`reference` must be a colour picture [h, w, 3], got shape'
         f' {reference.shape}.'
       )
+  if jpeg is not None and jpeg.size != size:
+    raise ValueError(
+      f'`jpeg` must be of the picture of {_by(size)}, got {_by(jpeg.size)}.'
+    )
   return Given(pixels, alpha, mask, kernel, scribbles, reference, jpeg)
 
 
