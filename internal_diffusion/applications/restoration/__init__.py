@@ -1,5 +1,9 @@
 """Restoration of a damaged picture from that picture alone."""
 
+from internal_diffusion.applications.restoration.auto import (
+  Diagnosis,
+  inspect,
+)
 from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
@@ -7,4 +11,11 @@ from internal_diffusion.applications.restoration.options import (
 from internal_diffusion.applications.restoration.restore import restore
 from internal_diffusion.applications.restoration.restored import Restored
 
-__all__ = ['RestoreOptions', 'Restored', 'Task', 'restore']
+__all__ = [
+  'Diagnosis',
+  'RestoreOptions',
+  'Restored',
+  'Task',
+  'inspect',
+  'restore',
+]
