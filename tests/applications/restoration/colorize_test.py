@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from internal_diffusion import compilation
-from internal_diffusion.applications.restoration import colorize as lib
+from internal_diffusion.applications.restoration.colorize import (
+  colorize,
+  to_colour,
+)
 from internal_diffusion.applications.restoration.scribbles import luminance_of
 from internal_diffusion.evaluation import fidelity
 
@@ -32,7 +35,7 @@ def grey_and_scribbles(truth):
 def test_two_marks_colour_two_grounds():
   truth = two_grounds()
   grey, scribbles = grey_and_scribbles(truth)
-  found = lib.colorize(KEY, grey, scribbles=scribbles, num_samples=2)
+  found = colorize(KEY, grey, scribbles=scribbles, num_samples=2)
   assert fidelity.psnr(found.mean, truth) > 23
   assert found.samples.shape == (2, *truth.shape)
   assert found.found['num_marks'] == 2
@@ -49,7 +52,7 @@ def test_the_same_key_gives_the_same_samples():
   truth = two_grounds()
   grey, scribbles = grey_and_scribbles(truth)
   one, again = (
-    lib.colorize(KEY, grey, scribbles=scribbles, num_samples=1).samples
+    colorize(KEY, grey, scribbles=scribbles, num_samples=1).samples
     for _ in range(2)
   )
   np.testing.assert_array_equal(one, again)
@@ -58,13 +61,11 @@ def test_the_same_key_gives_the_same_samples():
 def test_a_second_picture_of_one_size_compiles_nothing():
   truth = two_grounds()
   grey, scribbles = grey_and_scribbles(truth)
-  one = lib.colorize(KEY, grey, scribbles=scribbles, num_samples=1)
+  one = colorize(KEY, grey, scribbles=scribbles, num_samples=1)
   scribbles[10, 10, 3] = 1
   other_key = jax.random.key(1)
   with compilation.measure_compilation() as meter:
-    other = lib.colorize(
-      other_key, grey + 0.1, scribbles=scribbles, num_samples=1
-    )
+    other = colorize(other_key, grey + 0.1, scribbles=scribbles, num_samples=1)
   assert meter.count == 0
   assert np.any(other.samples != one.samples)
 
@@ -72,8 +73,8 @@ def test_a_second_picture_of_one_size_compiles_nothing():
 def test_a_colour_picture_gives_its_luminance():
   truth = two_grounds()
   grey, scribbles = grey_and_scribbles(truth)
-  found = lib.colorize(KEY, truth, scribbles=scribbles, num_samples=0)
-  expected = lib.colorize(KEY, grey, scribbles=scribbles, num_samples=0)
+  found = colorize(KEY, truth, scribbles=scribbles, num_samples=0)
+  expected = colorize(KEY, grey, scribbles=scribbles, num_samples=0)
   np.testing.assert_allclose(found.mean, expected.mean, atol=1e-5)
   assert 'luminance' in found.found['reasons'][0]
   assert not expected.found['reasons']
@@ -83,21 +84,21 @@ def test_a_colour_picture_gives_its_luminance():
 def test_one_source_of_colour_is_needed(given):
   truth = two_grounds()
   with pytest.raises(ValueError, match='One of `scribbles` and `reference`'):
-    lib.colorize(KEY, truth[..., :1], **dict.fromkeys(given, truth))
+    colorize(KEY, truth[..., :1], **dict.fromkeys(given, truth))
 
 
 def test_a_picture_of_a_wrong_shape_is_refused():
   truth = two_grounds()
   with pytest.raises(ValueError, match=r'`image` must be .*\(32, 40\)'):
-    lib.colorize(KEY, truth[..., 0], scribbles=truth)
+    colorize(KEY, truth[..., 0], scribbles=truth)
   with pytest.raises(ValueError, match='`num_samples`'):
-    lib.colorize(KEY, truth, scribbles=truth, num_samples=-1)
+    colorize(KEY, truth, scribbles=truth, num_samples=-1)
 
 
 def test_a_colour_out_of_range_is_weakened_at_equal_luminance():
   luminance = np.array([[0.0, 0.1, 0.9, 1.0]])
   chroma = np.full((1, 4, 2), (0.6, -0.3))
-  image = lib.to_colour(luminance, chroma)
+  image = to_colour(luminance, chroma)
   assert np.all(abs(image) <= 1)
   np.testing.assert_allclose(luminance_of(image), luminance, atol=1e-6)
   np.testing.assert_array_equal(image[0, 0], -1)
