@@ -1,5 +1,6 @@
 """Restoration of a damaged picture from that picture alone."""
 
+from internal_diffusion.applications.restoration.colorize import colorize
 from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
@@ -7,4 +8,4 @@ from internal_diffusion.applications.restoration.options import (
 from internal_diffusion.applications.restoration.restore import restore
 from internal_diffusion.applications.restoration.restored import Restored
 
-__all__ = ['RestoreOptions', 'Restored', 'Task', 'restore']
+__all__ = ['RestoreOptions', 'Restored', 'Task', 'colorize', 'restore']
