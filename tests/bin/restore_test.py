@@ -121,6 +121,21 @@ def test_the_mean_has_the_mode_and_depth_of_the_input(
     assert metadata.read_metadata(path).dpi == pytest.approx((200, 200), 1e-3)
 
 
+def test_a_turned_photograph_keeps_its_exif_and_is_upright(quick, tmp_path):
+  exif = Image.Exif()
+  exif[271], exif[274] = 'Maker', 6
+  pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'a.jpg', exif=exif.tobytes())
+  out = tmp_path / 'out'
+  code, _, err = run(
+    f'--image={tmp_path / "a.jpg"}', '--task=denoise', f'--out={out}'
+  )
+  assert code == 0, err
+  with Image.open(out / 'mean.png') as picture:
+    assert picture.size == (24, 30)
+    assert dict(picture.getexif()) == {271: 'Maker', 274: 1}
+
+
 def test_arrays_are_inputs_too(quick, tmp_path):
   (tmp_path / 'in').mkdir()
   noise = 0.3 * np.random.default_rng(0).normal(size=PHOTO.shape)

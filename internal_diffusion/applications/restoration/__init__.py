@@ -4,6 +4,7 @@ from internal_diffusion.applications.restoration.auto import (
   Diagnosis,
   inspect,
 )
+from internal_diffusion.applications.restoration.colorize import colorize
 from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
@@ -16,6 +17,7 @@ __all__ = [
   'RestoreOptions',
   'Restored',
   'Task',
+  'colorize',
   'inspect',
   'restore',
 ]
