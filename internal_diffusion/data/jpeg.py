@@ -109,7 +109,8 @@ class PlaneCells:
     steps = _like(self.steps, found)
     cell_variance = steps**2 / 12
     offset = (found - centres) * (cell_variance / (cell_variance + variance))
-    reach = steps / 2 - jnp.minimum(_MARGIN, _MAX_MARGIN * steps)
+    margin = _MARGIN * _like(jnp.asarray(self._copies(plane.shape[-2:])), found)
+    reach = steps / 2 - jnp.minimum(margin, _MAX_MARGIN * steps)
     change = centres + jnp.clip(offset, -reach, reach) - found
     return plane + self._enlarge(_from_blocks(change), plane)
 
@@ -122,6 +123,20 @@ class PlaneCells:
     )
     plane = jax.image.resize(plane, (rows, columns), 'linear')
     return plane[: size[0], : size[1]]
+
+  def _copies(self, size: Sequence[int]) -> np.ndarray:
+    """Root of how often the last pixels are repeated, [R, C, 1, 1]; 1 inside.
+
+    By this factor the rounding of a repeated pixel moves a coefficient more.
+    """
+    most = []
+    for blocks, side, factor in zip(
+      self.levels.shape[:2], size, self.factor, strict=True
+    ):
+      copies = np.ones(blocks)
+      copies[-1] = 8 * blocks - -(-side // factor) + 1
+      most.append(np.sqrt(copies))
+    return np.outer(*most)[..., None, None].astype(np.float32)
 
   def _subsample(self, plane: Array) -> Array:
     """Means over rectangles; the last pixels complete the last blocks.
@@ -138,10 +153,16 @@ class PlaneCells:
     return jnp.pad(plane, none + tall, mode='edge')
 
   def _enlarge(self, change: Array, plane: Array) -> Array:
-    """The smallest change of a plane's pixels with these means."""
-    for axis, factor in zip((-2, -1), self.factor, strict=True):
-      change = jnp.repeat(change, factor, axis)
-    return change[..., : plane.shape[-2], : plane.shape[-1]]
+    """The smallest change of a plane's pixels with these means.
+
+    A pixel that was repeated to complete a block changes as its copies do on
+    average.
+    """
+    down, right = self.factor
+    height, width = plane.shape[-2:]
+    change = _fold(change, -2, -(-height // down))
+    change = jnp.repeat(jnp.repeat(change, down, -2), right, -1)
+    return _fold(change[..., :height, :], -1, width)
 
 
 @flax.struct.dataclass
@@ -405,6 +426,12 @@ def _from_blocks(coefficients: Array) -> Array:
     precision=_HIGHEST,
   )
   return blocks.reshape(*batch, 8 * rows, 8 * columns)
+
+
+def _fold(values: Array, axis: int, length: int) -> Array:
+  """Shortens an axis: its new last value is the mean of all that follow."""
+  first, rest = jnp.split(values, [length - 1], axis)
+  return jnp.concatenate([first, rest.mean(axis, keepdims=True)], axis)
 
 
 def _like(values: Array, coefficients: Array) -> Array:

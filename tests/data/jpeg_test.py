@@ -1,7 +1,7 @@
 """The cells of JPEG files: what is in them, and the nearest pictures."""
 
 import io
-import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,7 @@ def with_factors(cells, factor):
   """Cells of the same levels whose colour planes have another subsampling."""
   luma, *others = cells.planes
   rows, columns = (
-    -(-(-(-side // f)) // 8) if f > 1 else -(-side // 8)
+    math.ceil(side / (8 * f))
     for side, f in zip(cells.stored_size, factor, strict=True)
   )
   planes = [
@@ -65,22 +65,16 @@ def test_a_picture_lies_in_its_own_cells(size, subsampling):
 @pytest.mark.parametrize('size', SIZES)
 def test_a_settled_picture_is_encoded_the_same(size, channels):
   image = photograph(size, channels)
-  for quality, subsampling in itertools.product((10, 40), ('4:4:4', '4:2:0')):
+  start = smooth(image)
+  for quality, subsampling in [(10, '4:2:0'), (30, '4:2:2'), (40, '4:4:4')]:
     cells = jpeg.encode_cells(image, quality=quality, subsampling=subsampling)
-    start = smooth(image)
     settled = cells.settle(start)
-    assert cells.kept_share(start) < 0.99
-    assert cells.kept_share(settled) > 0.999
+    assert reencode(start, cells, quality, subsampling) > 2
+    # Colours are rounded twice, and clipped.
+    most = 0 if channels == 1 else 2
+    assert reencode(settled, cells, quality, subsampling) <= most
+    assert cells.kept_share(settled) >= 1 - 2e-3
     assert float(jnp.abs(settled).max()) <= 1
-    wrong = reencode(settled, cells, quality, subsampling)
-    assert wrong <= 1e-3 * sum(p.levels.size for p in cells.planes)
-
-
-def test_settled_grey_has_exactly_the_levels_of_the_file():
-  image = photograph((64, 64), 1)
-  for quality in (10, 20, 30, 40):
-    cells = jpeg.encode_cells(image, quality=quality)
-    assert reencode(cells.settle(smooth(image)), cells, quality, '4:2:0') == 0
 
 
 @pytest.mark.parametrize('factor', [(1, 1), (1, 2), (2, 2), (2, 1), (1, 4)])
