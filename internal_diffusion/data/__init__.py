@@ -62,6 +62,15 @@ from internal_diffusion.data.metadata import (
   Metadata,
   read_metadata,
 )
+from internal_diffusion.data.noise_correlation import (
+  Correlation,
+  unwhiten,
+  whiten,
+)
+from internal_diffusion.data.noise_level import (
+  NoiseEstimate,
+  estimate_noise,
+)
 from internal_diffusion.data.operators import (
   Composition,
   LinearOperator,
@@ -110,6 +119,10 @@ from internal_diffusion.data.triplets import (
   sample_triplets,
   to_delta,
 )
+from internal_diffusion.data.variance_stabilisation import (
+  destabilise,
+  stabilise,
+)
 from internal_diffusion.data.warp import (
   frames_between,
   invert_flow,
@@ -120,6 +133,7 @@ __all__ = [
   'Blur',
   'Border',
   'Composition',
+  'Correlation',
   'Downscaling',
   'FramePair',
   'Identity',
@@ -128,6 +142,7 @@ __all__ = [
   'Luminance',
   'Masking',
   'Metadata',
+  'NoiseEstimate',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -140,9 +155,11 @@ __all__ = [
   'checkerboard',
   'compose',
   'crop_patches',
+  'destabilise',
   'displacement_of',
   'encode_cells',
   'enumerate_triplets',
+  'estimate_noise',
   'extract_patches',
   'fit_axis_basis',
   'fit_principal_basis',
@@ -174,12 +191,15 @@ __all__ = [
   'smooth_random',
   'smooth_texture',
   'split',
+  'stabilise',
   'steepness',
   'to_delta',
   'to_planes',
   'to_principal',
   'translation',
   'triangle_frames',
+  'unwhiten',
+  'whiten',
   'write_animation',
   'write_flow',
   'write_grid',
