@@ -1,5 +1,10 @@
 """Restoration of a damaged picture from that picture alone."""
 
+from internal_diffusion.applications.restoration.auto import (
+  Diagnosis,
+  inspect,
+)
+from internal_diffusion.applications.restoration.colorize import colorize
 from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
@@ -13,9 +18,12 @@ from internal_diffusion.applications.restoration.restored import Restored
 
 __all__ = [
   'Choice',
+  'Diagnosis',
   'RestoreOptions',
   'Restored',
   'Task',
   'choose_task',
+  'colorize',
+  'inspect',
   'restore',
 ]

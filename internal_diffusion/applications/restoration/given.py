@@ -102,6 +102,8 @@ def check_given(
 def named_task(given: Given, options: RestoreOptions) -> Task:
   """The task that is asked for, or that the inputs tell; `auto` if neither.
 
+  A noise level alone tells of noise.
+
   Raises:
     ValueError: If an input is missing, or is for another task.
   """
@@ -110,6 +112,8 @@ def named_task(given: Given, options: RestoreOptions) -> Task:
   task = options.task
   if task is Task.AUTO and present:
     task = _TASK_OF[present[0]]
+  elif task is Task.AUTO and options.sigma is not None:
+    task = Task.DENOISE
   for name in present:
     if _TASK_OF[name] is not task:
       raise ValueError(

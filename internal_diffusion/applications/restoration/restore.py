@@ -76,9 +76,7 @@ def restore(
     jpeg=jpeg,
   )
   chosen = _choose(given, options or RestoreOptions())
-  restored = _TASKS[chosen.options.task](
-    key, given, chosen.options, progress
-  )
+  restored = _TASKS[chosen.options.task](key, given, chosen.options, progress)
   reasons = [*chosen.reasons, *restored.found.get('reasons', ())]
   found = {'task': str(chosen.options.task), **restored.found}
   found['reasons'] = reasons
