@@ -51,6 +51,20 @@ def _sample(
   return loop.scan_sigmas(key, step_fn, denoiser, x, sigmas, **options)
 
 
+def restore_half_quadratic(
+  key: Array,
+  denoiser: Denoiser | BoundDenoiseFn,
+  x: Array,
+  sigmas: Array,
+  **options: Unpack[ScanOptions],
+) -> Array:
+  """Half-quadratic splitting: one probable image, not a sample.
+
+  See `steps.denoise_step`. x is a first estimate of the image, [B, ...].
+  """
+  return _sample(key, steps.denoise_step, denoiser, x, sigmas, **options)
+
+
 def sample_euler(
   key: Array,
   denoiser: Denoiser | BoundDenoiseFn,

@@ -56,6 +56,22 @@ def euler_step(
   return x + (sigma_next - sigma) * slope
 
 
+def denoise_step(
+  key: Array,
+  x: Array,
+  sigma: Array,
+  sigma_next: Array,
+  denoise_fn: BoundDenoiseFn,
+) -> Array:
+  """The clean estimate itself, without noise, as the next state.
+
+  With constraints this is half-quadratic splitting (Zoran & Weiss 2011) or
+  plug-and-play restoration: a search for the most probable image.
+  """
+  del key, sigma_next
+  return denoise_fn(x, sigma)
+
+
 def heun_step(
   key: Array,
   x: Array,

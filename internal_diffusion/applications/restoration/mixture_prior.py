@@ -89,6 +89,7 @@ def fit_mixture_prior(
   num_components: int = NUM_COMPONENTS,
   num_steps: int = 12,
   start: MixtureImageDenoiser | None = None,
+  stride: int = 1,
 ) -> MixtureImageDenoiser:
   """Fits the prior to an image with white noise.
 
@@ -100,10 +101,11 @@ def fit_mixture_prior(
     num_components: Number of Gaussians; fewer for a small image.
     num_steps: Number of steps of expectation-maximisation.
     start: Prior to start from; None starts anew.
+    stride: Distance of the patches that the prior denoises, in pixels.
   """
   num = (image.shape[0] - patch_size + 1) * (image.shape[1] - patch_size + 1)
-  stride = max(1, math.ceil(math.sqrt(num / _MAX_PATCHES)))
-  vectors = _vectors(image, patch_size=patch_size, stride=stride)
+  apart = max(1, math.ceil(math.sqrt(num / _MAX_PATCHES)))
+  vectors = _vectors(image, patch_size=patch_size, stride=apart)
   mixture = fit_gaussian_mixture(
     key,
     vectors,
@@ -112,7 +114,7 @@ def fit_mixture_prior(
     num_steps=num_steps,
     start=None if start is None else start.mixture,
   )
-  return MixtureImageDenoiser(mixture, patch_size)
+  return MixtureImageDenoiser(mixture, patch_size, stride)
 
 
 @functools.partial(jax.jit, static_argnames=('patch_size', 'stride'))
