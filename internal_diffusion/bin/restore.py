@@ -33,6 +33,7 @@ from internal_diffusion.applications.restoration import (
   Restored,
   RestoreOptions,
   Task,
+  choose_task,
   restore,
 )
 from internal_diffusion.bin import command, option_flags
@@ -44,6 +45,7 @@ from internal_diffusion.data import (
   masks,
   metadata,
 )
+from internal_diffusion.data.jpeg import read_jpeg_cells
 
 _NAME = 'idiff-restore'
 _FLAGS = flags.FlagValues()
@@ -60,6 +62,7 @@ _FILES = {
 }
 for _name, _text in _FILES.items():
   option_flags.define_path(_FLAGS, _name, None, _text)
+_JPEG_START = b'\xff\xd8\xff'
 _OUTPUTS = (
   'input.png',
   'mean.png',
@@ -92,11 +95,17 @@ def _restore_to(
 ) -> dict[str, Any]:
   path = results.inputs[0]
   image, bit_depth = _read_picture(path)
-  also = _read_given(given, image.shape[:2])
+  also: dict[str, Any] = _read_given(given, image.shape[:2])
+  if _wants_jpeg(path, options, also):
+    also['jpeg'] = read_jpeg_cells(path)
+  chosen = choose_task(image, options, **also)
+  if chosen.message:
+    print(f'{_NAME}: {path.name}: {chosen.message}', flush=True)
   results.lap('setup')
   restored = restore(
-    jax.random.key(options.seed), image, options, **also, progress=True
+    jax.random.key(options.seed), image, chosen.options, **also, progress=True
   )
+  restored.found['reasons'] = [*chosen.reasons, *restored.found['reasons']]
   results.lap('run')
   _write(results, restored, image, bit_depth)
   results.summary = f'{path.name}: {_sentence(restored)};'
@@ -113,6 +122,17 @@ def _read_picture(path: pathlib.Path) -> tuple[np.ndarray, int]:
   if path.suffix.lower() == array_io.EXTENSION:
     return array_io.read_array(path), 16
   return image_io.read_image_with_alpha(path)
+
+
+def _wants_jpeg(
+  path: pathlib.Path, options: RestoreOptions, given: Mapping[str, Any]
+) -> bool:
+  """Whether the cells of a JPEG file are needed, and it is one."""
+  is_open = options.task is Task.AUTO and not given
+  if not (is_open or options.task is Task.JPEG) or options.quality:
+    return False
+  with open(path, 'rb') as file:
+    return file.read(len(_JPEG_START)) == _JPEG_START
 
 
 def _read_given(

@@ -180,6 +180,26 @@ def test_what_is_given_tells_the_task(quick, tmp_path):
     assert found.shape[-1] == channels
 
 
+def test_a_look_at_the_picture_is_said_before_the_work(quick, tmp_path):
+  pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'photo.jpg', quality=20)
+  noise = np.random.default_rng(0).normal(size=(64, 64, 3))
+  save(tmp_path / 'noisy.png', 0.2 * noise)
+  for name, task, words in (
+    ('photo.jpg', 'jpeg', 'JPEG compression of about quality 20'),
+    ('noisy.png', 'denoise', 'noise of 2'),
+  ):
+    out = tmp_path / task
+    code, printed, err = run(f'--image={tmp_path / name}', f'--out={out}')
+    assert code == 0, err
+    said, done = printed.splitlines()
+    assert said.startswith(f'idiff-restore: {name}: Found {words}')
+    assert str(out) in done
+    found = json.loads((out / 'report.json').read_text())['figures']['found']
+    assert found['task'] == task
+    assert words in found['reasons'][0]
+
+
 def test_no_samples(quick, tmp_path):
   path = save(tmp_path / 'photo.png', PHOTO)
   code, _, err = run(
