@@ -18,6 +18,7 @@ means nearest in each plane of Y, Cb, Cr: then all is separable, and
 `data.jpeg_plane` has what concerns one plane.
 """
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -125,6 +126,23 @@ class JpegCells:
     self._check(image)
     arrays.check_positive_int('num_steps', num_steps)
     return _settle(self, image, num_steps=num_steps)
+
+  def encode(self, image: Array) -> 'JpegCells':
+    """The cells of another picture, with the tables of this file.
+
+    Args:
+      image: Picture, [H, W, C]; it is clipped to [-1, 1] and rounded to 8 bits.
+
+    Raises:
+      ValueError: If the image has another size or number of channels.
+    """
+    self._check(image)
+    levels = _levels(self, image)
+    planes = tuple(
+      dataclasses.replace(plane, levels=own.astype(plane.levels.dtype))
+      for plane, own in zip(self.planes, levels, strict=True)
+    )
+    return dataclasses.replace(self, planes=planes)
 
   def kept_share(self, image: Array) -> float:
     """Share of the coefficients that encoding a picture gives again.
@@ -243,16 +261,26 @@ def _settle(cells: JpegCells, image: Array, *, num_steps: int) -> Array:
 @jax.jit
 def _kept_share(cells: JpegCells, image: Array) -> Array:
   """See `JpegCells.kept_share`."""
-  image = jnp.clip(jnp.round(127.5 * (image + 1)), 0, 255) / 127.5 - 1
   num_kept, num_all = jnp.array(0), 0
-  planes = _to_planes(cells, image)
-  for plane, own in zip(planes, cells.planes, strict=True):
-    # Encoders round the planes, and then the means.
-    means = jnp.round(own.subsample(jnp.round(plane)))
-    levels = jnp.round(to_blocks(means) / own.steps[None, None])
-    num_kept += jnp.sum(levels == own.levels)
+  levels = _levels(cells, image)
+  for found, own in zip(levels, cells.planes, strict=True):
+    num_kept += jnp.sum(found == own.levels)
     num_all += own.levels.size
   return num_kept / num_all
+
+
+@jax.jit
+def _levels(cells: JpegCells, image: Array) -> list[Array]:
+  """Quantised coefficients that an encoder makes of a picture, by plane."""
+  image = jnp.clip(jnp.round(127.5 * (image + 1)), 0, 255) / 127.5 - 1
+  # Encoders round the planes, and then the means.
+  return [
+    jnp.round(
+      to_blocks(jnp.round(own.subsample(jnp.round(plane))))
+      / own.steps[None, None]
+    )
+    for plane, own in zip(_to_planes(cells, image), cells.planes, strict=True)
+  ]
 
 
 def _to_planes(cells: JpegCells, image: Array) -> list[Array]:

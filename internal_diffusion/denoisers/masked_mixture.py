@@ -11,7 +11,8 @@ which takes an R x R system for each vector, whatever its missing parts. The
 component is the most probable one given what is seen.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -83,6 +84,15 @@ class MaskedMixture:
 
     return in_chunks(chunk, x, seen)
 
+  def to_gaussians(self) -> GaussianMixtureDenoiser:
+    """The same mixture by full covariances, W W^T + s^2 I."""
+    covariances = jnp.einsum('kdr,ker->kde', self.loadings, self.loadings)
+    variances, directions = jnp.linalg.eigh(covariances)
+    variances = jnp.maximum(variances, 0) + self.noise_variances[:, None]
+    return GaussianMixtureDenoiser(
+      self.log_weights, self.means, directions, variances
+    )
+
   def infer(self, x: Array, seen: Array) -> Latent:
     """Posterior of vectors [N, D], all at once; for one chunk."""
     component = jnp.argmax(self._log_joint(x, seen), axis=-1)
@@ -136,7 +146,9 @@ def from_gaussians(
   return MaskedMixture(mixture.log_weights, mixture.means, loadings, noise)
 
 
-def in_chunks(function, *values: Array):
+def in_chunks(
+  function: Callable[[Any], Any], *values: Array
+) -> Any:
   """Applies a function of a tuple of arrays [n, ...] to chunks of them."""
   num = len(values[0])
   chunk = min(_CHUNK, num)

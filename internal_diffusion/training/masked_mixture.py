@@ -11,6 +11,7 @@ The ridge rho pulls towards the current row, which rarely seen coordinates keep.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,10 +78,12 @@ def _step(mixture: MaskedMixture, vectors: Array, seen: Array) -> MaskedMixture:
     edge = ((0, padding), (0, 0))
     return jnp.pad(values, edge).reshape(-1, chunk, dim)
 
-  def add(total, parts):
+  def add(total: Any, parts: tuple[Array, Array]) -> tuple[Any, None]:
     x, own_seen = parts
     found = mixture.infer(x, own_seen)
-    return jax.tree.map(jnp.add, total, _sums(mixture, x, own_seen, found)), None
+    return jax.tree.map(
+      jnp.add, total, _sums(mixture, x, own_seen, found)
+    ), None
 
   nothing = (
     jnp.zeros(num_components),
@@ -94,7 +97,9 @@ def _step(mixture: MaskedMixture, vectors: Array, seen: Array) -> MaskedMixture:
   rows = jnp.concatenate([mixture.loadings, mixture.means[..., None]], axis=-1)
   system = products.reshape(num_components, dim, size, size)
   system += _RIDGE * jnp.eye(size)
-  solved = jnp.linalg.solve(system, (targets + _RIDGE * rows)[..., None])[..., 0]
+  solved = jnp.linalg.solve(system, (targets + _RIDGE * rows)[..., None])[
+    ..., 0
+  ]
   noise = errors[:, 0] / jnp.maximum(errors[:, 1], 1)
   noise = jnp.where(errors[:, 1] > dim, noise, mixture.noise_variances)
   return MaskedMixture(
@@ -105,7 +110,7 @@ def _step(mixture: MaskedMixture, vectors: Array, seen: Array) -> MaskedMixture:
   )
 
 
-def _sums(mixture: MaskedMixture, x: Array, seen: Array, found: Latent):
+def _sums(mixture: MaskedMixture, x: Array, seen: Array, found: Latent) -> tuple[Array, ...]:
   """Sums of one chunk by component: vectors, E[v v^T], x E[v], errors."""
   num_components, dim, rank = mixture.loadings.shape
   is_real = jnp.sum(seen, axis=-1) > 0

@@ -23,14 +23,14 @@ from internal_diffusion.denoisers.gaussian_mixture import (
 )
 from internal_diffusion.sampling import full_image
 from internal_diffusion.training.gaussian_mixture import fit_gaussian_mixture
-from internal_diffusion.types import Condition, static
+from internal_diffusion.types import BoundDenoiseFn, Condition, static
 
 Array = jax.Array
 
 PATCH_SIZE = 7
 NUM_COMPONENTS = 60
 _PATCHES_PER_COMPONENT = 150  # At least, on average, in small pictures.
-_MAX_PATCHES = 150_000  # Number of patches that a mixture is fitted to, about.
+_MAX_PATCHES = 300_000  # Number of patches that a mixture is fitted to, about.
 
 
 @flax.struct.dataclass
@@ -53,7 +53,9 @@ class MixtureImageDenoiser:
     """Posterior mean of images [B, H, W, C]; the condition is not used."""
     del cond
 
-    def denoise(x: Array, sigma: Array, _: full_image.Spots):
+    def denoise(
+      x: Array, sigma: Array, _: full_image.Spots
+    ) -> full_image.Weighed:
       mean, degrees = self.mixture.posterior_mean(x, sigma)
       return full_image.Weighed(mean, 1 / (1 + degrees))
 
@@ -62,7 +64,9 @@ class MixtureImageDenoiser:
   def posterior(self, x: Array, sigma: Array) -> tuple[Array, Array]:
     """Mean and variance of images [B, H, W, C], each of that shape."""
 
-    def denoise(x: Array, sigma: Array, _: full_image.Spots):
+    def denoise(
+      x: Array, sigma: Array, _: full_image.Spots
+    ) -> full_image.Weighed:
       found = self.mixture.posterior(x, sigma)
       both = jnp.stack([found.mean, found.variance], axis=-1)
       shape = (len(x), self.patch_size**2, -1, 2)
@@ -73,7 +77,7 @@ class MixtureImageDenoiser:
     mean, variance = jnp.split(self._lift(denoise)(x, sigma), 2, axis=-1)
     return mean, variance
 
-  def _lift(self, denoise: full_image.SpotDenoiseFn):
+  def _lift(self, denoise: full_image.SpotDenoiseFn) -> BoundDenoiseFn:
     denoiser = full_image.PatchDenoiser(
       denoise, denoise, self.patch_size, self.patch_size, is_flat=True
     )
@@ -105,7 +109,7 @@ def fit_mixture_prior(
   """
   num = (image.shape[0] - patch_size + 1) * (image.shape[1] - patch_size + 1)
   apart = max(1, math.ceil(math.sqrt(num / _MAX_PATCHES)))
-  vectors = _vectors(image, patch_size=patch_size, stride=apart)
+  vectors = patch_vectors(image, patch_size=patch_size, stride=apart)
   mixture = fit_gaussian_mixture(
     key,
     vectors,
@@ -118,6 +122,9 @@ def fit_mixture_prior(
 
 
 @functools.partial(jax.jit, static_argnames=('patch_size', 'stride'))
-def _vectors(image: Array | np.ndarray, *, patch_size: int, stride: int):
+def patch_vectors(
+  image: Array | np.ndarray, *, patch_size: int, stride: int
+) -> Array:
+  """Patches of an image [H, W, C] as vectors, [N, P*P*C]."""
   patches = extract_patches(image, patch_size=patch_size, stride=stride)
   return patches.reshape(-1, patches.shape[-1])

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
+_GAUSSIAN_90 = 1.6449  # Half of the 90% interval, in standard deviations.
+
+
 class Restored(NamedTuple):
   """A restored picture and its uncertainty.
 
@@ -24,3 +27,26 @@ class Restored(NamedTuple):
   high: np.ndarray
   samples: np.ndarray
   found: dict[str, Any]
+
+
+def from_std(
+  mean: np.ndarray,
+  std: np.ndarray,
+  *,
+  samples: np.ndarray | None = None,
+  found: dict[str, Any] | None = None,
+) -> Restored:
+  """A result whose interval is that of a Gaussian, clipped to [-1, 1].
+
+  Args:
+    mean: [H, W, C].
+    std: [H, W, C].
+    samples: [K, H, W, C]; None for no samples.
+    found: See `Restored`.
+  """
+  if samples is None:
+    samples = np.empty((0, *mean.shape), np.float32)
+  reach = _GAUSSIAN_90 * std
+  pictures = (mean, std, mean - reach, mean + reach, samples)
+  clipped = [np.clip(p, -1, 1).astype(np.float32) for p in pictures]
+  return Restored(*clipped, found=found or {})

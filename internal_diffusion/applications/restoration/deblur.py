@@ -1,0 +1,125 @@
+"""Deblurring with a known or an estimated kernel.
+
+The scene is larger than the picture by the kernel, and what lies outside is
+unknown, so borders do not ring.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion import arrays
+from internal_diffusion.applications.restoration.blind_kernel import (
+  estimate_kernel,
+)
+from internal_diffusion.applications.restoration.calibration import local_std
+from internal_diffusion.applications.restoration.loop import (
+  continue_splitting,
+  falling,
+  restore_by_splitting,
+)
+from internal_diffusion.applications.restoration.posterior_samples import (
+  draw_samples,
+)
+from internal_diffusion.applications.restoration.restored import (
+  Restored,
+  from_std,
+)
+from internal_diffusion.data.blur import make_blur
+from internal_diffusion.data.noise_level import estimate_noise
+from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.sampling.constraints import LinearObservation
+
+Array = jax.Array
+
+# Noise levels of the loop, in grey levels of 255.
+_FIRST, _LAST, _NUM_STEPS = 30.0, 3.0, 8
+_LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.
+_AGAIN = 4  # Steps of the second restoration.
+# Errors of the first restoration over those of the second.
+_FACTOR, _FLOOR = 1.3, 0.5 * 2 / 255
+
+
+@with_own_settings
+def deblur(
+  key: Array,
+  image: np.ndarray,
+  kernel: np.ndarray | None,
+  *,
+  sigma: float | None = None,
+  num_samples: int = 0,
+  progress: bool = False,
+) -> Restored:
+  """Removes blur and noise.
+
+  Args:
+    key: One key.
+    image: Blurred picture, [H, W, C].
+    kernel: Kernel of the convolution, [k, l] with odd sides; None estimates it
+      from the picture.
+    sigma: Standard deviation of white noise, in grey levels of 255; None
+      estimates it.
+    num_samples: Number of samples.
+    progress: Whether to show a progress bar.
+
+  Raises:
+    ValueError: If the kernel or the noise level is not valid.
+  """
+  image = np.asarray(image, np.float32)
+  keys = jax.random.split(key, 4)
+  found: dict = {}
+  if kernel is None:
+    estimate = estimate_kernel(keys[3], image)
+    kernel = estimate.kernel
+    found['kernel'] = np.round(kernel, 5).tolist()
+    found['kernel_may_be_wrong'] = bool(estimate.likely_failed)
+  if sigma is None:
+    sigma = estimate_noise(image).grey_levels
+  arrays.check_in_range('sigma', sigma, 0, 255)
+  sigma = max(float(sigma), _LEAST_NOISE)
+  found['sigma'] = round(sigma, 2)
+  blur = make_blur(image.shape[:2], kernel)
+  observed = jax.device_put(image)
+  noise_std = np.float32(2 * sigma / 255)
+  constraint = LinearObservation(blur, observed, noise_std)
+  sigmas = falling(_FIRST, max(_LAST, 1.5 * sigma), _NUM_STEPS)
+  scene, prior = restore_by_splitting(
+    keys[0],
+    blur.interpolate(observed),
+    [constraint],
+    sigmas,
+    progress=progress,
+  )
+  again = _blur_again(keys[1], blur, scene, noise_std)
+  second = continue_splitting(
+    keys[1],
+    prior,
+    blur.interpolate(again),
+    [dataclasses.replace(constraint, observation=again)],
+    sigmas[-_AGAIN:],
+  )
+  errors = np.asarray(blur.crop(second - scene))
+  samples = draw_samples(
+    keys[2],
+    dataclasses.replace(prior, stride=2),
+    scene,
+    num=num_samples,
+    sigma=float(sigmas[-1]),
+    is_noisy=False,
+    constraints=(constraint,),
+    progress=progress,
+  )
+  return from_std(
+    np.asarray(blur.crop(scene)),
+    local_std(errors, factor=_FACTOR, floor=_FLOOR),
+    samples=np.asarray(blur.crop(jnp.asarray(samples))),
+    found=found,
+  )
+
+
+@jax.jit
+def _blur_again(key: Array, blur, scene: Array, noise_std: Array) -> Array:
+  blurred = blur.apply(scene)
+  return blurred + noise_std * jax.random.normal(key, blurred.shape)
