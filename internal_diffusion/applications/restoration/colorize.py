@@ -1,9 +1,9 @@
 """Colorization of a grey picture, from marks of colour or a colour reference.
 
 The luminance of the picture is kept. Its chroma is the posterior of a Gaussian
-process over patches of luminance, see `chroma_process`. Marks are observations
-of it in the picture itself; a reference is a picture whose patches and chroma
-are observations, without their places.
+process over patches of luminance, see `chroma_process`. The observations are
+marks in the picture itself, or pixels of a reference, whose columns are
+ignored.
 
 The scale of errors is calibrated on the observations: each mark is predicted
 from all others, and the intervals hold 90% of these errors.
@@ -32,19 +32,21 @@ from internal_diffusion.data.colour_planes import from_planes
 Array = jax.Array
 
 _INF = np.inf
-# Lengths of the features of `patch_features`, chosen on photographs.
+# Lengths of the features of `patch_features`. Those of marks predict each mark
+# of ten photographs best from the others; the first component is about the kind
+# of ground, the second about the neighbourhood.
 _KERNEL_OF_MARKS = Kernel(
   lengths=np.array(
     [
-      [4.3, 14, 0.41, 0.47, 1.2, 1.8, 2.0, 14, 20],
-      [1.8, 1.2, 0.46, 0.50, 0.47, 1.1, 1.9, 2.6, 3.8],
+      [4.3, 13, 0.22, 0.41, 0.95, 1.75, 1.15, 9.8, 14],
+      [0.94, 1.5, 0.23, 0.28, 0.22, 0.98, 0.77, 4.9, 7.0],
     ]
   ),
-  amplitude=np.array([0.79, 0.18]),
-  offset=np.array([1.83, 0.49]),
-  noise=np.array(0.002),
+  amplitude=np.array([0.49, 0.12]),
+  offset=np.array([0.70, 0.52]),
+  noise=np.array(0.008),
 )
-# A reference has its places at other columns.
+# Things of a reference are at other columns, but at similar heights.
 _KERNEL_OF_REFERENCE = Kernel(
   lengths=np.array(
     [
@@ -59,9 +61,12 @@ _KERNEL_OF_REFERENCE = Kernel(
 _MAX_POINTS = 1024
 _CONFIDENCE = 0.9
 _LEVEL = 1 / 255  # Errors below a grey level do not matter.
-# A quantile of few errors is uncertain: it is averaged with the usual one, as
-# if that were known from this many marks.
-_USUAL_QUANTILE, _USUAL_WEIGHT = 1.6, 20
+# The 90% quantile of errors over predicted standard deviations, from colour
+# photographs. The quantile of few errors is uncertain: it is averaged with this
+# one, as if this were known from so many groups.
+_USUAL_QUANTILE = {'scribbles': 2.1, 'reference': 2.9}
+_USUAL_WEIGHT = 20
+_NORMAL_QUANTILE = 1.645
 
 
 def colorize(
@@ -108,6 +113,7 @@ def colorize(
     observed = _observe_marks(image, scribbles)
   elif reference is not None:
     observed = _observe_reference(reference)
+  source = 'scribbles' if reference is None else 'reference'
   luminance = luminance_of(image)
   features = patch_features(luminance)
   process, left_out = chroma_process.observe(*observed)
@@ -117,7 +123,9 @@ def colorize(
     features.reshape(-1, features.shape[-1]),
     num_samples=num_samples,
   )
-  spread, quantile = calibrate(left_out, observed.group)
+  spread, quantile = calibrate(
+    left_out, observed.group, _USUAL_QUANTILE[source]
+  )
   size = luminance.shape
   mean = found.mean.reshape(*size, 2)
   std = channel_std(found.variance, left_out.covariance).reshape(*size, 3)
@@ -135,7 +143,7 @@ def colorize(
     ).reshape(-1, *size, 3),
     found={
       'task': 'colorize',
-      'source': 'scribbles' if reference is None else 'reference',
+      'source': source,
       'num_groups': int(observed.group.max()) + 1,
       'spread': float(spread),
       'reasons': _reasons(image),
@@ -254,21 +262,29 @@ def _to_channels() -> np.ndarray:
   return from_planes(planes)[:, 0].T
 
 
-def calibrate(left_out: LeftOut, group: np.ndarray) -> tuple[float, float]:
-  """Ratio of actual to predicted errors: root mean square, and 90% quantile.
+def calibrate(
+  left_out: LeftOut, group: np.ndarray, usual: float
+) -> tuple[float, float]:
+  """Factors of the predicted standard deviation that make it fit the errors.
 
-  Both are averaged with their usual values, in logarithms.
+  Args:
+    left_out: Observations, each predicted without its group.
+    group: Group of each observation, [N].
+    usual: Usual quantile, which is averaged with the observed one.
+
+  Returns:
+    The factor for a standard deviation, and that for half of a 90% interval.
   """
-  num_marks = int(group.max()) + 1
-  if num_marks < 2:
-    return 1.0, _USUAL_QUANTILE
+  num = int(group.max()) + 1
+  if num < 2:
+    return usual / _NORMAL_QUANTILE, usual
   error = 2 * np.abs(left_out.error @ _to_channels().T)
   ratio = error / channel_std(left_out.variance, left_out.covariance)
-  per_mark = np.bincount(group)[group]
   order = np.argsort(ratio.ravel())
-  weight = np.repeat(1 / per_mark, 3)[order]
+  # All groups count alike.
+  weight = np.repeat(1 / np.bincount(group)[group], 3)[order]
   index = np.searchsorted(np.cumsum(weight), _CONFIDENCE * weight.sum())
-  quantile = max(float(ratio.ravel()[order][index]), 0.1)
-  trust = num_marks / (num_marks + _USUAL_WEIGHT)
-  quantile = _USUAL_QUANTILE * (quantile / _USUAL_QUANTILE) ** trust
-  return quantile / _USUAL_QUANTILE, quantile
+  observed = max(float(ratio.ravel()[order][index]), 0.1)
+  trust = num / (num + _USUAL_WEIGHT)
+  quantile = usual * (observed / usual) ** trust
+  return quantile / _NORMAL_QUANTILE, quantile
