@@ -14,11 +14,8 @@ nearest pictures in it.
 Levels come from `data.jpeg_decoder`, so they are the file's own, whatever its
 tables and subsampling. Pictures are [..., H, W, C] in [-1, 1] as always, with a
 plane's value 127.5 (x + 1) - 128 (and 127.5 x for colour differences). Nearest
-means nearest in each plane of Y, Cb, Cr: then all is separable.
-
-Rounding a picture to 8 bits moves a coefficient by about 0.3 grey levels. So a
-picture is put a little inside its cells, that another encoding gives the same
-levels.
+means nearest in each plane of Y, Cb, Cr: then all is separable, and
+`data.jpeg_plane` has what concerns one plane.
 """
 
 import functools
@@ -35,6 +32,7 @@ from jax.typing import ArrayLike
 from internal_diffusion import arrays
 from internal_diffusion.data import image_codecs, jpeg_decoder
 from internal_diffusion.data.jpeg_decoder import StoredJpeg
+from internal_diffusion.data.jpeg_plane import PlaneCells, to_blocks
 from internal_diffusion.data.operators import Size, check_size
 from internal_diffusion.types import static
 
@@ -42,9 +40,6 @@ Array = jax.Array
 _PathLike = str | os.PathLike[str]
 
 SUBSAMPLINGS = ('4:4:4', '4:2:2', '4:2:0')
-# Distance from a cell's wall: four standard deviations of the rounding to 8
-# bits, but no more than this part of the step.
-_MARGIN, _MAX_MARGIN = 1.2, 0.3
 # JFIF 1.02 (ITU-R BT.601): Y, Cb, Cr of R, G, B.
 _YCBCR = np.array(
   [
@@ -53,116 +48,6 @@ _YCBCR = np.array(
     [0.5, -0.587 / 1.402, -0.114 / 1.402],
   ]
 )
-_HIGHEST = jax.lax.Precision.HIGHEST
-
-
-def _cosines() -> np.ndarray:
-  """The orthonormal cosine transform [frequency, pixel] of 8 pixels."""
-  frequency, pixel = np.indices((8, 8))
-  matrix = np.cos(np.pi * (2 * pixel + 1) * frequency / 16) / 2
-  matrix[0] /= np.sqrt(2)
-  return matrix.astype(np.float32)
-
-
-_COSINES = _cosines()
-
-
-@flax.struct.dataclass
-class PlaneCells:
-  """The cells of one plane.
-
-  Attributes:
-    levels: Quantised coefficients [R, C, 8, 8] int16; the last axes are
-      vertical and horizontal frequency.
-    steps: Quantisation steps [8, 8], in grey levels of 255.
-    factor: Rows and columns of pixels that one value of the plane covers.
-  """
-
-  levels: Array
-  steps: Array
-  factor: Size = static()
-
-  def coefficients(self, plane: Array) -> Array:
-    """Coefficients [..., R, C, 8, 8] of a plane [..., H, W]."""
-    return _to_blocks(self._subsample(plane))
-
-  def centres(self) -> Array:
-    """The middle of each cell, [R, C, 8, 8]."""
-    return self.levels * self.steps[None, None]
-
-  def project(self, plane: Array, variance: Array) -> Array:
-    """The most probable plane in the cells.
-
-    Each coefficient is the mean of its own value and the cell's centre,
-    weighted by the inverse variances, clipped to the cell.
-
-    Args:
-      plane: [..., H, W].
-      variance: Variance of the coefficients' errors, scalar; 0 for the nearest
-        plane.
-
-    Returns:
-      [..., H, W].
-    """
-    found = self.coefficients(plane)
-    centres = _like(self.centres(), found)
-    steps = _like(self.steps, found)
-    cell_variance = steps**2 / 12
-    offset = (found - centres) * (cell_variance / (cell_variance + variance))
-    margin = _MARGIN * _like(jnp.asarray(self._copies(plane.shape[-2:])), found)
-    reach = steps / 2 - jnp.minimum(margin, _MAX_MARGIN * steps)
-    change = centres + jnp.clip(offset, -reach, reach) - found
-    return plane + self._enlarge(_from_blocks(change), plane)
-
-  def decode(self, size: Size) -> Array:
-    """The plane [H, W] of the cells' centres, interpolated linearly."""
-    plane = _from_blocks(self.centres())
-    rows, columns = (
-      side * factor
-      for side, factor in zip(plane.shape, self.factor, strict=True)
-    )
-    plane = jax.image.resize(plane, (rows, columns), 'linear')
-    return plane[: size[0], : size[1]]
-
-  def _copies(self, size: Sequence[int]) -> np.ndarray:
-    """Root of how often the last pixels are repeated, [R, C, 1, 1]; 1 inside.
-
-    By this factor the rounding of a repeated pixel moves a coefficient more.
-    """
-    most = []
-    for blocks, side, factor in zip(
-      self.levels.shape[:2], size, self.factor, strict=True
-    ):
-      copies = np.ones(blocks)
-      copies[-1] = 8 * blocks - -(-side // factor) + 1
-      most.append(np.sqrt(copies))
-    return np.outer(*most)[..., None, None].astype(np.float32)
-
-  def _subsample(self, plane: Array) -> Array:
-    """Means over rectangles; the last pixels complete the last blocks.
-
-    As libjpeg does, columns are repeated before the mean and rows after it.
-    """
-    (down, right), (rows, columns) = self.factor, self.levels.shape[:2]
-    *batch, height, width = plane.shape
-    none = [(0, 0)] * len(batch)
-    wide = [(0, -height % down), (0, 8 * columns * right - width)]
-    plane = jnp.pad(plane, none + wide, mode='edge')
-    plane = plane.reshape(*batch, -1, down, 8 * columns, right).mean((-3, -1))
-    tall = [(0, 8 * rows - plane.shape[-2]), (0, 0)]
-    return jnp.pad(plane, none + tall, mode='edge')
-
-  def _enlarge(self, change: Array, plane: Array) -> Array:
-    """The smallest change of a plane's pixels with these means.
-
-    A pixel that was repeated to complete a block changes as its copies do on
-    average.
-    """
-    down, right = self.factor
-    height, width = plane.shape[-2:]
-    change = _fold(change, -2, -(-height // down))
-    change = jnp.repeat(jnp.repeat(change, down, -2), right, -1)
-    return _fold(change[..., :height, :], -1, width)
 
 
 @flax.struct.dataclass
@@ -363,8 +248,8 @@ def _kept_share(cells: JpegCells, image: Array) -> Array:
   planes = _to_planes(cells, image)
   for plane, own in zip(planes, cells.planes, strict=True):
     # Encoders round the planes, and then the means.
-    means = jnp.round(own._subsample(jnp.round(plane)))
-    levels = jnp.round(_to_blocks(means) / own.steps[None, None])
+    means = jnp.round(own.subsample(jnp.round(plane)))
+    levels = jnp.round(to_blocks(means) / own.steps[None, None])
     num_kept += jnp.sum(levels == own.levels)
     num_all += own.levels.size
   return num_kept / num_all
@@ -374,7 +259,7 @@ def _to_planes(cells: JpegCells, image: Array) -> list[Array]:
   """Planes [..., H, W] of an upright image, in grey levels around 0."""
   image = 127.5 * _turn_back(image, cells.orientation)
   if cells.is_ycbcr:
-    image = jnp.einsum('...c,pc->...p', image, _YCBCR, precision=_HIGHEST)
+    image = jnp.einsum('...c,pc->...p', image, _YCBCR, precision='highest')
   offsets = [0.5, 0, 0] if cells.is_ycbcr else [0.5] * image.shape[-1]
   return [image[..., i] - offset for i, offset in enumerate(offsets)]
 
@@ -386,7 +271,7 @@ def _to_image(cells: JpegCells, planes: Sequence[Array]) -> Array:
   image = jnp.stack(shifted, axis=-1)
   if cells.is_ycbcr:
     inverse = np.linalg.inv(_YCBCR)
-    image = jnp.einsum('...p,cp->...c', image, inverse, precision=_HIGHEST)
+    image = jnp.einsum('...p,cp->...c', image, inverse, precision='highest')
   return _turn(image / 127.5, cells.orientation)
 
 
@@ -404,37 +289,3 @@ def _turn(image: Array, orientation: int) -> Array:
 def _turn_back(image: Array, orientation: int) -> Array:
   """Inverts `_turn`: only the two quarter turns are not their own inverse."""
   return _turn(image, {6: 8, 8: 6}.get(orientation, orientation))
-
-
-def _to_blocks(plane: Array) -> Array:
-  """Coefficients [..., R, C, 8, 8] of a plane [..., 8 R, 8 C]."""
-  *batch, height, width = plane.shape
-  blocks = plane.reshape(*batch, height // 8, 8, width // 8, 8)
-  return jnp.einsum(
-    'ui,...ricj,vj->...rcuv', _COSINES, blocks, _COSINES, precision=_HIGHEST
-  )
-
-
-def _from_blocks(coefficients: Array) -> Array:
-  """Inverts `_to_blocks`."""
-  *batch, rows, columns, _, _ = coefficients.shape
-  blocks = jnp.einsum(
-    'ui,...rcuv,vj->...ricj',
-    _COSINES,
-    coefficients,
-    _COSINES,
-    precision=_HIGHEST,
-  )
-  return blocks.reshape(*batch, 8 * rows, 8 * columns)
-
-
-def _fold(values: Array, axis: int, length: int) -> Array:
-  """Shortens an axis: its new last value is the mean of all that follow."""
-  first, rest = jnp.split(values, [length - 1], axis)
-  return jnp.concatenate([first, rest.mean(axis, keepdims=True)], axis)
-
-
-def _like(values: Array, coefficients: Array) -> Array:
-  """Axes of size 1 before values, up to the rank of coefficients."""
-  missing = coefficients.ndim - values.ndim
-  return values.reshape((1,) * missing + values.shape)
