@@ -57,11 +57,16 @@ class Problem(NamedTuple):
     folder: Folder of its pictures.
     make: Makes a case of a true picture, a seed, and the picture's file.
     is_random: Whether the damage depends on the seed.
+    size: Height and width of a photograph of scikit-image that is its only
+      picture, continued by its mirror image, to measure time and memory.
+    is_rare: Whether it is left out unless asked for.
   """
 
   folder: str
   make: Callable[..., Case]
   is_random: bool = True
+  size: tuple[int, int] | None = None
+  is_rare: bool = False
 
 
 def noisy(truth: np.ndarray, seed: int, *, sigma: float, known: bool) -> Case:
@@ -161,6 +166,14 @@ def _problems() -> dict[str, Problem]:
       lambda truth, seed, path, q=quality: compressed(truth, seed, quality=q),
       is_random=False,
     )
+  for size in ((512, 512), (1024, 1024), (3000, 4000)):
+    found[f'size_{size[0]}x{size[1]}'] = Problem(
+      '',
+      lambda truth, seed, path: noisy(truth, seed, sigma=25.0, known=True),
+      is_random=False,
+      size=size,
+      is_rare=size[1] > 2000,
+    )
   return found
 
 
@@ -177,6 +190,9 @@ def pictures_of(
     folder: Folder with a folder for each problem, or with pictures; None for
       photographs of scikit-image.
   """
+  if problem.size:
+    yield 'camera', continued(problem.size), None
+    return
   if folder is None:
     for name in BUNDLED:
       yield name, bundled(name), None
@@ -202,6 +218,14 @@ def bundled(name: str) -> np.ndarray:
   )
   levels = np.rint(255 * small.clip(0, 1))
   return (levels[..., None] / 127.5 - 1).astype(np.float32)
+
+
+def continued(size: tuple[int, int]) -> np.ndarray:
+  """The camera man and his mirror images, [H, W, 1]."""
+  grey = skimage.data.camera()
+  around = [(0, max(0, n - m)) for n, m in zip(size, grey.shape, strict=True)]
+  wide = np.pad(grey, around, mode='symmetric')[: size[0], : size[1]]
+  return (wide[..., None] / 127.5 - 1).astype(np.float32)
 
 
 def options_of(case: Case, *, num_samples: int, seed: int) -> RestoreOptions:

@@ -36,8 +36,8 @@ def rivals_of(case: Case) -> Iterator[Result]:
 
 def _denoise(case: Case, grey: np.ndarray) -> Iterator[Result]:
   sigma = case.options.get('sigma')
-  sigma = restoration.estimate_sigma(grey) if sigma is None else sigma / 255
-  yield from _denoisers(grey, sigma)
+  for level in (15, 25, 50) if sigma is None else (sigma,):
+    yield from _denoisers(grey, level / 255)
 
 
 def _denoisers(grey: np.ndarray, sigma: float) -> Iterator[Result]:

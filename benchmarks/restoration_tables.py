@@ -14,8 +14,10 @@ pictures, at the strength that is best for each picture, which needs the truth.
 Coverage of the 90% intervals and rank correlation of predicted and actual
 error: of missing pixels only, where pixels are missing. Detail: energy above a
 Gaussian filter of one pixel over the truth's. Distance: sliced Wasserstein
-distance of 7x7 patches to the truth's. Seconds of a picture after the first,
-and in brackets of the first, with compilation; peak memory in GiB."""
+distance of 7x7 patches to the truth's. Misfit: distance of the samples from the
+noisy picture over the truth's, or the largest change of a known pixel. Seconds
+of a picture after the first, and in brackets of the first, with compilation;
+peak memory in GiB."""
 # Published or measured elsewhere, mean PSNR on Set12's first seven, for a look.
 _PUBLISHED = {
   'denoise_15': 'BM3D 32.14',
@@ -68,7 +70,17 @@ def uncertainty_row(name: str, figures: dict[str, Any]) -> list[str]:
     '' if sample is None else f'{sample:.2f}',
     pair('detail'),
     pair('distance'),
+    consistency(figures),
   ]
+
+
+def consistency(figures: dict[str, Any]) -> str:
+  """How far samples are from the observation."""
+  if 'sample_misfit_over_truth' in figures:
+    return f'{figures["sample_misfit_over_truth"]:.3f}'
+  if 'sample_known_error' in figures:
+    return f'{figures["sample_known_error"]:.1g} grey levels'
+  return ''
 
 
 def restoration() -> str:
@@ -90,6 +102,7 @@ def restoration() -> str:
       'PSNR of a sample',
       'detail of mean, sample',
       'distance of mean, sample',
+      'misfit of samples',
     ],
     [uncertainty_row(name, p['all']) for name, p in problems.items()],
   )

@@ -33,6 +33,7 @@ from internal_diffusion.applications.restoration import (
   Restored,
   RestoreOptions,
   Task,
+  choose_task,
   restore,
 )
 from internal_diffusion.bin import command, option_flags
@@ -44,6 +45,7 @@ from internal_diffusion.data import (
   masks,
   metadata,
 )
+from internal_diffusion.data.jpeg import read_jpeg_cells
 
 _NAME = 'idiff-restore'
 _FLAGS = flags.FlagValues()
@@ -60,6 +62,7 @@ _FILES = {
 }
 for _name, _text in _FILES.items():
   option_flags.define_path(_FLAGS, _name, None, _text)
+_JPEG_START = b'\xff\xd8\xff'
 _OUTPUTS = (
   'input.png',
   'mean.png',
@@ -92,19 +95,26 @@ def _restore_to(
 ) -> dict[str, Any]:
   path = results.inputs[0]
   image, bit_depth = _read_picture(path)
-  also = _read_given(given, image.shape[:2])
+  also: dict[str, Any] = _read_given(given, image.shape[:2])
+  if _wants_jpeg(path, options, also):
+    also['jpeg'] = read_jpeg_cells(path)
+  chosen = choose_task(image, options, **also)
+  if chosen.message:
+    print(f'{_NAME}: {path.name}: {chosen.message}', flush=True)
   results.lap('setup')
   restored = restore(
-    jax.random.key(options.seed), image, options, **also, progress=True
+    jax.random.key(options.seed), image, chosen.options, **also, progress=True
   )
   results.lap('run')
   _write(results, restored, image, bit_depth)
-  results.summary = f'{path.name}: {_sentence(restored)};'
-  std = 127.5 * _colours(restored.std)
+  results.summary = f'{path.name}: {_sentence(restored)},'
   return {
-    'found': restored.found,
+    'found': {
+      **restored.found,
+      'reasons': [*chosen.reasons, *restored.found['reasons']],
+    },
     'size': list(image.shape[:2]),
-    'mean_std_grey_levels': float(std.mean()),
+    'std_grey_levels': _mean_std(restored),
   }
 
 
@@ -113,6 +123,17 @@ def _read_picture(path: pathlib.Path) -> tuple[np.ndarray, int]:
   if path.suffix.lower() == array_io.EXTENSION:
     return array_io.read_array(path), 16
   return image_io.read_image_with_alpha(path)
+
+
+def _wants_jpeg(
+  path: pathlib.Path, options: RestoreOptions, given: Mapping[str, Any]
+) -> bool:
+  """Whether the cells of a JPEG file are needed, and it is one."""
+  is_open = options.task is Task.AUTO and not given
+  if not (is_open or options.task is Task.JPEG) or options.quality:
+    return False
+  with open(path, 'rb') as file:
+    return file.read(len(_JPEG_START)) == _JPEG_START
 
 
 def _read_given(
@@ -169,26 +190,32 @@ def _write(
     mean,
     std,
     sample=samples[0] if samples else None,
-    title=_sentence(restored),
+    title=f'{results.inputs[0].name}: {_sentence(restored)}',
   )
 
 
 def _sentence(restored: Restored) -> str:
-  """What was found and done, in one line."""
+  """What was done, and what the task found, in one line."""
   found = restored.found
-  noise = found.get('sigma')
-  with_noise = '' if noise is None else f'noise of {noise:.3g} grey levels'
-  match found['task']:
-    case Task.DENOISE:
-      return f'{with_noise or "noise"} removed'
-    case Task.DEBLUR:
-      return f'blur removed{with_noise and f", {with_noise}"}'
-    case Task.JPEG:
-      return 'JPEG compression undone'
-    case Task.INPAINT:
-      return 'missing pixels filled in'
-    case _:
-      return 'colour added'
+  done = {
+    Task.DENOISE: 'noise removed',
+    Task.DEBLUR: 'blur removed',
+    Task.JPEG: 'JPEG compression undone',
+    Task.INPAINT: 'missing pixels filled in',
+    Task.COLORIZE: 'colour added',
+  }[Task(found['task'])]
+  details = list(found['reasons'])
+  if found.get('sigma') is not None:
+    details.append(f'noise of {found["sigma"]:.3g} grey levels')
+  details.append(
+    f'standard deviation of {_mean_std(restored):.2g} grey levels now'
+  )
+  return f'{done} ({"; ".join(details)})'
+
+
+def _mean_std(restored: Restored) -> float:
+  """Root mean square of the standard deviation, in grey levels of 255."""
+  return 127.5 * float(np.sqrt(np.mean(_colours(restored.std) ** 2)))
 
 
 def _colours(image: np.ndarray) -> np.ndarray:

@@ -49,6 +49,11 @@ from internal_diffusion.data.image_io import (
   write_grid,
   write_image,
 )
+from internal_diffusion.data.jpeg import (
+  JpegCells,
+  encode_cells,
+  read_jpeg_cells,
+)
 from internal_diffusion.data.masks import (
   check_mask,
   read_mask,
@@ -132,6 +137,7 @@ __all__ = [
   'Downscaling',
   'FramePair',
   'Identity',
+  'JpegCells',
   'LinearOperator',
   'Luminance',
   'Masking',
@@ -151,6 +157,7 @@ __all__ = [
   'crop_patches',
   'destabilise',
   'displacement_of',
+  'encode_cells',
   'enumerate_triplets',
   'estimate_noise',
   'extract_patches',
@@ -173,6 +180,7 @@ __all__ = [
   'read_flow',
   'read_image',
   'read_image_with_alpha',
+  'read_jpeg_cells',
   'read_kernel',
   'read_mask',
   'read_metadata',

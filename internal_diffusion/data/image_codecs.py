@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from internal_diffusion.data import wide_png
+from internal_diffusion.data import jpeg_decoder, wide_png
+from internal_diffusion.data.jpeg_decoder import StoredJpeg
 from internal_diffusion.data.metadata import Metadata
 
 _T = TypeVar('_T')
@@ -82,6 +83,31 @@ def read_wide_png(path: pathlib.Path) -> np.ndarray:
     ValueError: If the file is not a 16-bit RGB PNG.
   """
   return _read(path, _decode_wide_png)
+
+
+def read_jpeg(path: pathlib.Path) -> tuple[StoredJpeg, int]:
+  """The quantised coefficients of a JPEG file, and its EXIF orientation.
+
+  Args:
+    path: Input path.
+
+  Returns:
+    The content as stored, and how it is to be turned: 1 (not at all) to 8.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If the file is no JPEG that can be read, or is truncated.
+  """
+  return _read(path, _decode_jpeg)
+
+
+def _decode_jpeg(data: bytes) -> tuple[StoredJpeg, int]:
+  image = _open(data)
+  if image.format not in ('JPEG', 'MPO'):
+    raise ValueError(f'it must be a JPEG file, got {image.format}.')
+  orientation = image.getexif().get(_ORIENTATION, 1)
+  is_known = isinstance(orientation, int) and 1 <= orientation <= 8
+  return jpeg_decoder.decode(data), orientation if is_known else 1
 
 
 def _read(path: pathlib.Path, decode: Callable[[bytes], _T]) -> _T:
@@ -320,6 +346,24 @@ def encode(
   if metadata.dpi is not None:
     options['dpi'] = metadata.dpi
   Image.fromarray(flat).save(buffer, file_format, **options)
+  return buffer.getvalue()
+
+
+def encode_jpeg(
+  samples: np.ndarray, *, quality: int, subsampling: str
+) -> bytes:
+  """Encodes samples [H, W, 1 or 3] uint8 as a JPEG file.
+
+  Args:
+    samples: Grey or RGB.
+    quality: 1 to 100.
+    subsampling: '4:4:4', '4:2:2' or '4:2:0'.
+  """
+  buffer = io.BytesIO()
+  flat = samples[..., 0] if samples.shape[-1] == 1 else samples
+  Image.fromarray(flat).save(
+    buffer, 'JPEG', quality=quality, subsampling=subsampling
+  )
   return buffer.getvalue()
 
 

@@ -23,7 +23,9 @@ import numpy as np
 
 from internal_diffusion import arrays
 from internal_diffusion.data.downscaling import Downscaling, make_downscaling
+from internal_diffusion.data.jpeg import JpegCells
 from internal_diffusion.data.operators import LinearOperator, Size
+from internal_diffusion.data.pointwise import Identity
 from internal_diffusion.data.resampling import Border, resample
 from internal_diffusion.types import (
   BoundDenoiseFn,
@@ -147,6 +149,34 @@ class LinearObservation(Constraint):
       sigma=sigma,
       num_steps=self.num_steps,
     )
+
+
+@flax.struct.dataclass
+class QuantisationCells(Constraint):
+  """The picture becomes a given JPEG file when it is encoded.
+
+  Attributes:
+    cells: The cells of the file's coefficients.
+  """
+
+  cells: JpegCells
+
+  def at_size(self, size: Size) -> Constraint:
+    """At another size, the decoded picture with the noise of quantisation."""
+    if size == self.cells.size:
+      return self
+    return LinearObservation(
+      Identity(size),
+      resample(self.cells.decode(), size),
+      self.cells.noise_std(),
+    )
+
+  def project(
+    self, key: Array, denoised: Array, x: Array, sigma: Array
+  ) -> Array:
+    """The most probable picture in the cells, given the estimate."""
+    del key, x
+    return self.cells.project(denoised, sigma)
 
 
 @flax.struct.dataclass

@@ -83,7 +83,8 @@ def test_writes_pictures_arrays_page_and_report(quick, tmp_path):
   )
   assert code == 0, err
   assert printed.splitlines() == [
-    f'idiff-restore: photo.png: noise of 25 grey levels removed; in {out}'
+    'idiff-restore: photo.png: noise removed (noise of 25 grey levels;'
+    f' standard deviation of 13 grey levels now), in {out}'
   ]
   assert {p.name for p in out.iterdir()} == OUTPUTS
   with np.load(out / 'result.npz') as found:
@@ -96,7 +97,7 @@ def test_writes_pictures_arrays_page_and_report(quick, tmp_path):
     'reasons': [],
     'sigma': 25.0,
   }
-  assert report['figures']['mean_std_grey_levels'] == pytest.approx(12.75)
+  assert report['figures']['std_grey_levels'] == pytest.approx(12.75)
   page = (out / 'index.html').read_text()
   for name in OUTPUTS:
     assert name.endswith(('.npz', '.html', '.json')) or name in page
@@ -119,6 +120,21 @@ def test_the_mean_has_the_mode_and_depth_of_the_input(
     assert depth == bits
     np.testing.assert_allclose(found, image, atol=1 / (2**bits - 1))
     assert metadata.read_metadata(path).dpi == pytest.approx((200, 200), 1e-3)
+
+
+def test_a_turned_photograph_keeps_its_exif_and_is_upright(quick, tmp_path):
+  exif = Image.Exif()
+  exif[271], exif[274] = 'Maker', 6
+  pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'a.jpg', exif=exif.tobytes())
+  out = tmp_path / 'out'
+  code, _, err = run(
+    f'--image={tmp_path / "a.jpg"}', '--task=denoise', f'--out={out}'
+  )
+  assert code == 0, err
+  with Image.open(out / 'mean.png') as picture:
+    assert picture.size == (24, 30)
+    assert dict(picture.getexif()) == {271: 'Maker', 274: 1}
 
 
 def test_arrays_are_inputs_too(quick, tmp_path):
@@ -163,6 +179,26 @@ def test_what_is_given_tells_the_task(quick, tmp_path):
     channels = 3 if task == 'colorize' else 1
     found, _ = image_io.read_image_with_alpha(out / 'mean.png')
     assert found.shape[-1] == channels
+
+
+def test_a_look_at_the_picture_is_said_before_the_work(quick, tmp_path):
+  pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'photo.jpg', quality=20)
+  noise = np.random.default_rng(0).normal(size=(64, 64, 3))
+  save(tmp_path / 'noisy.png', 0.2 * noise)
+  for name, task, words in (
+    ('photo.jpg', 'jpeg', 'JPEG compression of about quality 20'),
+    ('noisy.png', 'denoise', 'noise of 2'),
+  ):
+    out = tmp_path / task
+    code, printed, err = run(f'--image={tmp_path / name}', f'--out={out}')
+    assert code == 0, err
+    said, done = printed.splitlines()
+    assert said.startswith(f'idiff-restore: {name}: Found {words}')
+    assert str(out) in done
+    found = json.loads((out / 'report.json').read_text())['figures']['found']
+    assert found['task'] == task
+    assert words in found['reasons'][0]
 
 
 def test_no_samples(quick, tmp_path):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from internal_diffusion.data import jpeg
 from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.data.pointwise import Identity
 from internal_diffusion.data.resampling import Border, resample
@@ -12,6 +13,7 @@ from internal_diffusion.sampling import constraints, full_image, samplers
 from internal_diffusion.sampling.constraints import (
   LinearObservation,
   MirrorSymmetry,
+  QuantisationCells,
   WrappedBorder,
   make_low_band,
 )
@@ -109,6 +111,18 @@ def test_noise_of_each_pixel_is_carried_to_other_sizes():
     half.noise_std, jnp.full((12, 18, 1), 0.3), atol=1e-5
   )
   assert half.num_steps == 5
+
+
+def test_cells_hold_and_become_an_observation_at_other_sizes():
+  image = jnp.tanh(resample(IMAGE[:, ::6, ::6], (24, 36)))
+  cells = jpeg.encode_cells(image[0], quality=50)
+  seen = QuantisationCells(cells)
+  assert seen.at_size((24, 36)) is seen
+  found = project(seen, image + 0.3, 0.0)
+  np.testing.assert_allclose(found, cells.project(image + 0.3), atol=1e-6)
+  half = seen.at_size((12, 18))
+  error = half.observation - resample(image[0], (12, 18))
+  assert float(jnp.std(error)) < float(half.noise_std)
 
 
 @pytest.mark.parametrize('axis', [0, 1])

@@ -6,7 +6,6 @@ than ignored, so that nobody believes it was used.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from internal_diffusion.applications.restoration.options import (
   Task,
 )
 from internal_diffusion.data import blur_kernel, image_io, masks
+from internal_diffusion.data.jpeg import JpegCells
 
 _MIN_SIDE = 16  # Pixels; a prior of patches needs some.
 _MAX_VALUE = 17.0  # Noise of one white stays below it; grey levels do not.
@@ -48,7 +48,7 @@ class Given:
   kernel: np.ndarray | None = None
   scribbles: np.ndarray | None = None
   reference: np.ndarray | None = None
-  jpeg: Any = None
+  jpeg: JpegCells | None = None
 
 
 def check_given(
@@ -58,7 +58,7 @@ def check_given(
   kernel: np.ndarray | None = None,
   scribbles: np.ndarray | None = None,
   reference: np.ndarray | None = None,
-  jpeg: Any = None,
+  jpeg: JpegCells | None = None,
 ) -> Given:
   """Checks each input by itself; the arguments are those of `restore`.
 
@@ -92,11 +92,17 @@ def check_given(
         f'`reference` must be a colour picture [h, w, 3], got shape'
         f' {reference.shape}.'
       )
+  if jpeg is not None and jpeg.size != size:
+    raise ValueError(
+      f'`jpeg` must be of the picture of {_by(size)}, got {_by(jpeg.size)}.'
+    )
   return Given(pixels, alpha, mask, kernel, scribbles, reference, jpeg)
 
 
 def named_task(given: Given, options: RestoreOptions) -> Task:
   """The task that is asked for, or that the inputs tell; `auto` if neither.
+
+  A noise level alone tells of noise.
 
   Raises:
     ValueError: If an input is missing, or is for another task.
@@ -106,6 +112,8 @@ def named_task(given: Given, options: RestoreOptions) -> Task:
   task = options.task
   if task is Task.AUTO and present:
     task = _TASK_OF[present[0]]
+  elif task is Task.AUTO and options.sigma is not None:
+    task = Task.DENOISE
   for name in present:
     if _TASK_OF[name] is not task:
       raise ValueError(

@@ -6,11 +6,12 @@ Each task is a function of its own, in the file of its name.
 import dataclasses
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from internal_diffusion.applications.restoration.auto import inspect
 from internal_diffusion.applications.restoration.given import (
   Given,
   check_given,
@@ -21,6 +22,7 @@ from internal_diffusion.applications.restoration.options import (
   Task,
 )
 from internal_diffusion.applications.restoration.restored import Restored
+from internal_diffusion.data.jpeg import JpegCells, encode_cells
 from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
@@ -36,7 +38,7 @@ def restore(
   kernel: np.ndarray | None = None,
   scribbles: np.ndarray | None = None,
   reference: np.ndarray | None = None,
-  jpeg: Any = None,
+  jpeg: JpegCells | None = None,
   progress: bool = False,
 ) -> Restored:
   """Restores a damaged picture from that picture alone.
@@ -65,7 +67,6 @@ def restore(
   Raises:
     ValueError: If an argument is wrong, is for another task, or is missing.
   """
-  options = options or RestoreOptions()
   given = check_given(
     image,
     mask=mask,
@@ -74,14 +75,55 @@ def restore(
     reference=reference,
     jpeg=jpeg,
   )
-  task = named_task(given, options)
-  reasons: list[str] = []
-  if task is Task.AUTO:
-    task, reasons = Task.DENOISE, []
-  options = dataclasses.replace(options, task=task)
-  restored = _TASKS[task](key, given, options, progress)
-  found = {'task': str(task), 'reasons': reasons, **restored.found}
+  chosen = _choose(given, options or RestoreOptions())
+  restored = _TASKS[chosen.options.task](key, given, chosen.options, progress)
+  reasons = [*chosen.reasons, *restored.found.get('reasons', ())]
+  found = {'task': str(chosen.options.task), **restored.found}
+  found['reasons'] = reasons
   return _with_alpha(restored._replace(found=found), given.alpha)
+
+
+class Choice(NamedTuple):
+  """What will be done with a picture.
+
+  Attributes:
+    options: The options, with the task that was chosen.
+    reasons: What was found in the picture, if it was looked at.
+    message: One sentence of it; empty if the task was given.
+  """
+
+  options: RestoreOptions
+  reasons: tuple[str, ...] = ()
+  message: str = ''
+
+
+def choose_task(
+  image: np.ndarray, options: RestoreOptions, **given: Any
+) -> Choice:
+  """Chooses the task of `restore` without doing it.
+
+  Args:
+    image: Damaged picture, as `restore` takes it.
+    options: Options; where the task is `auto`, it is chosen by what is given
+      and by a look at the picture.
+    **given: The further arguments of `restore`: mask, kernel and so on.
+
+  Raises:
+    ValueError: As `restore` does.
+  """
+  return _choose(check_given(image, **given), options)
+
+
+def _choose(given: Given, options: RestoreOptions) -> Choice:
+  task = named_task(given, options)
+  if task is not Task.AUTO:
+    return Choice(dataclasses.replace(options, task=task))
+  found = inspect(given.image, jpeg=given.jpeg)
+  return Choice(
+    dataclasses.replace(options, task=found.task),
+    found.reasons,
+    found.message,
+  )
 
 
 def _denoise(
@@ -112,10 +154,13 @@ def _deblur(
 def _restore_jpeg(
   key: Array, given: Given, options: RestoreOptions, progress: bool
 ) -> Restored:
+  cells = given.jpeg
+  if options.quality is not None:
+    cells = encode_cells(given.image, quality=options.quality)
   return _function('jpeg', 'restore_jpeg')(
     key,
     given.image,
-    given.jpeg,
+    cells,
     num_samples=options.num_samples,
     progress=progress,
   )

@@ -11,12 +11,14 @@ from internal_diffusion.applications.restoration import (
   Restored,
   RestoreOptions,
   Task,
+  choose_task,
   restore,
 )
 from internal_diffusion.applications.restoration.given import (
   check_given,
   named_task,
 )
+from internal_diffusion.data.jpeg import encode_cells
 
 MODULE = sys.modules[restore.__module__]
 SIZE = (20, 24)
@@ -72,7 +74,7 @@ def test_noise_of_one_colour_is_not_known_but_may_be_given():
   given = check_given(np.zeros((*SIZE, 1), np.float32))
   with pytest.raises(ValueError, match='`sigma` must be given'):
     named_task(given, RestoreOptions())
-  assert named_task(given, RestoreOptions(sigma=5.0)) is Task.AUTO
+  assert named_task(given, RestoreOptions(sigma=5.0)) is Task.DENOISE
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,7 @@ def test_noise_of_one_colour_is_not_known_but_may_be_given():
     ({'scribbles': IMAGE[:5]}, '5x24'),
     ({'reference': IMAGE[..., :1]}, '`reference`'),
     ({'reference': 2 * IMAGE}, '`reference`'),
+    ({'jpeg': encode_cells(IMAGE[:16], quality=10)}, '`jpeg`.*16x24'),
   ],
 )
 def test_wrong_inputs_are_named(inputs, words):
@@ -114,3 +117,29 @@ def test_alpha_passes_through_and_is_certain(channels):
   assert not found.std[..., -1].any()
   assert found.std[..., :-1].all()
   assert found.found == {'task': 'denoise', 'reasons': [], 'sigma': 7.0}
+
+
+def test_a_look_at_the_picture_chooses_the_task():
+  noise = np.random.default_rng(0).normal(size=(64, 64, 1)).astype(np.float32)
+  found = choose_task(0.2 * noise, RestoreOptions(num_samples=3))
+  assert found.options == RestoreOptions(task='denoise', num_samples=3)
+  assert 'noise of 2' in found.message
+  jpeg = encode_cells(IMAGE, quality=10)
+  found = choose_task(IMAGE, RestoreOptions(), jpeg=jpeg)
+  assert found.options.task is Task.JPEG
+  assert 'quality 10' in found.message
+  found = choose_task(IMAGE, RestoreOptions(), mask=MASK)
+  assert (found.options.task, found.message) == (Task.INPAINT, '')
+
+
+def test_a_quality_gives_the_cells_of_a_picture_from_another_file():
+  seen = []
+
+  def fake(key, image, cells, **options):
+    seen.append(cells)
+    return constant(key, check_given(image), None, False)
+
+  with mock.patch.object(MODULE, '_function', return_value=fake):
+    restore(jax.random.key(0), IMAGE, RestoreOptions(quality=10))
+  assert seen[0].size == SIZE
+  assert seen[0].planes[0].steps[0, 0] == 80
