@@ -105,15 +105,16 @@ def _restore_to(
   restored = restore(
     jax.random.key(options.seed), image, chosen.options, **also, progress=True
   )
-  restored.found['reasons'] = [*chosen.reasons, *restored.found['reasons']]
   results.lap('run')
   _write(results, restored, image, bit_depth)
-  results.summary = f'{path.name}: {_sentence(restored)};'
-  std = 127.5 * _colours(restored.std)
+  results.summary = f'{path.name}: {_sentence(restored)},'
   return {
-    'found': restored.found,
+    'found': {
+      **restored.found,
+      'reasons': [*chosen.reasons, *restored.found['reasons']],
+    },
     'size': list(image.shape[:2]),
-    'mean_std_grey_levels': float(std.mean()),
+    'std_grey_levels': _mean_std(restored),
   }
 
 
@@ -189,26 +190,32 @@ def _write(
     mean,
     std,
     sample=samples[0] if samples else None,
-    title=_sentence(restored),
+    title=f'{results.inputs[0].name}: {_sentence(restored)}',
   )
 
 
 def _sentence(restored: Restored) -> str:
-  """What was found and done, in one line."""
+  """What was done, and what the task found, in one line."""
   found = restored.found
-  noise = found.get('sigma')
-  with_noise = '' if noise is None else f'noise of {noise:.3g} grey levels'
-  match found['task']:
-    case Task.DENOISE:
-      return f'{with_noise or "noise"} removed'
-    case Task.DEBLUR:
-      return f'blur removed{with_noise and f", {with_noise}"}'
-    case Task.JPEG:
-      return 'JPEG compression undone'
-    case Task.INPAINT:
-      return 'missing pixels filled in'
-    case _:
-      return 'colour added'
+  done = {
+    Task.DENOISE: 'noise removed',
+    Task.DEBLUR: 'blur removed',
+    Task.JPEG: 'JPEG compression undone',
+    Task.INPAINT: 'missing pixels filled in',
+    Task.COLORIZE: 'colour added',
+  }[Task(found['task'])]
+  details = list(found['reasons'])
+  if found.get('sigma') is not None:
+    details.append(f'noise of {found["sigma"]:.3g} grey levels')
+  details.append(
+    f'standard deviation of {_mean_std(restored):.2g} grey levels now'
+  )
+  return f'{done} ({"; ".join(details)})'
+
+
+def _mean_std(restored: Restored) -> float:
+  """Root mean square of the standard deviation, in grey levels of 255."""
+  return 127.5 * float(np.sqrt(np.mean(_colours(restored.std) ** 2)))
 
 
 def _colours(image: np.ndarray) -> np.ndarray:

@@ -83,7 +83,8 @@ def test_writes_pictures_arrays_page_and_report(quick, tmp_path):
   )
   assert code == 0, err
   assert printed.splitlines() == [
-    f'idiff-restore: photo.png: noise of 25 grey levels removed; in {out}'
+    'idiff-restore: photo.png: noise removed (noise of 25 grey levels;'
+    f' standard deviation of 13 grey levels now), in {out}'
   ]
   assert {p.name for p in out.iterdir()} == OUTPUTS
   with np.load(out / 'result.npz') as found:
@@ -96,7 +97,7 @@ def test_writes_pictures_arrays_page_and_report(quick, tmp_path):
     'reasons': [],
     'sigma': 25.0,
   }
-  assert report['figures']['mean_std_grey_levels'] == pytest.approx(12.75)
+  assert report['figures']['std_grey_levels'] == pytest.approx(12.75)
   page = (out / 'index.html').read_text()
   for name in OUTPUTS:
     assert name.endswith(('.npz', '.html', '.json')) or name in page

@@ -4,6 +4,10 @@ from internal_diffusion.applications.restoration.auto import (
   Diagnosis,
   inspect,
 )
+from internal_diffusion.applications.restoration.blind_kernel import (
+  KernelEstimate,
+  estimate_kernel,
+)
 from internal_diffusion.applications.restoration.colorize import colorize
 from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
@@ -19,11 +23,13 @@ from internal_diffusion.applications.restoration.restored import Restored
 __all__ = [
   'Choice',
   'Diagnosis',
+  'KernelEstimate',
   'RestoreOptions',
   'Restored',
   'Task',
   'choose_task',
   'colorize',
+  'estimate_kernel',
   'inspect',
   'restore',
 ]
