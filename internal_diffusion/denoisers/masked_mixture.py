@@ -1,8 +1,8 @@
 """A mixture of subspaces, and what it says of the missing parts of vectors.
 
-Component k is x = m_k + W_k z + s_k n with z and n standard normal, a mixture of
-probabilistic principal component analysers (Tipping & Bishop 1999). A vector is
-known where `seen`, S = diag(seen). Given the component, z has the posterior
+Component k is x = m_k + W_k z + s_k n with z and n standard normal, a mixture
+of probabilistic principal component analysers (Tipping & Bishop 1999). A vector
+is known where `seen`, S = diag(seen). Given the component, z has the posterior
 
   covariance  C = (I + W^T S W / s^2)^-1
   mean        z = C W^T S (x - m) / s^2,
@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from internal_diffusion.denoisers.gaussian_mixture import (
   GaussianMixtureDenoiser,
 )
+from internal_diffusion.denoisers.matrix_inverse import inverse_of_positive
 
 Array = jax.Array
 
@@ -100,7 +101,7 @@ class MaskedMixture:
     noise = self.noise_variances[component]
     precision = jnp.einsum('nd,ndr,nds->nrs', seen, own, own)
     precision = precision / noise[:, None, None] + jnp.eye(own.shape[-1])
-    covariance = jnp.linalg.inv(precision)
+    covariance = inverse_of_positive(precision)
     residual = seen * (x - self.means[component])
     inside = jnp.einsum('nd,ndr->nr', residual, own) / noise[:, None]
     mean = jnp.einsum('nrs,ns->nr', covariance, inside)
@@ -146,9 +147,7 @@ def from_gaussians(
   return MaskedMixture(mixture.log_weights, mixture.means, loadings, noise)
 
 
-def in_chunks(
-  function: Callable[[Any], Any], *values: Array
-) -> Any:
+def in_chunks(function: Callable[[Any], Any], *values: Array) -> Any:
   """Applies a function of a tuple of arrays [n, ...] to chunks of them."""
   num = len(values[0])
   chunk = min(_CHUNK, num)

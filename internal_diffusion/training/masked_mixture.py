@@ -110,9 +110,11 @@ def _step(mixture: MaskedMixture, vectors: Array, seen: Array) -> MaskedMixture:
   )
 
 
-def _sums(mixture: MaskedMixture, x: Array, seen: Array, found: Latent) -> tuple[Array, ...]:
+def _sums(
+  mixture: MaskedMixture, x: Array, seen: Array, found: Latent
+) -> tuple[Array, ...]:
   """Sums of one chunk by component: vectors, E[v v^T], x E[v], errors."""
-  num_components, dim, rank = mixture.loadings.shape
+  num_components = len(mixture.means)
   is_real = jnp.sum(seen, axis=-1) > 0
   one_hot = jax.nn.one_hot(found.component, num_components) * is_real[:, None]
   v = jnp.pad(found.mean, ((0, 0), (0, 1)), constant_values=1.0)

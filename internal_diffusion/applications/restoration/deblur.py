@@ -27,7 +27,7 @@ from internal_diffusion.applications.restoration.restored import (
   Restored,
   from_std,
 )
-from internal_diffusion.data.blur import make_blur
+from internal_diffusion.data.blur import Blur, make_blur
 from internal_diffusion.data.noise_level import estimate_noise
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.sampling.constraints import LinearObservation
@@ -37,6 +37,7 @@ Array = jax.Array
 # Noise levels of the loop, in grey levels of 255.
 _FIRST, _LAST, _NUM_STEPS = 30.0, 3.0, 8
 _LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.
+_LARGEST_KERNEL = 31  # That is estimated, in pixels.
 _AGAIN = 4  # Steps of the second restoration.
 # Errors of the first restoration over those of the second.
 _FACTOR, _FLOOR = 1.3, 0.5 * 2 / 255
@@ -68,10 +69,10 @@ def deblur(
     ValueError: If the kernel or the noise level is not valid.
   """
   image = np.asarray(image, np.float32)
-  keys = jax.random.split(key, 4)
+  keys = jax.random.split(key, 3)
   found: dict = {}
   if kernel is None:
-    estimate = estimate_kernel(keys[3], image)
+    estimate = estimate_kernel(image, max_size=_largest_kernel(image))
     kernel = estimate.kernel
     found['kernel'] = np.round(kernel, 5).tolist()
     found['kernel_may_be_wrong'] = bool(estimate.likely_failed)
@@ -82,7 +83,7 @@ def deblur(
   found['sigma'] = round(sigma, 2)
   blur = make_blur(image.shape[:2], kernel)
   observed = jax.device_put(image)
-  noise_std = np.float32(2 * sigma / 255)
+  noise_std = jax.device_put(np.float32(2 * sigma / 255))
   constraint = LinearObservation(blur, observed, noise_std)
   sigmas = falling(_FIRST, max(_LAST, 1.5 * sigma), _NUM_STEPS)
   scene, prior = restore_by_splitting(
@@ -119,7 +120,15 @@ def deblur(
   )
 
 
+def _largest_kernel(image: np.ndarray) -> int:
+  """Side of the largest kernel that is looked for, odd."""
+  third = min(image.shape[:2]) // 3
+  return min(_LARGEST_KERNEL, third - 1 + third % 2)
+
+
 @jax.jit
-def _blur_again(key: Array, blur, scene: Array, noise_std: Array) -> Array:
+def _blur_again(
+  key: Array, blur: Blur, scene: Array, noise_std: Array
+) -> Array:
   blurred = blur.apply(scene)
   return blurred + noise_std * jax.random.normal(key, blurred.shape)

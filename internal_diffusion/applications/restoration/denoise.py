@@ -112,7 +112,7 @@ def denoise_white(
   prior: MixtureImageDenoiser, noisy: Array, sigma: float
 ) -> tuple[np.ndarray, np.ndarray]:
   """Mean and variance [H, W, C] of a picture with white noise."""
-  level = np.float32(sigma)
+  level = jax.device_put(np.float32(sigma))
   mean, variance = _posterior(prior, noisy[None], level)
   groups = SimilarPatchesDenoiser()(noisy[None], level)
   both = (np.asarray(mean[0]) + np.asarray(groups[0])) / 2

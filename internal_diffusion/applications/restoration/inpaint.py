@@ -2,8 +2,8 @@
 
 The loop of restoration gives a first picture. A mixture of subspaces is then
 fitted to the patches of the damaged picture by what is seen of them, and fills
-each patch with its exact conditional mean. A patch has the weight 1 / v^2,
-where v is its mean posterior variance.
+each patch with its exact conditional mean. A patch has the weight 1 / v, where
+v is its mean posterior variance.
 """
 
 import functools
@@ -156,7 +156,7 @@ def _complete(
       part.reshape(len(both), patch_size**2, num_channels)
       for part in (found.mean, found.variance)
     ]
-    weights = jnp.mean(found.variance, axis=-1) ** -2
+    weights = jnp.mean(found.variance, axis=-1) ** -1
     values = jnp.concatenate(out, axis=-1).reshape(len(both), -1)
     return full_image.Weighed(values, weights)
 

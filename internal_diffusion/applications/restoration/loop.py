@@ -3,14 +3,13 @@
 The noise level sigma_t falls. Each step denoises the current estimate as if it
 had noise of that level, and moves the result to agree with what is known of the
 picture (half-quadratic splitting; Zoran & Weiss 2011). The estimate becomes
-better, so the prior is fitted to it again now and then, at half of sigma_t: what
-the prior should learn is stronger than what is still wrong.
+better, so the prior is fitted to it again now and then, at half of sigma_t:
+what the prior should learn is stronger than what is still wrong.
 """
 
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 

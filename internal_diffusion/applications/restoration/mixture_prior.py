@@ -29,7 +29,7 @@ Array = jax.Array
 
 PATCH_SIZE = 7
 NUM_COMPONENTS = 60
-_PATCHES_PER_COMPONENT = 150  # At least, on average, in small pictures.
+_PATCHES_PER_COMPONENT = 500  # At least, on average, in small pictures.
 _MAX_PATCHES = 300_000  # Number of patches that a mixture is fitted to, about.
 
 
@@ -126,5 +126,7 @@ def patch_vectors(
   image: Array | np.ndarray, *, patch_size: int, stride: int
 ) -> Array:
   """Patches of an image [H, W, C] as vectors, [N, P*P*C]."""
-  patches = extract_patches(image, patch_size=patch_size, stride=stride)
+  patches = extract_patches(
+    jnp.asarray(image), patch_size=patch_size, stride=stride
+  )
   return patches.reshape(-1, patches.shape[-1])

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-
 _GAUSSIAN_90 = 1.6449  # Half of the 90% interval, in standard deviations.
 
 
@@ -48,5 +47,7 @@ def from_std(
     samples = np.empty((0, *mean.shape), np.float32)
   reach = _GAUSSIAN_90 * std
   pictures = (mean, std, mean - reach, mean + reach, samples)
-  clipped = [np.clip(p, -1, 1).astype(np.float32) for p in pictures]
-  return Restored(*clipped, found=found or {})
+  mean, std, low, high, samples = (
+    np.clip(p, -1, 1).astype(np.float32) for p in pictures
+  )
+  return Restored(mean, std, low, high, samples, found or {})
