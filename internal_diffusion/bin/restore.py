@@ -205,7 +205,8 @@ def _sentence(restored: Restored) -> str:
     Task.COLORIZE: 'colour added',
   }[Task(found['task'])]
   details = list(found['reasons'])
-  if found.get('sigma') is not None:
+  is_said = any('noise' in reason for reason in details)
+  if found.get('sigma') is not None and not is_said:
     details.append(f'noise of {found["sigma"]:.3g} grey levels')
   details.append(
     f'standard deviation of {_mean_std(restored):.2g} grey levels now'
