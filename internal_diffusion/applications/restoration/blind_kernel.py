@@ -28,7 +28,8 @@ Patches that recur in a coarser scale of the picture (Michaeli & Irani 2014)
 were tried for the same purpose and chose less well. Where the candidates differ
 in shape, none is trusted: `agreement` is their correlation.
 
-How often it fails: of 19 blurs of 11 photographs, not used for any choice here,
+How often it fails: in 19 pairs of 12 photographs and 14 kernels (curves of 9 to
+27 pixels, a line, a disk, Gaussians; most pairs were not looked at before),
 deblurring lost less than 1.5 dB to the true kernel in 13 and less than 3 dB in
 15; of the 12 that were trusted, in 10 and 12. Repeated texture and pictures
 with few edges fail.
