@@ -35,6 +35,10 @@ Array = jax.Array
 # factor its weight falls by this power of the factor. Chosen on Set5 at x3, x4.
 _TEMPERED_FROM, _TEMPERED_POWER = 2.75, 0.6
 
+# A sample is projected and clipped in turn, since clipping alone would undo the
+# projection where it has detail near black or white.
+_NUM_PROJECTIONS = 3
+
 
 class Upscaled(NamedTuple):
   """An upscaled image.
@@ -66,7 +70,7 @@ def upscale(
   *,
   factor: float,
   num_samples: int = 0,
-  num_steps: int = 5,
+  num_steps: int = 6,
   progress: bool = False,
 ) -> Upscaled:
   """Upscales an image.
@@ -106,29 +110,30 @@ def upscale(
   bar = tqdm(
     total=1 + num_samples, desc='upscaling', unit='image', disable=not progress
   )
-  lows, (mean, *others) = [], planes
+  means, (mean, *others) = [], planes
   # The linear prediction alone for the two colour differences; 8 for alpha.
   orientations = ([0, 0, 8] if len(planes) > 2 else [8])[: len(others)]
   for _ in range(times):
-    lows.append(mean)
     mean = mean_plane(upscaler, mean)
+    means.append(mean)
     others = [
       mean_plane(upscaler, plane, num_orientations=num)
       for plane, num in zip(others, orientations, strict=True)
     ]
   weight = min(1.0, (_TEMPERED_FROM / factor) ** _TEMPERED_POWER)
-  scales = [scale_plane(upscaler, low) for low in lows if num_samples]
+  scales = [scale_plane(upscaler, plane) for plane in means if num_samples]
   found = np.empty((1 + num_samples, *size, len(planes)), np.float32)
   for k in range(1 + num_samples):
     luminance = mean
     if k:
       own_key = jax.random.fold_in(key, k - 1)
-      residual = _draw_residual(own_key, upscaler, lows, scales, num_steps)
+      residual = _draw_residual(own_key, upscaler, means, scales, num_steps)
       luminance = mean + weight * residual
     sized = [_to_size(plane, size) for plane in (luminance, *others)]
     high = from_planes(np.stack(sized))
-    projected = downscaling.back_project(high, image)
-    found[k] = np.asarray(projected).clip(-1, 1)
+    for _ in range(_NUM_PROJECTIONS if k else 1):
+      high = np.asarray(downscaling.back_project(high, image)).clip(-1, 1)
+    found[k] = high
     bar.update()
   bar.close()
   return Upscaled(found[0], found[1:])
@@ -137,16 +142,16 @@ def upscale(
 def _draw_residual(
   key: Array,
   upscaler: Upscaler,
-  lows: list[Array],
+  means: list[Array],
   scales: list[Array],
   num_steps: int,
 ) -> Array:
   """A sample of the residual of all doublings, at the size of the last."""
-  total = jnp.zeros_like(lows[0])
-  for index, (low, scale) in enumerate(zip(lows, scales, strict=True)):
+  total = jnp.zeros_like(means[0])
+  for index, (mean, scale) in enumerate(zip(means, scales, strict=True)):
     own_key = jax.random.fold_in(key, index)
     residual = residual_plane(
-      own_key, upscaler, low, scale, num_steps=num_steps
+      own_key, upscaler, mean, scale, num_steps=num_steps
     )
     if index:
       residual += mean_plane(upscaler, total, num_orientations=0)

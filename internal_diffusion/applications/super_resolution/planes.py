@@ -25,7 +25,10 @@ from internal_diffusion.types import Condition
 Array = jax.Array
 
 _CHUNK = 8192  # Number of sources on the device at once.
-_SIGMA_MIN, _SIGMA_MAX = 0.2, 6.0  # Noise levels, in units of the scale.
+_SIGMA_MIN, _SIGMA_MAX = 0.2, 12.0  # Noise levels, in units of the scale.
+# Neighbouring blocks of a residual are nearly alike: every other one along each
+# axis is enough.
+_STRIDE = 2
 
 
 def mean_plane(
@@ -71,12 +74,30 @@ def _missing_plane(
 
 
 @jax.jit
-def scale_plane(upscaler: Upscaler, low: Array) -> Array:
-  """Scale of the residual of a low plane's mean, [s h, s w], above 0."""
-  scale = upscaler.blocks.scale
-  assert scale is not None  # `upscale` checks it.
-  return _predicted_plane(
-    upscaler, low, lambda z: scale(z @ upscaler.encoding.features)
+def scale_plane(upscaler: Upscaler, mean: Array) -> Array:
+  """Scale of a mean plane's residual, [s h, s w], above 0."""
+  residuals = upscaler.residuals
+  assert residuals is not None  # `upscale` checks it.
+  shape = tuple(side // upscaler.factor for side in mean.shape)
+  around = condition_blocks(upscaler, mean)
+
+  def scale(rows: Array) -> Array:
+    z, contrast = normalise(rows)
+    return contrast * residuals.blocks.scale(z @ residuals.features)
+
+  rows = around.reshape(-1, around.shape[-1])
+  blocks = _joined(jax.lax.map(scale, _chunks(rows)), len(rows))
+  return blocks_lib.average_blocks(
+    blocks.reshape(*shape, -1),
+    factor=upscaler.factor,
+    reach=upscaler.residual_reach,
+  )
+
+
+def condition_blocks(upscaler: Upscaler, mean: Array) -> Array:
+  """The mean's pixels [h, w, D] around the residual's block of a low pixel."""
+  return blocks_lib.extract_blocks(
+    mean, factor=upscaler.factor, reach=upscaler.residual_reach + 1
   )
 
 
@@ -97,16 +118,17 @@ def _predicted_plane(
 
 
 def residual_plane(
-  key: Array, upscaler: Upscaler, low: Array, scale: Array, *, num_steps: int
+  key: Array, upscaler: Upscaler, mean: Array, scale: Array, *, num_steps: int
 ) -> Array:
-  """A sample of the residual of an enlarged plane's mean, [s h, s w].
+  """A sample of a mean plane's residual, [s h, s w].
 
   It becomes 0 when downscaled. `scale` is that of `scale_plane`.
   """
   sigmas = karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX)
-  residual = scale * _sample_normalised(key, upscaler, low, sigmas)
-  zero = jnp.zeros_like(low)[..., None]
-  downscaling = upscaler.downscaling(low.shape)
+  residual = scale * _sample_normalised(key, upscaler, mean, sigmas)
+  height, width = (side // upscaler.factor for side in mean.shape)
+  downscaling = upscaler.downscaling((height, width))
+  zero = jnp.zeros((height, width, 1))
   return downscaling.back_project(residual[..., None], zero)[..., 0]
 
 
@@ -114,7 +136,9 @@ def residual_plane(
 class _PlaneDenoiser:
   """Denoiser of a plane of residuals: the denoiser of blocks, lifted.
 
-  It denoises the blocks of `take_sparse` at an offset, of given features.
+  It denoises the blocks of `take_sparse` at an offset, of given features, and
+  averages them where they overlap. So all blocks share one noisy plane, and
+  neighbours agree on what they have in common at every noise level.
   """
 
   upscaler: Upscaler
@@ -126,23 +150,25 @@ class _PlaneDenoiser:
   ) -> Array:
     """Denoises planes x [1, s h, s w]; see `Denoiser`."""
     del cond  # The features.
-    factor, reach = self.upscaler.factor, self.upscaler.reach
+    assert self.upscaler.residuals is not None
+    denoiser = self.upscaler.residuals.blocks
+    factor, reach = self.upscaler.factor, self.upscaler.residual_reach
     height, width = (side // factor for side in x.shape[1:])
     all_blocks = blocks_lib.extract_blocks(x[0], factor=factor, reach=reach)
-    blocks = blocks_lib.take_sparse(all_blocks, self.offset, stride=reach + 1)
+    blocks = blocks_lib.take_sparse(all_blocks, self.offset, stride=_STRIDE)
     rows = blocks.reshape(-1, blocks.shape[-1])
 
     def denoise(chunk: tuple[Array, Array]) -> Array:
       block, features = chunk
       sigmas = jnp.broadcast_to(sigma, len(block))
-      return self.upscaler.blocks(block, sigmas, Condition(vector=features))
+      return denoiser(block, sigmas, Condition(vector=features))
 
     denoised = jax.lax.map(denoise, (_chunks(rows), self.features))
     denoised = _joined(denoised, len(rows)).reshape(blocks.shape)
     total, weight = (
       blocks_lib.average_blocks(
         blocks_lib.place_sparse(
-          part, self.offset, stride=reach + 1, shape=(height, width)
+          part, self.offset, stride=_STRIDE, shape=(height, width)
         ),
         factor=factor,
         reach=reach,
@@ -154,26 +180,23 @@ class _PlaneDenoiser:
 
 @jax.jit
 def _sample_normalised(
-  key: Array, upscaler: Upscaler, low: Array, sigmas: Array
+  key: Array, upscaler: Upscaler, mean: Array, sigmas: Array
 ) -> Array:
   """A sample of the residual in units of its scale, [s h, s w]."""
+  residuals = upscaler.residuals
+  assert residuals is not None  # `upscale` checks it.
   noise_key, offset_key, sample_key = jax.random.split(key, 3)
-  # Neighbouring blocks are nearly alike: one of reach + 1 along each axis is
-  # enough.
-  stride = upscaler.reach + 1
-  offset = jax.random.randint(offset_key, (2,), 0, stride)
-  height, width = low.shape
-  pixels = jnp.arange(low.size).reshape(height, width, 1)
-  pixels = blocks_lib.take_sparse(pixels, offset, stride=stride).ravel()
+  offset = jax.random.randint(offset_key, (2,), 0, _STRIDE)
+  around = condition_blocks(upscaler, mean)
+  around = blocks_lib.take_sparse(around, offset, stride=_STRIDE)
 
-  def features_at(pixels: Array) -> Array:
-    z, _ = normalise(sources_at(low, pixels, upscaler.source_size))
-    return z @ upscaler.encoding.features
+  def features_of(rows: Array) -> Array:
+    return normalise(rows)[0] @ residuals.features
 
-  features = jax.lax.map(features_at, _chunks(pixels))
+  rows = around.reshape(-1, around.shape[-1])
+  features = jax.lax.map(features_of, _chunks(rows))
   denoiser = _PlaneDenoiser(upscaler, features, offset)
-  high = (1, upscaler.factor * height, upscaler.factor * width)
-  x = sigmas[0] * jax.random.normal(noise_key, high)
+  x = sigmas[0] * jax.random.normal(noise_key, (1, *mean.shape))
   return sample_heun(sample_key, denoiser, x, sigmas)[0]
 
 

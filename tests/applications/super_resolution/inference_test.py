@@ -11,7 +11,6 @@ from internal_diffusion.applications.super_resolution import (
   learn_upscaler,
   planes,
 )
-from internal_diffusion.applications.super_resolution.model import LearnedBlocks
 from internal_diffusion.applications.super_resolution.pairs import windows
 from internal_diffusion.data import operators
 from internal_diffusion.evaluation.fidelity import psnr
@@ -194,8 +193,9 @@ def test_samples_differ_most_where_the_mean_is_wrong(upscaled, truth):
 
 def test_the_scale_is_about_the_error_of_the_mean(upscaler, image, truth):
   low = jnp.asarray(image[..., 0])
-  error = np.abs(planes.mean_plane(upscaler, low) - truth[..., 0])
-  scale = np.asarray(planes.scale_plane(upscaler, low))
+  mean = planes.mean_plane(upscaler, low)
+  error = np.abs(mean - truth[..., 0])
+  scale = np.asarray(planes.scale_plane(upscaler, mean))
   order = np.argsort(scale, axis=None)
   errors, scales = (
     np.array([part.mean() for part in np.array_split(v.ravel()[order], 3)])
@@ -258,7 +258,7 @@ def test_samples_have_the_colours_of_the_mean(upscaler, colours):
 
 
 def test_wrong_arguments_are_refused(upscaler, image):
-  mean_only = upscaler.replace(blocks=LearnedBlocks(upscaler.blocks.mean))
+  mean_only = upscaler.replace(residuals=None)
 
   def refused(match, image=image, **options):
     with pytest.raises(ValueError, match=match):
