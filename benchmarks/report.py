@@ -6,7 +6,11 @@ python -m benchmarks.report
 import pathlib
 from typing import Any
 
-from benchmarks import flow_tables, super_resolution_tables
+from benchmarks import (
+  flow_tables,
+  restoration_tables,
+  super_resolution_tables,
+)
 from benchmarks.tables import read, section, table
 
 _PAGE = pathlib.Path(__file__).parent / 'RESULTS.md'
@@ -263,6 +267,7 @@ def main() -> None:
     experiments(),
     generation(),
     super_resolution_tables.super_resolution(),
+    restoration_tables.restoration(),
     flow_tables.flow(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')

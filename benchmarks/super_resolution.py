@@ -36,8 +36,13 @@ from internal_diffusion.applications.super_resolution.uncertainty import (
   WIDENING,
   estimate_uncertainty,
 )
-from internal_diffusion.data import image_io, operators
+from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import to_planes
+from internal_diffusion.data.downscaling import (
+  Downscaling,
+  make_downscaling,
+  scaled_size,
+)
 from internal_diffusion.evaluation import calibration, fidelity, sparsification
 
 _BLACK, _WHITE = 16, 235  # Luma of BT.601 in an 8-bit image.
@@ -79,7 +84,7 @@ def fidelity_of(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def consistency(
-  image: np.ndarray, low: np.ndarray, degradation: operators.Downscaling
+  image: np.ndarray, low: np.ndarray, degradation: Downscaling
 ) -> float:
   """PSNR of the downscaled against the given image, all channels, in dB."""
   return decibels(np.asarray(degradation.apply(image)) - low)
@@ -114,11 +119,11 @@ def pair_of(
   truth = image_io.read_image(path, channels=None)
   rows, columns = (int(side // factor) for side in truth.shape[:2])
   low_size = rows, columns
-  height, width = operators.scaled_size(low_size, factor)
+  height, width = scaled_size(low_size, factor)
   truth = truth[:height, :width]
   if low_path is not None:
     return truth, image_io.read_image(low_path, channels=truth.shape[-1])
-  degradation = operators.make_downscaling(low_size, truth.shape[:2])
+  degradation = make_downscaling(low_size, truth.shape[:2])
   return truth, rounded(degradation.apply(truth))
 
 
@@ -174,7 +179,7 @@ def figures_of(
   factor: float,
 ) -> dict[str, object]:
   """Figures of bicubic, the mean and the samples against the truth."""
-  degradation = operators.make_downscaling(low.shape[:2], truth.shape[:2])
+  degradation = make_downscaling(low.shape[:2], truth.shape[:2])
   bicubic = np.asarray(degradation.interpolate(jnp.asarray(low)))
   border = math.ceil(factor)
   expected = luma(truth, border)

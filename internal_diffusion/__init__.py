@@ -9,6 +9,8 @@ Every use learns a model from one image, or prepares one, and applies it:
   upscaler = learn_upscaler(image)
   larger = upscale(key, upscaler, image, factor=2, num_samples=8)
 
+  restored = restore(key, noisy_image)
+
   prior = make_image_prior(image)
   new_image = generate(key, prior)[0]
 """
@@ -29,6 +31,11 @@ from internal_diffusion.applications.patches import (
   PatchOptions,
   learn_patches,
   sample_patches,
+)
+from internal_diffusion.applications.restoration import (
+  Restored,
+  RestoreOptions,
+  restore,
 )
 from internal_diffusion.applications.super_resolution import (
   UpscaleOptions,
@@ -52,6 +59,8 @@ __all__ = [
   'ImagePrior',
   'PatchModel',
   'PatchOptions',
+  'RestoreOptions',
+  'Restored',
   'UpscaleOptions',
   'Upscaler',
   'average_patches',
@@ -67,6 +76,7 @@ __all__ = [
   'make_sample_fn',
   'read_image',
   'replace',
+  'restore',
   'sample_patches',
   'save',
   'upscale',

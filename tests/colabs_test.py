@@ -13,6 +13,7 @@ COLABS = pathlib.Path(__file__).parents[1] / 'colabs'
 SMALL = {
   'quickstart.ipynb': {'MINUTES': 1e-4, 'NUM_PATCHES': 16},
   'joint_distribution.ipynb': {'EFFORT': 1e-3},
+  'restoration.ipynb': {'SIDE': 48, 'NUM_SAMPLES': 2},
 }
 
 
@@ -83,3 +84,11 @@ def test_joint_distribution(tmp_path, monkeypatch):
     assert result.measures
     assert result.pictures
     assert result.samples
+
+
+@pytest.mark.long
+def test_restoration(tmp_path, monkeypatch):
+  names = run('restoration.ipynb', tmp_path, monkeypatch)
+  for name in ('denoised', 'filled', 'sharp', 'smooth'):
+    assert len(names[name].samples) == 2
+    assert (names[name].low <= names[name].high).all()

@@ -51,7 +51,7 @@ ALLOWED = {
 }
 # Libraries that only the named files may import.
 CONFINED = {
-  'PIL': {'data/image_codecs.py'},
+  'PIL': {'data/image_codecs.py', 'data/metadata.py'},
   'tifffile': {'data/image_codecs.py'},
   'orbax': {'training/checkpoint.py'},
   'tensorboardX': {'training/metrics.py'},

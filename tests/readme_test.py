@@ -57,6 +57,7 @@ def test_python_blocks_run_in_their_order(tmp_path, monkeypatch):
     assert large in text, f'README no longer has {large}'
     text = text.replace(large, small)
   names = {'first': image, 'second': np.roll(image, 1, axis=1)}
+  names['holes'] = np.random.default_rng(0).random(image.shape[:2]) < 0.3
   with jax.numpy_rank_promotion('allow'):
     for index, block in enumerate(
       re.findall(r'```python\n(.*?)```', text, re.DOTALL)
@@ -67,6 +68,8 @@ def test_python_blocks_run_in_their_order(tmp_path, monkeypatch):
   assert names['samples'].shape == (16, 2)
   assert names['levels'][0].shape == (40, 48, 3)
   assert names['result'].mean.shape == (2 * height, 2 * width, 3)
+  assert names['restored'].samples.shape == (4, height, width, 3)
+  assert names['filled'].mean.shape == image.shape
   assert names['flow'].covariance.shape == (height, width, 2, 2)
   assert names['delta'].shape == (10, 3)
 

@@ -159,6 +159,7 @@ def for_each_input(
   outputs: Sequence[str],
   given: Mapping[str, Sequence[pathlib.Path]] | None = None,
   also_read: Sequence[str | os.PathLike | None] = (),
+  other_endings: Sequence[str] = (),
 ) -> None:
   """Processes each input, into a folder of its own where there are several.
 
@@ -176,6 +177,8 @@ def for_each_input(
     outputs: Patterns of the names of the files that `process` writes.
     given: Input files by the name of the input, instead of those of --image.
     also_read: Further files that the run reads, None for none.
+    other_endings: Endings of names, beside those of picture formats, of files
+      in a folder of --image that are inputs too.
 
   Raises:
     ValueError: If the output folder is another run's; or the error of `process`
@@ -183,10 +186,11 @@ def for_each_input(
   """
   if given is None:
     require(image=flag_values.image)
-    given = _named(inputs.find_pictures(flag_values.image), name)
+    paths = inputs.find_pictures(flag_values.image, other_endings=other_endings)
+    given = _named(paths, name)
   require(out=flag_values.out)
   several = len(given) > 1
-  read = [path for paths in given.values() for path in paths]
+  read = [path for files in given.values() for path in files]
   folder = OwnedFolder(
     flag_values.out,
     command=name,
@@ -199,10 +203,10 @@ def for_each_input(
   )
   done: list[Results] = []
   failed: list[str] = []
-  for own, paths in given.items():
-    label = ', '.join(map(str, paths)) or own
+  for own, files in given.items():
+    label = ', '.join(map(str, files)) or own
     with compilation.measure_compilation() as meter:
-      results = Results(folder, meter, name=own, inputs=paths, several=several)
+      results = Results(folder, meter, name=own, inputs=files, several=several)
       try:
         results.finish(process(results), title=f'{name}: {label}')
       except _USER_ERRORS as error:

@@ -49,7 +49,10 @@ def find_files(
 
 
 def find_pictures(
-  names: Sequence[str], *, repeated: bool = False
+  names: Sequence[str],
+  *,
+  repeated: bool = False,
+  other_endings: Sequence[str] = (),
 ) -> list[pathlib.Path]:
   """Files of names and patterns, and the pictures of named folders.
 
@@ -58,11 +61,14 @@ def find_pictures(
   Args:
     names: Names of files or folders, and patterns with * and ?.
     repeated: Whether a file may come twice, as in a sequence of frames.
+    other_endings: Endings of names, beside those of picture formats, of files
+      in a folder that are pictures too.
 
   Raises:
     FileNotFoundError: If a name, a pattern or a folder has no picture.
   """
   found: list[pathlib.Path] = []
+  endings = (*_PICTURES, *other_endings)
   for path in find_files(names, repeated=repeated):
     if not path.is_dir():
       found.append(path)
@@ -70,7 +76,7 @@ def find_pictures(
     inside = [
       p
       for p in path.iterdir()
-      if p.suffix.lower() in _PICTURES and not p.is_dir() and not _is_hidden(p)
+      if p.suffix.lower() in endings and not p.is_dir() and not _is_hidden(p)
     ]
     if not inside:
       raise FileNotFoundError(f'There is no picture in the folder `{path}`.')

@@ -28,7 +28,7 @@ from internal_diffusion.applications.super_resolution import (
 )
 from internal_diffusion.bin import command, option_flags
 from internal_diffusion.bin.results import Results
-from internal_diffusion.data import blur_kernel, image_io
+from internal_diffusion.data import blur_kernel, image_io, metadata
 from internal_diffusion.training import model_files
 
 _NAME = 'idiff-upscale'
@@ -71,6 +71,7 @@ def _upscale_to(
   results: Results, options: UpscaleOptions, kernel: np.ndarray | None
 ) -> dict[str, Any]:
   image, bit_depth = image_io.read_image_with_alpha(results.inputs[0])
+  kept = metadata.read_metadata(results.inputs[0])
   workdir = _FLAGS.workdir
   if workdir is not None and not model_files.has_model(workdir):
     # Of several images, each has a model of its own.
@@ -101,7 +102,7 @@ def _upscale_to(
     pictures[f'sample_{index:03d}.png'] = (f'Sample {index}.', sample)
   for name, (caption, picture) in pictures.items():
     path = results.picture(name, caption)
-    image_io.write_image(path, picture, bit_depth=bit_depth)
+    image_io.write_image(path, picture, bit_depth=bit_depth, metadata=kept)
   if std is not None:
     figures.write_or_warn(
       results.picture(

@@ -6,6 +6,10 @@ Example:
   (74, 74, 49)
 """
 
+from internal_diffusion.data.array_io import (
+  read_array,
+)
+from internal_diffusion.data.blur import Blur, make_blur
 from internal_diffusion.data.blur_kernel import (
   check_kernel,
   read_kernel,
@@ -17,6 +21,11 @@ from internal_diffusion.data.colour_planes import (
 from internal_diffusion.data.distributions import (
   make_condition,
   split,
+)
+from internal_diffusion.data.downscaling import (
+  Downscaling,
+  make_downscaling,
+  scaled_size,
 )
 from internal_diffusion.data.flow_fields import (
   FramePair,
@@ -40,11 +49,32 @@ from internal_diffusion.data.image_io import (
   write_grid,
   write_image,
 )
+from internal_diffusion.data.jpeg import (
+  JpegCells,
+  encode_cells,
+  read_jpeg_cells,
+)
+from internal_diffusion.data.masks import (
+  check_mask,
+  read_mask,
+)
+from internal_diffusion.data.metadata import (
+  Metadata,
+  read_metadata,
+)
+from internal_diffusion.data.noise_correlation import (
+  Correlation,
+  unwhiten,
+  whiten,
+)
+from internal_diffusion.data.noise_level import (
+  NoiseEstimate,
+  estimate_noise,
+)
 from internal_diffusion.data.operators import (
-  Downscaling,
+  Composition,
   LinearOperator,
-  make_downscaling,
-  scaled_size,
+  compose,
 )
 from internal_diffusion.data.pair_table import (
   PairTable,
@@ -56,6 +86,12 @@ from internal_diffusion.data.patches import (
   extract_patches,
   gather_patches,
   interpolate_patches,
+)
+from internal_diffusion.data.pointwise import (
+  Identity,
+  Luminance,
+  Masking,
+  make_masking,
 )
 from internal_diffusion.data.principal_basis import (
   PrincipalBasis,
@@ -83,6 +119,10 @@ from internal_diffusion.data.triplets import (
   sample_triplets,
   to_delta,
 )
+from internal_diffusion.data.variance_stabilisation import (
+  destabilise,
+  stabilise,
+)
 from internal_diffusion.data.warp import (
   frames_between,
   invert_flow,
@@ -90,10 +130,19 @@ from internal_diffusion.data.warp import (
 )
 
 __all__ = [
+  'Blur',
   'Border',
+  'Composition',
+  'Correlation',
   'Downscaling',
   'FramePair',
+  'Identity',
+  'JpegCells',
   'LinearOperator',
+  'Luminance',
+  'Masking',
+  'Metadata',
+  'NoiseEstimate',
   'PairTable',
   'PrincipalBasis',
   'Pyramid',
@@ -102,10 +151,15 @@ __all__ = [
   'build_pyramid',
   'check_image',
   'check_kernel',
+  'check_mask',
   'checkerboard',
+  'compose',
   'crop_patches',
+  'destabilise',
   'displacement_of',
+  'encode_cells',
   'enumerate_triplets',
+  'estimate_noise',
   'extract_patches',
   'fit_axis_basis',
   'fit_principal_basis',
@@ -115,15 +169,21 @@ __all__ = [
   'gather_patches',
   'interpolate_patches',
   'invert_flow',
+  'make_blur',
   'make_condition',
   'make_downscaling',
   'make_grid',
+  'make_masking',
   'make_pair',
   'make_pair_table',
+  'read_array',
   'read_flow',
   'read_image',
   'read_image_with_alpha',
+  'read_jpeg_cells',
   'read_kernel',
+  'read_mask',
+  'read_metadata',
   'resample',
   'rotation',
   'sample_triplets',
@@ -131,12 +191,15 @@ __all__ = [
   'smooth_random',
   'smooth_texture',
   'split',
+  'stabilise',
   'steepness',
   'to_delta',
   'to_planes',
   'to_principal',
   'translation',
   'triangle_frames',
+  'unwhiten',
+  'whiten',
   'write_animation',
   'write_flow',
   'write_grid',

@@ -11,6 +11,8 @@ import warnings
 
 import numpy as np
 
+from internal_diffusion.data.resampling import cubic_weights
+
 # A smaller difference of the sum from 1 is a rounding error.
 _SUM_TOLERANCE = 1e-3
 
@@ -60,6 +62,36 @@ def centre_of_mass(kernel: np.ndarray) -> tuple[float, float]:
     float(kernel.sum(axis=1) @ offsets[0]),
     float(kernel.sum(axis=0) @ offsets[1]),
   )
+
+
+def scale_kernel(
+  kernel: np.ndarray, old: tuple[int, int], new: tuple[int, int]
+) -> np.ndarray:
+  """The kernel at the resolution of another size of the image.
+
+  Args:
+    kernel: [k, l] with odd sides.
+    old: (height, width) of the image that it blurs.
+    new: (height, width) of the same image after resampling.
+
+  Returns:
+    The kernel of sum 1, with odd sides, at least as wide as the old one covers.
+  """
+  for axis in range(2):
+    ratio = new[axis] / old[axis]
+    half = kernel.shape[axis] // 2
+    new_half = int(np.ceil(half * ratio))
+    positions = np.arange(-new_half, new_half + 1) / ratio
+    padding = [(0, 0), (0, 0)]
+    # Zeros around it, since a kernel is 0 beyond its border.
+    margin = int(np.ceil(abs(positions).max() + 2 * max(1 / ratio, 1))) - half
+    padding[axis] = (margin, margin)
+    padded = np.pad(kernel, padding)
+    weights = cubic_weights(
+      positions + half + margin, padded.shape[axis], width=max(1 / ratio, 1)
+    )
+    kernel = np.moveaxis(np.tensordot(weights, padded, (1, axis)), 0, axis)
+  return kernel / kernel.sum()
 
 
 def read_kernel(path: str | os.PathLike[str]) -> np.ndarray:

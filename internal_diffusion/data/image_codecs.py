@@ -2,8 +2,8 @@
 
 Pillow keeps 8 bits a channel of a colour image, but files may have 16. So
 `_load_wide_colour` decodes high and low bytes separately, and 16-bit images are
-encoded without Pillow. This is the only file that imports Pillow. Alpha is the
-last of 2 or 4 channels; colours are not premultiplied.
+encoded without Pillow. Only this file and `metadata` import Pillow. Alpha is
+the last of 2 or 4 channels; colours are not premultiplied.
 
 A header may claim any size, so the size is checked before a pixel is decoded:
 against `MAX_PIXELS`, and against the number of bytes in the file.
@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from internal_diffusion.data import wide_png
+from internal_diffusion.data import jpeg_decoder, wide_png
+from internal_diffusion.data.jpeg_decoder import StoredJpeg
+from internal_diffusion.data.metadata import Metadata
 
 _T = TypeVar('_T')
 
@@ -81,6 +83,31 @@ def read_wide_png(path: pathlib.Path) -> np.ndarray:
     ValueError: If the file is not a 16-bit RGB PNG.
   """
   return _read(path, _decode_wide_png)
+
+
+def read_jpeg(path: pathlib.Path) -> tuple[StoredJpeg, int]:
+  """The quantised coefficients of a JPEG file, and its EXIF orientation.
+
+  Args:
+    path: Input path.
+
+  Returns:
+    The content as stored, and how it is to be turned: 1 (not at all) to 8.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If the file is no JPEG that can be read, or is truncated.
+  """
+  return _read(path, _decode_jpeg)
+
+
+def _decode_jpeg(data: bytes) -> tuple[StoredJpeg, int]:
+  image = _open(data)
+  if image.format not in ('JPEG', 'MPO'):
+    raise ValueError(f'it must be a JPEG file, got {image.format}.')
+  orientation = image.getexif().get(_ORIENTATION, 1)
+  is_known = isinstance(orientation, int) and 1 <= orientation <= 8
+  return jpeg_decoder.decode(data), orientation if is_known else 1
 
 
 def _read(path: pathlib.Path, decode: Callable[[bytes], _T]) -> _T:
@@ -296,20 +323,47 @@ def downscale(pixels: np.ndarray, max_side: int) -> np.ndarray:
   return np.stack([np.asarray(channel) for channel in resized], axis=-1)
 
 
-def encode(samples: np.ndarray, file_format: str) -> bytes:
+def encode(
+  samples: np.ndarray, file_format: str, *, metadata: Metadata | None = None
+) -> bytes:
   """Encodes samples [H, W, 1 to 4], uint8 or uint16, as the bytes of a file.
 
   `ALPHA_FORMATS` can store alpha; PNG and TIFF can store 16 bits. WebP stores
-  grey as RGB.
+  grey as RGB. TIFF stores no EXIF block, WebP no DPI, BMP only DPI.
   """
+  metadata = metadata or Metadata()
   if file_format == 'PNG' and samples.dtype == np.uint16:
-    return wide_png.encode_wide_png(samples)
+    return wide_png.encode_wide_png(samples, metadata=metadata)
   if file_format == 'TIFF':
-    return _encode_tiff(samples)
+    return _encode_tiff(samples, metadata)
   buffer = io.BytesIO()
   flat = samples[..., 0] if samples.shape[-1] == 1 else samples
-  options = _SAVE_OPTIONS.get(file_format, {})
+  options: dict[str, Any] = dict(_SAVE_OPTIONS.get(file_format, {}))
+  if metadata.exif:
+    options['exif'] = b'Exif\0\0' + metadata.exif
+  if metadata.profile:
+    options['icc_profile'] = metadata.profile
+  if metadata.dpi is not None:
+    options['dpi'] = metadata.dpi
   Image.fromarray(flat).save(buffer, file_format, **options)
+  return buffer.getvalue()
+
+
+def encode_jpeg(
+  samples: np.ndarray, *, quality: int, subsampling: str
+) -> bytes:
+  """Encodes samples [H, W, 1 or 3] uint8 as a JPEG file.
+
+  Args:
+    samples: Grey or RGB.
+    quality: 1 to 100.
+    subsampling: '4:4:4', '4:2:2' or '4:2:0'.
+  """
+  buffer = io.BytesIO()
+  flat = samples[..., 0] if samples.shape[-1] == 1 else samples
+  Image.fromarray(flat).save(
+    buffer, 'JPEG', quality=quality, subsampling=subsampling
+  )
   return buffer.getvalue()
 
 
@@ -330,7 +384,7 @@ def encode_animation(frames: Sequence[np.ndarray], *, seconds: float) -> bytes:
   return buffer.getvalue()
 
 
-def _encode_tiff(samples: np.ndarray) -> bytes:
+def _encode_tiff(samples: np.ndarray, metadata: Metadata) -> bytes:
   import tifffile
 
   buffer = io.BytesIO()
@@ -342,5 +396,8 @@ def _encode_tiff(samples: np.ndarray) -> bytes:
     planarconfig=None if channels == 1 else 'contig',
     extrasamples=None if channels % 2 else ['unassalpha'],
     metadata=None,
+    iccprofile=metadata.profile or None,
+    resolution=metadata.dpi,
+    resolutionunit='INCH' if metadata.dpi else None,
   )
   return buffer.getvalue()

@@ -1,9 +1,10 @@
 """Reading, writing and checking images.
 
 In memory an image is a float32 array [H, W, C] in [-1, 1], with C = 1 (grey) or
-C = 3 (sRGB as stored; colour profiles are ignored). -1 is black, 1 is white:
-sample k of a file with b bits a channel is 2 k / (2^b - 1) - 1. No other module
-handles image files or integer samples.
+C = 3 (sRGB as stored; colour profiles are not applied). -1 is black and 1 is
+white: sample k of a file with b bits a channel is 2 k / (2^b - 1) - 1. No other
+module handles image files or integer samples; `metadata` has what a file says
+beside its pixels.
 
 Only `read_image_with_alpha` and `write_image` keep transparency. Alpha is the
 last channel, after grey or RGB: -1 is transparent, 1 is opaque. Colours are not
@@ -22,6 +23,7 @@ from jax.typing import ArrayLike
 
 from internal_diffusion import arrays, files
 from internal_diffusion.data import image_codecs
+from internal_diffusion.data.metadata import Metadata, for_picture
 
 _PathLike = str | os.PathLike[str]
 
@@ -113,18 +115,26 @@ def bound_side(image: np.ndarray, *, max_side: int) -> np.ndarray:
 
 
 def write_image(
-  path: _PathLike, image: ArrayLike, *, bit_depth: int = 8
+  path: _PathLike,
+  image: ArrayLike,
+  *,
+  bit_depth: int = 8,
+  metadata: Metadata | None = None,
 ) -> None:
   """Writes an image in the format of the path's extension.
 
   The write is atomic and creates missing folders. Except for rounding, all
-  formats are lossless but JPEG, which has quality 95.
+  formats are lossless but JPEG, which has quality 95. A colour profile is left
+  out where it is for another number of channels; TIFF stores no EXIF, WebP no
+  DPI, BMP neither EXIF nor a profile.
 
   Args:
     path: Output path: .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp.
     image: Floats [H, W, 1 or 3], or [H, W, 2 or 4] with alpha for PNG, TIFF
       and WebP; values outside [-1, 1] are clipped.
     bit_depth: Bits a channel: 8, or 16 for PNG and TIFF.
+    metadata: EXIF, colour profile and DPI of the picture that the image was
+      made from; None for none.
 
   Raises:
     ValueError: If the image or an option is invalid.
@@ -147,8 +157,11 @@ def write_image(
       f'`image` with alpha needs .png, .tiff or .webp, got shape {pixels.shape}'
       f' for `{path}`.'
     )
+  if metadata is not None:
+    metadata = for_picture(metadata, pixels.shape)
+  samples = _quantise(pixels, bit_depth)
   files.write_atomically(
-    path, image_codecs.encode(_quantise(pixels, bit_depth), file_format)
+    path, image_codecs.encode(samples, file_format, metadata=metadata)
   )
 
 

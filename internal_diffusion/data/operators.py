@@ -1,23 +1,19 @@
 """Linear operators A of observations y = A x, and the ways back from y to x.
 
 `LinearOperator` is the interface. An operator gives A itself and an approximate
-inverse; the adjoint and the projection onto {x : A x = y} follow from A.
+inverse; the adjoint and the two exact ways back follow from A. The ways back
+are one: for noise of variance s^2 in y and a clean estimate d of x with errors
+of variance v, the most probable image given both is
 
-`Downscaling` makes a smaller image of a larger one, each channel by itself.
-Both images cover the same area, so with f = H / h along an axis (and likewise
-W / w) the centre of low pixel i lies at the high coordinate
+  argmin_x |y - A x|^2 / s^2 + |x - d|^2 / v
+    = d + v A^T (v A A^T + s^2 I)^-1 (y - A d).
 
-  p_i = (i + 1/2) f - 1/2.
+For s = 0 it is the image with A x = y that is nearest to d; for v = 0 it is d.
+Conjugate gradients solve the linear system (Hestenes & Stiefel 1952), unless
+the operator knows its inverse.
 
-Without a blur kernel, A is the antialiased cubic resampling of
-`data.resampling`: a matrix for each axis. For f of 1.1 or more its largest
-singular value is at most 1.8 times its smallest, so every low image has high
-images that become it.
-
-With a kernel, x is convolved with it (the kernel's central pixel is the origin)
-and the result is read at p_i: directly where p_i is a whole number (f odd), and
-by cubic interpolation where p_i lies between pixels (at 1/2 for even f). It is
-a convolution, not a correlation: the kernel is the image of a bright point.
+The operators are in `data.pointwise` (identity, mask, luminance), `data.blur`
+and `data.downscaling`; `Composition` is one after another.
 """
 
 import functools
@@ -26,23 +22,15 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy import signal
 from jax.scipy.sparse import linalg
+from jax.typing import ArrayLike
 
 from internal_diffusion import arrays
-from internal_diffusion.data import blur_kernel
-from internal_diffusion.data.resampling import (
-  Border,
-  apply_matrices,
-  cubic_weights,
-  resampling_matrix,
-)
-from internal_diffusion.types import static
+from internal_diffusion.data.resampling import resample
 
 Array = jax.Array
 Size = tuple[int, int]
 
-FACTORS = (1.1, 8.0)  # Range of the ratio of two sizes.
 _CONVERGED = 1e-6  # Residual over the first one, at float32's precision.
 
 
@@ -78,6 +66,10 @@ class LinearOperator:
     """
     raise NotImplementedError
 
+  def observation_at_size(self, observation: Array, size: Size) -> Array:
+    """The observation that `at_size` makes of the same scene."""
+    return resample(observation, self.at_size(size).output_size)
+
   def adjoint(self, observation: Array) -> Array:
     """A^T y: <A x, y> = <x, A^T y> for all images x.
 
@@ -98,20 +90,92 @@ class LinearOperator:
     )
     return jax.linear_transpose(self.apply, image)(observation)[0]
 
-  @functools.partial(jax.jit, static_argnames='num_steps')
+  def solve(
+    self, residual: Array, weight: Array, shift: Array, num_steps: int
+  ) -> Array:
+    """(weight A A^T + shift I)^-1 applied to a residual, by `num_steps` of CG.
+
+    Args:
+      residual: [..., h, w, c].
+      weight: At least 0, scalar.
+      shift: At least 0, scalar or [h, w, 1 or c].
+      num_steps: Number of conjugate gradient steps, for each image by itself.
+
+    Returns:
+      [..., h, w, c].
+    """
+
+    def system(y: Array) -> Array:
+      return weight * self.apply(self.adjoint(y)) + shift * y
+
+    def precondition(y: Array) -> Array:
+      return self.precondition(y, weight, shift)
+
+    def one(y: Array) -> Array:
+      return linalg.cg(
+        system, y, tol=_CONVERGED, maxiter=num_steps, M=precondition
+      )[0]
+
+    return jnp.vectorize(one, signature='(h,w,c)->(h,w,c)')(residual)
+
+  def precondition(self, residual: Array, weight: Array, shift: Array) -> Array:
+    """A cheap approximation of `solve`, symmetric and positive definite."""
+    del weight, shift
+    return residual
+
+  def prox(
+    self,
+    denoised: Array | np.ndarray,
+    observation: Array | np.ndarray,
+    *,
+    noise_std: ArrayLike,
+    sigma: ArrayLike,
+    num_steps: int = 8,
+  ) -> Array:
+    """The most probable image given a clean estimate and an observation.
+
+    It is argmin_x |y - A x|^2 / noise_std^2 + |x - denoised|^2 / sigma^2. A
+    `noise_std` of 0 makes A x = y exact. Otherwise a `sigma` of 0 leaves the
+    estimate alone.
+
+    Args:
+      denoised: Clean estimate of x, [..., H, W, C].
+      observation: y, [..., h, w, c]; leading axes broadcast.
+      noise_std: Standard deviation of the noise in y, scalar or [h, w, 1 or c].
+      sigma: Standard deviation of the estimate's error, scalar.
+      num_steps: Number of conjugate gradient steps, which start at `denoised`.
+
+    Returns:
+      [..., H, W, C], not clipped.
+
+    Raises:
+      ValueError: If an image has another size or `num_steps` is not positive.
+    """
+    arrays.check_positive_int('num_steps', num_steps)
+    check_size('image', denoised, self.input_size)
+    check_size('observation', observation, self.output_size)
+    return _prox(
+      self,
+      denoised,
+      observation,
+      # One type for all numbers, so that each compiles nothing.
+      jnp.asarray(noise_std, jnp.float32),
+      jnp.asarray(sigma, jnp.float32),
+      num_steps=num_steps,
+    )
+
   def back_project(
-    self, image: Array, observation: Array, *, num_steps: int = 8
+    self,
+    image: Array | np.ndarray,
+    observation: Array | np.ndarray,
+    *,
+    num_steps: int = 8,
   ) -> Array:
     """The nearest image with A x = y: x + A^T (A A^T)^-1 (y - A x).
 
-    Conjugate gradients solve the linear system, for each image by itself. With
-    c the ratio of the extreme eigenvalues of A A^T, a step divides the bound on
-    the error by (sqrt(c) + 1) / (sqrt(c) - 1). For a `Downscaling` without a
-    kernel, c is at most 10 (5 for factors of 1.25 or more), which makes that
-    1.9 (2.6) and the default ample. A blur kernel may suppress a frequency band
-    that y should have, so that c is large. The band then returns last: few
-    steps leave it out, and with it the noise and rounding errors of y that the
-    inverse would amplify.
+    An operator may suppress a frequency band that y should have. The band then
+    returns last: few steps leave it out, and with it the noise and rounding
+    errors of y that the inverse would amplify.
 
     Args:
       image: x, [..., H, W, C].
@@ -124,217 +188,97 @@ class LinearOperator:
     Raises:
       ValueError: If an image has another size or `num_steps` is not positive.
     """
-    arrays.check_positive_int('num_steps', num_steps)
-    check_size('image', image, self.input_size)
-    check_size('observation', observation, self.output_size)
+    return self.prox(
+      image, observation, noise_std=0.0, sigma=1.0, num_steps=num_steps
+    )
 
-    def gram(y: Array) -> Array:
-      return self.apply(self.adjoint(y))
 
-    def project(x: Array, y: Array) -> Array:
-      solution, _ = linalg.cg(
-        gram, y - self.apply(x), tol=_CONVERGED, maxiter=num_steps
-      )
-      return x + self.adjoint(solution)
-
-    shape = (*image.shape[:-3], *observation.shape[-3:])
-    observations = jnp.broadcast_to(observation, shape)
-    signature = '(H,W,C),(h,w,c)->(H,W,C)'
-    return jnp.vectorize(project, signature=signature)(image, observations)
+@functools.partial(jax.jit, static_argnames='num_steps')
+def _prox(
+  operator: LinearOperator,
+  denoised: Array,
+  observation: Array,
+  noise_std: Array,
+  sigma: Array,
+  *,
+  num_steps: int,
+) -> Array:
+  """See `LinearOperator.prox`."""
+  shape = (*denoised.shape[:-3], *observation.shape[-3:])
+  residual = jnp.broadcast_to(observation, shape) - operator.apply(denoised)
+  # Both variances over their sum: the solution depends on their ratio only.
+  variance, noise_variance = sigma**2, noise_std**2
+  total = variance + jnp.mean(noise_variance)
+  is_exact = total == 0
+  weight = jnp.where(is_exact, 1.0, variance / jnp.where(is_exact, 1.0, total))
+  shift = noise_variance / jnp.where(is_exact, 1.0, total)
+  solution = operator.solve(residual, weight, shift, num_steps)
+  return denoised + weight * operator.adjoint(solution)
 
 
 @flax.struct.dataclass
-class Downscaling(LinearOperator):
-  """Downscaling of high images to low ones, and interpolation back.
+class Composition(LinearOperator):
+  """One operator after another: A x = outer(inner(x)).
 
   Attributes:
-    rows: Matrix of the rows of the (blurred) high image, [h, H].
-    columns: Matrix of its columns, [w, W].
-    up_rows: Interpolation of low rows at the high pixels, [H, h].
-    up_columns: Interpolation of low columns at the high pixels, [W, w].
-    kernel: Blur [k, l] of sum 1; None where `rows` and `columns` antialias.
-    border: What the images are beyond their borders.
+    outer: The second one.
+    inner: The first one; its observations are images of `outer`.
   """
 
-  rows: Array
-  columns: Array
-  up_rows: Array
-  up_columns: Array
-  kernel: Array | None
-  border: Border = static(default=Border.REPLICATE)
-
-  @property
-  def output_size(self) -> Size:
-    """Height and width of low images."""
-    return self.rows.shape[0], self.columns.shape[0]
+  outer: LinearOperator
+  inner: LinearOperator
 
   @property
   def input_size(self) -> Size:
-    """Height and width of high images."""
-    return self.rows.shape[1], self.columns.shape[1]
+    """Height and width of x."""
+    return self.inner.input_size
+
+  @property
+  def output_size(self) -> Size:
+    """Height and width of y."""
+    return self.outer.output_size
 
   def apply(self, image: Array) -> Array:
-    """A x: the low image of a high one.
+    """A x."""
+    return self.outer.apply(self.inner.apply(image))
 
-    Args:
-      image: High image, [..., H, W, C].
-
-    Returns:
-      [..., h, w, C]; nothing is clipped, and cubic weights overshoot at edges.
-
-    Raises:
-      ValueError: If the image has another size.
-    """
-    check_size('image', image, self.input_size)
-    if self.kernel is not None:
-      image = _blur(image, self.kernel, self.border)
-    return apply_matrices(image, self.rows, self.columns)
+  def adjoint(self, observation: Array) -> Array:
+    """A^T y."""
+    return self.inner.adjoint(self.outer.adjoint(observation))
 
   def interpolate(self, observation: Array) -> Array:
-    """Cubic interpolation of a low image at the pixels of the high one.
+    """The approximate inverses of both."""
+    return self.inner.interpolate(self.outer.interpolate(observation))
 
-    A blur kernel whose centre of mass is not its central pixel moves the image,
-    usually by a fraction of a pixel. The interpolation moves it back.
+  def at_size(self, size: Size) -> 'Composition':
+    """Both at another size."""
+    inner = self.inner.at_size(size)
+    return Composition(self.outer.at_size(inner.output_size), inner)
 
-    Args:
-      observation: Low image, [..., h, w, C].
-
-    Returns:
-      [..., H, W, C], not clipped.
-
-    Raises:
-      ValueError: If the image has another size.
-    """
-    check_size('observation', observation, self.output_size)
-    return apply_matrices(observation, self.up_rows, self.up_columns)
-
-  def at_size(self, size: Size) -> 'Downscaling':
-    """The downscaling from another size to the same low image.
-
-    An image smaller than the low one is its own observation. A kernel is scaled
-    with the image.
-    """
-    low = np.minimum(self.output_size, size)
-    kernel = None
-    if self.kernel is not None and (low < size).any():
-      kernel = _scale_kernel(np.asarray(self.kernel), self.input_size, size)
-    return make_downscaling(
-      (int(low[0]), int(low[1])), size, kernel=kernel, border=self.border
-    )
+  def observation_at_size(self, observation: Array, size: Size) -> Array:
+    """The observation that `at_size` makes of the same scene."""
+    between = self.inner.at_size(size).output_size
+    return self.outer.observation_at_size(observation, between)
 
 
-def scaled_size(low_size: Size, factor: float | tuple[float, float]) -> Size:
-  """Size (height, width) of the image that is larger by a factor.
-
-  Args:
-    low_size: Height and width.
-    factor: A number in [1.1, 8], or one for each axis.
-
-  Returns:
-    round(factor * low_size).
+def compose(outer: LinearOperator, inner: LinearOperator) -> Composition:
+  """The operator `outer` of what `inner` observes.
 
   Raises:
-    ValueError: If a factor is out of its range.
+    ValueError: If the sizes do not match.
   """
-  factors = factor if isinstance(factor, tuple) else (factor, factor)
-  for value in factors:
-    arrays.check_in_range('factor', value, *FACTORS)
-  return round(factors[0] * low_size[0]), round(factors[1] * low_size[1])
-
-
-def make_downscaling(
-  low_size: Size,
-  high_size: Size,
-  *,
-  kernel: np.ndarray | None = None,
-  border: Border = Border.REPLICATE,
-) -> Downscaling:
-  """The downscaling between two sizes, in float32.
-
-  Args:
-    low_size: Height and width of low images.
-    high_size: Height and width of high images, at least `low_size`; see
-      `scaled_size`.
-    kernel: Blur at the high resolution, [k, l] with odd sides. A kernel whose
-      sum is not 1 is divided by it, with a warning. None is antialiased cubic
-      resampling.
-    border: What the images are beyond their borders.
-
-  Raises:
-    ValueError: If a size or the kernel is not valid.
-  """
-  for name, size in (('low_size', low_size), ('high_size', high_size)):
-    for side in size:
-      arrays.check_positive_int(name, side)
-  if high_size[0] < low_size[0] or high_size[1] < low_size[1]:
+  if outer.input_size != inner.output_size:
     raise ValueError(
-      f'`high_size` must be at least `low_size` {low_size}, got {high_size}.'
+      f'`outer` must take images of {inner.output_size}, the size that `inner`'
+      f' gives, got {outer.input_size}.'
     )
-  centre = (0.0, 0.0)
-  if kernel is not None:
-    kernel = blur_kernel.check_kernel(kernel)
-    centre = blur_kernel.centre_of_mass(kernel)
-  down, up = [], []
-  for low, high, offset in zip(low_size, high_size, centre, strict=True):
-    factor = high / low
-    if kernel is None:
-      down.append(resampling_matrix(low, high, border=border))
-    else:
-      read_at = (np.arange(low) + 0.5) * factor - 0.5
-      down.append(cubic_weights(read_at, high, border=border))
-    # The kernel moves the image by its centre of mass: move it back.
-    positions = (np.arange(high) + offset + 0.5) / factor - 0.5
-    up.append(cubic_weights(positions, low, border=border))
-  return Downscaling(
-    # jnp.asarray would compile a program for every new shape.
-    rows=jax.device_put(down[0]),
-    columns=jax.device_put(down[1]),
-    up_rows=jax.device_put(up[0]),
-    up_columns=jax.device_put(up[1]),
-    kernel=None
-    if kernel is None
-    else jax.device_put(kernel.astype(np.float32)),
-    border=border,
-  )
+  return Composition(outer, inner)
 
 
-def check_size(name: str, image: Array, size: Size) -> None:
+def check_size(name: str, image: Array | np.ndarray, size: Size) -> None:
   """Raises ValueError unless an image is [..., H, W, C] of this size."""
   if image.ndim < 3 or image.shape[-3:-1] != size:
     raise ValueError(
       f'`{name}` must be [..., {size[0]}, {size[1]}, C], got shape'
       f' {image.shape}.'
     )
-
-
-def _blur(image: Array, kernel: Array, border: Border) -> Array:
-  """Convolution of [..., H, W, C] with a kernel."""
-  rows, columns = (side // 2 for side in kernel.shape)
-  around = [*[(0, 0)] * (image.ndim - 2), (rows, rows), (columns, columns)]
-  mode = 'wrap' if border is Border.WRAP else 'edge'
-  padded = jnp.pad(jnp.moveaxis(image, -1, -3), around, mode=mode)
-
-  def convolve(channel: Array) -> Array:
-    return signal.fftconvolve(channel, kernel, mode='valid')
-
-  blurred = jnp.vectorize(convolve, signature='(H,W)->(h,w)')(padded)
-  return jnp.moveaxis(blurred, -3, -1)
-
-
-def _scale_kernel(kernel: np.ndarray, old: Size, new: Size) -> np.ndarray:
-  """The kernel [k, l] at the resolution of another image size, sum 1."""
-  for axis in range(2):
-    ratio = new[axis] / old[axis]
-    half = kernel.shape[axis] // 2
-    new_half = int(np.ceil(half * ratio))
-    positions = np.arange(-new_half, new_half + 1) / ratio
-    padding = [(0, 0), (0, 0)]
-    # Zeros around it, since a kernel is 0 beyond its border.
-    margin = int(np.ceil(abs(positions).max() + 2 * max(1 / ratio, 1))) - half
-    padding[axis] = (margin, margin)
-    padded = np.pad(kernel, padding)
-    weights = cubic_weights(
-      positions + half + margin, padded.shape[axis], width=max(1 / ratio, 1)
-    )
-    kernel = np.moveaxis(np.tensordot(weights, padded, (1, axis)), 0, axis)
-  return kernel / kernel.sum()

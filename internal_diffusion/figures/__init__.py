@@ -40,6 +40,7 @@ from internal_diffusion.figures.patches import (
   patch_comparison,
   variance_ratios,
 )
+from internal_diffusion.figures.restoration import restoration_figure
 
 __all__ = [
   'Axes',
@@ -57,6 +58,7 @@ __all__ = [
   'new_figure',
   'own_style',
   'patch_comparison',
+  'restoration_figure',
   'show_image',
   'source_map',
   'variance_ratios',

@@ -24,6 +24,7 @@ from internal_diffusion.sampling.constraints import (
   LinearObservation,
   LowBand,
   MirrorSymmetry,
+  QuantisationCells,
   WrappedBorder,
   make_low_band,
 )
@@ -44,6 +45,7 @@ __all__ = [
   'LinearObservation',
   'LowBand',
   'MirrorSymmetry',
+  'QuantisationCells',
   'SampleFn',
   'Sampler',
   'Start',

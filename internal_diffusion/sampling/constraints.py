@@ -22,12 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.data.operators import (
-  Downscaling,
-  LinearOperator,
-  Size,
-  make_downscaling,
-)
+from internal_diffusion.data.downscaling import Downscaling, make_downscaling
+from internal_diffusion.data.jpeg import JpegCells
+from internal_diffusion.data.operators import LinearOperator, Size
+from internal_diffusion.data.pointwise import Identity
 from internal_diffusion.data.resampling import Border, resample
 from internal_diffusion.types import (
   BoundDenoiseFn,
@@ -111,29 +109,74 @@ def project(
 
 @flax.struct.dataclass
 class LinearObservation(Constraint):
-  """A noise-free observation y = A x: x + A^+ (y - A x).
+  """An observation y = A x + noise.
 
   Attributes:
     operator: A, for images of the output's size.
     observation: y, [h, w, c] or [B, h, w, c].
+    noise_std: Standard deviation of the noise, scalar or [h, w, 1 or c]; 0
+      makes A x = y exact.
+    num_steps: Steps of conjugate gradients of a projection, for operators
+      without a closed form.
   """
 
   operator: LinearOperator
   observation: Array
+  noise_std: float | Array = 0.0
+  num_steps: int = static(default=8)
 
   def at_size(self, size: Size) -> 'LinearObservation':
     """The same observation of an image of another size."""
-    operator = self.operator.at_size(size)
+    operator, noise_std = self.operator.at_size(size), self.noise_std
+    if jnp.ndim(noise_std):
+      noise_std = resample(jnp.asarray(noise_std), operator.output_size)
     return LinearObservation(
-      operator, resample(self.observation, operator.output_size)
+      operator,
+      self.operator.observation_at_size(self.observation, size),
+      noise_std,
+      self.num_steps,
     )
 
   def project(
     self, key: Array, denoised: Array, x: Array, sigma: Array
   ) -> Array:
-    """The nearest image with A x = y."""
-    del key, x, sigma
-    return self.operator.back_project(denoised, self.observation)
+    """The most probable image given y and the estimate, of error `sigma`."""
+    del key, x
+    return self.operator.prox(
+      denoised,
+      self.observation,
+      noise_std=self.noise_std,
+      sigma=sigma,
+      num_steps=self.num_steps,
+    )
+
+
+@flax.struct.dataclass
+class QuantisationCells(Constraint):
+  """The picture becomes a given JPEG file when it is encoded.
+
+  Attributes:
+    cells: The cells of the file's coefficients.
+  """
+
+  cells: JpegCells
+
+  def at_size(self, size: Size) -> Constraint:
+    """At another size, the decoded picture with the noise of quantisation."""
+    if size == self.cells.size:
+      return self
+    return LinearObservation(
+      Identity(size),
+      resample(self.cells.decode(), size),
+      self.cells.noise_std(),
+    )
+
+  def project(
+    self, key: Array, denoised: Array, x: Array, sigma: Array
+  ) -> Array:
+    """The most probable picture in the cells, given the estimate."""
+    del key, x
+    return self.cells.project(denoised, sigma)
 
 
 @flax.struct.dataclass

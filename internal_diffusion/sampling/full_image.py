@@ -6,6 +6,9 @@ where A_p cuts out the patch at position p and W is a Gaussian window. The
 window is 0 where its weight would be negligible, so most patches need only the
 pixels around their centre, the core. Patches at the border need all their
 pixels, since no other patch covers the border.
+
+A patch denoiser may weigh its patches by their own certainty instead. It may
+also return other channels than it was given, such as a mean and a variance.
 """
 
 from collections.abc import Callable
@@ -39,24 +42,46 @@ class Spots(NamedTuple):
   origin: Array
 
 
+class Weighed(NamedTuple):
+  """Denoised patches and their weights.
+
+  Attributes:
+    values: [N, P*P*C].
+    weights: Weight of each patch, positive, [N].
+  """
+
+  values: Array
+  weights: Array
+
+
 # `denoise_fn(x [N, P*P*C], sigma, spots) -> denoised`.
-SpotDenoiseFn = Callable[[Array, Array, Spots], Array]
+SpotDenoiseFn = Callable[[Array, Array, Spots], Array | Weighed]
 
 
 class PatchDenoiser(NamedTuple):
   """A denoiser of an image's patches.
 
   Attributes:
-    whole_fn: `(x [N, P*P*C], sigma, spots) -> denoised [N, P*P*C]`.
+    whole_fn: `(x [N, P*P*C], sigma, spots) -> denoised [N, P*P*C]`, or
+      `Weighed`.
     core_fn: The same, for the pixels of the core alone, [N, K*K*C].
     patch_size: Side P of a patch, odd.
     core_size: Side K of the core, odd, at most P.
+    is_flat: Whether all pixels of a patch have the same weight, instead of a
+      Gaussian window.
   """
 
   whole_fn: SpotDenoiseFn
   core_fn: SpotDenoiseFn
   patch_size: int
   core_size: int
+  is_flat: bool = False
+
+  def window(self, size: int) -> np.ndarray:
+    """Weights of the pixels of the central square of a patch, [size, size]."""
+    if self.is_flat:
+      return np.ones((size, size), np.float32)
+    return make_window(self.patch_size, size=size)
 
 
 def make_window(patch_size: int, *, size: int | None = None) -> np.ndarray:
@@ -77,7 +102,9 @@ def core_size_of(patch_size: int) -> int:
   return 2 * min(reach, half) + 1
 
 
-def from_whole(whole_fn: SpotDenoiseFn, *, patch_size: int) -> PatchDenoiser:
+def from_whole(
+  whole_fn: Callable[[Array, Array, Spots], Array], *, patch_size: int
+) -> PatchDenoiser:
   """A patch denoiser that computes cores by cropping whole patches."""
   core_size = core_size_of(patch_size)
 
@@ -121,7 +148,8 @@ def lift(
       denoiser.patch_size, smallest_side=min(x.shape[:2])
     )
     total = _add_inside(denoiser, x, sigma, stride, max_patches)
-    total = _add_border(denoiser, x, sigma, stride, total)
+    if stride > 1 or denoiser.core_size < denoiser.patch_size:
+      total = _add_border(denoiser, x, sigma, stride, total)
     return total[..., :-1] / total[..., -1:]
 
   def denoise_fn(x: Array, sigma: Array) -> Array:
@@ -142,21 +170,19 @@ def _add_inside(
   The last channel of the sum [H, W, C + 1] is the sum of the weights.
   """
   patch_size, core_size = denoiser.patch_size, denoiser.core_size
-  height, width, num_channels = x.shape
+  height, width, _ = x.shape
   rows, columns = (
     (side - patch_size) // stride + 1 for side in (height, width)
   )
   per_strip = max(1, min(rows, max_patches // columns))
   num_strips = -(-rows // per_strip)
-  window = make_window(patch_size, size=core_size)
+  window = denoiser.window(core_size)
   margin = (patch_size - core_size) // 2
   strip_height = (per_strip - 1) * stride + patch_size
   places = np.indices((per_strip, columns)).reshape(2, -1).T * stride
 
-  def add_strip(strip: Array, total: Array) -> Array:
-    # The last strip begins early enough to be whole; the rows that it repeats
-    # have weight 0.
-    first = jnp.minimum(strip * per_strip, rows - per_strip)
+  def weigh_strip(first: Array) -> Array:
+    """Cores with weights [per_strip, columns, K, K, C + 1]."""
     top = first * stride
     pixels = jax.lax.dynamic_slice_in_dim(x, top, strip_height)
     noisy = patches.extract_patches(
@@ -164,17 +190,40 @@ def _add_inside(
     )
     spots = Spots(places, jnp.stack([top, 0]))
     core = denoiser.core_fn(noisy.reshape(len(places), -1), sigma, spots)
-    core = core.reshape(per_strip, columns, core_size, core_size, num_channels)
-    core = jnp.pad(core, (*4 * ((0, 0),), (0, 1)), constant_values=1.0)
+    return _weigh(core, window).reshape(
+      per_strip, columns, core_size, core_size, -1
+    )
+
+  def add_strip(strip: Array, total: Array) -> Array:
+    # The last strip begins early enough to be whole; the rows that it repeats
+    # have weight 0.
+    first = jnp.minimum(strip * per_strip, rows - per_strip)
+    top = first * stride
     is_new = first + jnp.arange(per_strip) >= strip * per_strip
-    weight = is_new[:, None, None, None, None] * window[None, None, :, :, None]
-    part = _overlap_add(weight * core, stride=stride)
+    weighed = is_new[:, None, None, None, None] * weigh_strip(first)
+    part = _overlap_add(weighed, stride=stride)
     start = (top + margin, margin, 0)
     part += jax.lax.dynamic_slice(total, start, part.shape)
     return jax.lax.dynamic_update_slice(total, part, start)
 
-  nothing = jnp.zeros((height, width, num_channels + 1))
+  shape = jax.eval_shape(weigh_strip, jnp.int32(0))
+  nothing = jnp.zeros((height, width, shape.shape[-1]))
   return jax.lax.fori_loop(0, num_strips, add_strip, nothing)
+
+
+def _weigh(denoised: Array | Weighed, window: np.ndarray) -> Array:
+  """Patches [N, K*K*C] times their weights, and the weights as a channel.
+
+  Returns:
+    [N, K, K, C + 1].
+  """
+  weights = jnp.asarray(window)[None, :, :, None]
+  if isinstance(denoised, Weighed):
+    weights = denoised.weights[:, None, None, None] * weights
+    denoised = denoised.values
+  values = denoised.reshape(len(denoised), *window.shape, -1)
+  one = ((0, 0), (0, 0), (0, 0), (0, 1))
+  return weights * jnp.pad(values, one, constant_values=1.0)
 
 
 def _overlap_add(values: Array, *, stride: int) -> Array:
@@ -226,10 +275,4 @@ def _add_border(
     sigma,
     Spots(top_left, jnp.zeros(2, jnp.int32)),
   )
-  values = jnp.pad(
-    denoised.reshape(noisy.shape),
-    (*3 * ((0, 0),), (0, 1)),
-    constant_values=1.0,
-  )
-  window = make_window(side)[None, :, :, None]
-  return total.at[rows, columns].add(window * values)
+  return total.at[rows, columns].add(_weigh(denoised, denoiser.window(side)))

@@ -15,7 +15,7 @@ from internal_diffusion.applications.images import (
 )
 from internal_diffusion.applications.images import prior as prior_lib
 from internal_diffusion.compilation import measure_compilation
-from internal_diffusion.data import operators
+from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.data.resampling import resample
 from internal_diffusion.sampling.constraints import (
   LinearObservation,
@@ -176,7 +176,7 @@ def test_symmetric_is_exactly_so(image, axis):
 
 
 def test_a_constraint_of_the_caller_holds(image, prior):
-  operator = operators.make_downscaling((10, 15), image.shape[:2])
+  operator = make_downscaling((10, 15), image.shape[:2])
   observation = operator.apply(image)
   made = generate(
     KEY,

@@ -15,7 +15,7 @@ from internal_diffusion.applications.super_resolution.options import (
   RegressionOptions,
   UpscaleOptions,
 )
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, metadata
 from internal_diffusion.training.options import NetworkOptions
 from tests.bin import commands
 
@@ -48,7 +48,9 @@ def run(*arguments):
 def folder(tmp_path_factory):
   path = tmp_path_factory.mktemp('images')
   image = 2 * skimage.data.coffee()[100:340:8, 100:340:8] / 255.0 - 1
-  image_io.write_image(path / 'coffee.png', image)  # 30x30 pixels.
+  # 30x30 pixels.
+  kept = metadata.Metadata(dpi=(300.0, 300.0))
+  image_io.write_image(path / 'coffee.png', image, metadata=kept)
   image_io.write_image(path / 'tiny.png', image[:10, :10])
   return path
 
@@ -80,8 +82,10 @@ def test_writes_mean_samples_uncertainty_page_and_report(upscaled):
     'index.html',
     'report.json',
   }
-  with Image.open(out / 'mean.png') as picture:
-    assert picture.size == (45, 45)
+  for name in ('mean', 'sample_000'):
+    with Image.open(out / f'{name}.png') as picture:
+      assert picture.size == (45, 45)
+      assert picture.info['dpi'] == pytest.approx((300, 300), abs=0.02)
   with np.load(out / 'result.npz') as found:
     assert found['mean'].shape == (45, 45, 3)
     assert found['samples'].shape == (2, 45, 45, 3)

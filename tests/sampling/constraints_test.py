@@ -5,12 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from internal_diffusion.data import operators
+from internal_diffusion.data import jpeg
+from internal_diffusion.data.downscaling import make_downscaling
+from internal_diffusion.data.pointwise import Identity
 from internal_diffusion.data.resampling import Border, resample
 from internal_diffusion.sampling import constraints, full_image, samplers
 from internal_diffusion.sampling.constraints import (
   LinearObservation,
   MirrorSymmetry,
+  QuantisationCells,
   WrappedBorder,
   make_low_band,
 )
@@ -54,7 +57,7 @@ def test_a_low_band_is_carried_to_other_sizes():
 
 
 def test_a_linear_observation_holds_in_the_sample():
-  operator = operators.make_downscaling((12, 18), (24, 36))
+  operator = make_downscaling((12, 18), (24, 36))
   observation = operator.apply(IMAGE)[0]
   found = samplers.sample_heun(
     KEY,
@@ -67,7 +70,7 @@ def test_a_linear_observation_holds_in_the_sample():
 
 
 def test_a_linear_observation_changes_the_image_least():
-  operator = operators.make_downscaling((6, 9), (24, 36))
+  operator = make_downscaling((6, 9), (24, 36))
   observation = LinearObservation(operator, jnp.zeros((6, 9, 3)))
   change = project(observation, IMAGE) - IMAGE
   # The smallest change has nothing in the null space of A: it is A^T of
@@ -79,7 +82,7 @@ def test_a_linear_observation_changes_the_image_least():
 
 def test_an_observation_is_carried_to_other_sizes():
   smooth = resample(IMAGE[:, ::6, ::6], (24, 36))
-  operator = operators.make_downscaling((12, 18), (24, 36))
+  operator = make_downscaling((12, 18), (24, 36))
   observation = LinearObservation(operator, operator.apply(smooth))
   half = observation.at_size((8, 12))
   np.testing.assert_allclose(
@@ -88,6 +91,38 @@ def test_an_observation_is_carried_to_other_sizes():
   np.testing.assert_allclose(
     project(half, jnp.zeros((1, 8, 12, 3))), half.observation, atol=1e-5
   )
+
+
+def test_a_noisy_observation_is_weighed_against_the_estimate():
+  y = jax.random.normal(jax.random.key(1), IMAGE.shape[1:])
+  seen = LinearObservation(Identity((24, 36)), y, noise_std=0.5)
+  for sigma, share in [(0.0, 0.0), (0.5, 0.5), (1.0, 0.8)]:
+    found = project(seen, IMAGE, sigma)
+    np.testing.assert_allclose(
+      found, (1 - share) * IMAGE + share * y[None], atol=1e-5
+    )
+
+
+def test_noise_of_each_pixel_is_carried_to_other_sizes():
+  noise_std = jnp.full((24, 36, 1), 0.3)
+  seen = LinearObservation(Identity((24, 36)), IMAGE[0], noise_std, 5)
+  half = seen.at_size((12, 18))
+  np.testing.assert_allclose(
+    half.noise_std, jnp.full((12, 18, 1), 0.3), atol=1e-5
+  )
+  assert half.num_steps == 5
+
+
+def test_cells_hold_and_become_an_observation_at_other_sizes():
+  image = jnp.tanh(resample(IMAGE[:, ::6, ::6], (24, 36)))
+  cells = jpeg.encode_cells(image[0], quality=50)
+  seen = QuantisationCells(cells)
+  assert seen.at_size((24, 36)) is seen
+  found = project(seen, image + 0.3, 0.0)
+  np.testing.assert_allclose(found, cells.project(image + 0.3), atol=1e-6)
+  half = seen.at_size((12, 18))
+  error = half.observation - resample(image[0], (12, 18))
+  assert float(jnp.std(error)) < float(half.noise_std)
 
 
 @pytest.mark.parametrize('axis', [0, 1])

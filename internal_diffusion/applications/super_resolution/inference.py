@@ -24,8 +24,9 @@ from internal_diffusion.applications.super_resolution.planes import (
   residual_plane,
   scale_plane,
 )
-from internal_diffusion.data import image_io, operators
+from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import from_planes, to_planes
+from internal_diffusion.data.downscaling import make_downscaling, scaled_size
 from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
@@ -91,7 +92,7 @@ def upscale(
       that was trained for the mean alone.
   """
   image = image_io.check_image(image, with_alpha=True)
-  size = operators.scaled_size(image.shape[:2], factor)
+  size = scaled_size(image.shape[:2], factor)
   if num_samples < 0:
     raise ValueError(f'`num_samples` must be at least 0, got {num_samples}.')
   if num_samples and upscaler.is_mean_only:
@@ -102,9 +103,7 @@ def upscale(
     raise ValueError(
       f'`factor` must be {upscaler.factor}, that of the kernel, got {factor}.'
     )
-  downscaling = operators.make_downscaling(
-    image.shape[:2], size, kernel=upscaler.kernel
-  )
+  downscaling = make_downscaling(image.shape[:2], size, kernel=upscaler.kernel)
   times = num_doublings(factor) if upscaler.kernel is None else 1
   planes = [jax.device_put(plane) for plane in to_planes(image)]
   bar = tqdm(

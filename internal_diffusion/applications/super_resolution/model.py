@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 from internal_diffusion.applications.super_resolution import networks, pairs
-from internal_diffusion.data import operators
+from internal_diffusion.data.downscaling import Downscaling, make_downscaling
 from internal_diffusion.denoisers.kernel_regression import KernelRegression
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.types import Condition, static
@@ -112,10 +112,8 @@ class Upscaler:
     """
     return max(1, round(4 / self.factor))
 
-  def downscaling(self, low_size: tuple[int, ...]) -> operators.Downscaling:
+  def downscaling(self, low_size: tuple[int, ...]) -> Downscaling:
     """The degradation from the enlarged plane to a low one of this size."""
     height, width = low_size
     high_size = self.factor * height, self.factor * width
-    return operators.make_downscaling(
-      (height, width), high_size, kernel=self.kernel
-    )
+    return make_downscaling((height, width), high_size, kernel=self.kernel)

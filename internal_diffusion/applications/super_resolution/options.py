@@ -5,7 +5,7 @@ import enum
 import math
 
 from internal_diffusion import arrays
-from internal_diffusion.data.operators import FACTORS
+from internal_diffusion.data.downscaling import FACTORS
 from internal_diffusion.options import rare
 from internal_diffusion.training.options import (
   DenoiserOptions,

@@ -26,7 +26,7 @@ from scipy import ndimage
 
 from internal_diffusion import arrays
 from internal_diffusion.applications.super_resolution.blocks import block_size
-from internal_diffusion.data import operators
+from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.data.symmetry import pixel_orders
 
 Array = jax.Array
@@ -241,7 +241,7 @@ def _down_and_up(
 
   By NumPy, since JAX would compile for each of the many sizes.
   """
-  operator = operators.make_downscaling(low_size, high.shape, kernel=kernel)
+  operator = make_downscaling(low_size, high.shape, kernel=kernel)
   if operator.kernel is not None:
     high = ndimage.convolve(high, np.asarray(operator.kernel), mode='nearest')
   rows, columns = np.asarray(operator.rows), np.asarray(operator.columns)

@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 
 from internal_diffusion.applications.super_resolution import learn_upscaler
-from internal_diffusion.data import operators
+from internal_diffusion.data.downscaling import make_downscaling
 from tests.applications.super_resolution import small
 
 
@@ -20,7 +20,7 @@ def truth():
 @pytest.fixture(scope='session')
 def image(truth):
   size = tuple(side // 2 for side in truth.shape[:2])
-  downscaling = operators.make_downscaling(size, truth.shape[:2])
+  downscaling = make_downscaling(size, truth.shape[:2])
   return np.asarray(downscaling.apply(truth)).clip(-1, 1)
 
 

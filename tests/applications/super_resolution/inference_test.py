@@ -12,7 +12,7 @@ from internal_diffusion.applications.super_resolution import (
   planes,
 )
 from internal_diffusion.applications.super_resolution.pairs import windows
-from internal_diffusion.data import operators
+from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.evaluation.fidelity import psnr
 from tests.applications.super_resolution import small
 
@@ -25,12 +25,12 @@ def mean_of(upscaler, image, factor=2):
 
 
 def consistency(high, low):
-  downscaling = operators.make_downscaling(low.shape[:2], high.shape[:2])
+  downscaling = make_downscaling(low.shape[:2], high.shape[:2])
   return psnr(np.clip(downscaling.apply(high), -1, 1), low)
 
 
 def bicubic(image, size):
-  downscaling = operators.make_downscaling(image.shape[:2], size)
+  downscaling = make_downscaling(image.shape[:2], size)
   return np.asarray(downscaling.interpolate(image)).clip(-1, 1)
 
 
@@ -62,7 +62,7 @@ def test_any_factor_is_nearer_to_the_truth_than_bicubic(
   upscaler, truth, factor, side
 ):
   high = truth[: round(factor * side), : round(factor * side)]
-  downscaling = operators.make_downscaling((side, side), high.shape[:2])
+  downscaling = make_downscaling((side, side), high.shape[:2])
   low = np.asarray(downscaling.apply(high))
   mean = mean_of(upscaler, low, factor)
   assert psnr(mean, high) > psnr(bicubic(low, high.shape[:2]), high) + 0.5
@@ -143,7 +143,7 @@ def test_sources_are_the_squares_around_pixels():
 @pytest.mark.long
 def test_a_blur_kernel_is_undone(truth):
   kernel = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
-  downscaling = operators.make_downscaling((32, 32), (96, 96), kernel=kernel)
+  downscaling = make_downscaling((32, 32), (96, 96), kernel=kernel)
   image = np.asarray(downscaling.apply(truth)).clip(-1, 1)
   upscaler = learn_upscaler(
     np.tile(image, (2, 2, 1)),

@@ -12,7 +12,7 @@ from internal_diffusion.applications.super_resolution import (
 )
 from internal_diffusion.applications.super_resolution.blocks import block_size
 from internal_diffusion.applications.super_resolution.pairs import windows
-from internal_diffusion.data import operators
+from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.data.symmetry import pixel_orders
 
 SIZE = 5
@@ -40,7 +40,7 @@ def matches(rows, among):
 def unshifted_pairs(plane, *, factor, reach, kernel=None):
   """Pairs of the plane itself: source, bicubic upscaling, truth."""
   low_size = tuple(side // factor for side in plane.shape)
-  degradation = operators.make_downscaling(low_size, plane.shape, kernel=kernel)
+  degradation = make_downscaling(low_size, plane.shape, kernel=kernel)
   low = degradation.apply(jnp.asarray(plane)[..., None])
   bicubic = np.asarray(degradation.interpolate(low))[..., 0]
   low = np.asarray(low)[..., 0]

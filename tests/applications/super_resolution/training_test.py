@@ -15,7 +15,7 @@ from internal_diffusion.applications.super_resolution import (
   upscale,
 )
 from internal_diffusion.compilation import measure_compilation
-from internal_diffusion.data import operators
+from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.evaluation.fidelity import psnr
 from internal_diffusion.training import fit as fit_lib
 from internal_diffusion.training.run_folder import OtherSettingsError
@@ -134,7 +134,7 @@ def test_rounds_learn_from_the_upscaled_image_too(image, truth):
     options = small.options(num_rounds=num_rounds, mean_only=True)
     return learn_upscaler(image, options)
 
-  downscaling = operators.make_downscaling((24, 24), (96, 96))
+  downscaling = make_downscaling((24, 24), (96, 96))
   low = np.asarray(downscaling.apply(truth))
   first, second = (
     upscale(KEY, learned(num), low, factor=4).mean for num in (1, 2)

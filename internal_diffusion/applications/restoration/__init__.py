@@ -1,0 +1,35 @@
+"""Restoration of a damaged picture from that picture alone."""
+
+from internal_diffusion.applications.restoration.auto import (
+  Diagnosis,
+  inspect,
+)
+from internal_diffusion.applications.restoration.blind_kernel import (
+  KernelEstimate,
+  estimate_kernel,
+)
+from internal_diffusion.applications.restoration.colorize import colorize
+from internal_diffusion.applications.restoration.options import (
+  RestoreOptions,
+  Task,
+)
+from internal_diffusion.applications.restoration.restore import (
+  Choice,
+  choose_task,
+  restore,
+)
+from internal_diffusion.applications.restoration.restored import Restored
+
+__all__ = [
+  'Choice',
+  'Diagnosis',
+  'KernelEstimate',
+  'RestoreOptions',
+  'Restored',
+  'Task',
+  'choose_task',
+  'colorize',
+  'estimate_kernel',
+  'inspect',
+  'restore',
+]

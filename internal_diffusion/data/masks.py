@@ -1,0 +1,92 @@
+"""Masks: which pixels of a picture are missing, or are to be changed.
+
+A mask is [H, W] bool; True is missing. In a file, white is missing.
+"""
+
+import os
+import pathlib
+import warnings
+
+import numpy as np
+
+from internal_diffusion.data import image_io
+
+Size = tuple[int, int]
+
+
+def read_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
+  """Reads a mask from a picture file.
+
+  White is missing and black is known; a grey value is what it is nearer to.
+  The file may be grey, 1-bit, a palette or RGB. If it has transparent pixels,
+  its alpha channel is the mask instead of its colours: opaque is missing, as
+  where somebody has painted over the damage on a layer of its own.
+
+  Args:
+    path: Input path, in any format that `image_io` reads.
+    size: Height and width of the picture. A mask of another size is resized
+      (nearest pixel) with a warning.
+
+  Returns:
+    The mask, [H, W] bool.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If the file cannot be read, or all pixels or none are missing.
+  """
+  path = pathlib.Path(path)
+  picture, _ = image_io.read_image_with_alpha(path)
+  if picture.shape[-1] in (2, 4):
+    values = picture[..., -1]
+  else:
+    values = picture.mean(axis=-1)
+  mask = values > 0
+  if mask.shape != size:
+    old, new = ('x'.join(map(str, s)) for s in (mask.shape, size))
+    warnings.warn(
+      f'`{path}`: the mask is resized from {old} to {new} (height x width).',
+      stacklevel=2,
+    )
+    mask = _resize(mask, size)
+  return check_mask(mask, size)
+
+
+def check_mask(mask: np.ndarray, size: Size) -> np.ndarray:
+  """Checks a mask.
+
+  Args:
+    mask: True where a pixel is missing, [H, W] bool.
+    size: Height and width of the picture.
+
+  Returns:
+    The mask.
+
+  Raises:
+    ValueError: If it has another type or size, or all pixels or none are
+      missing.
+
+  Example:
+    >>> check_mask(np.eye(3, dtype=bool), (3, 3)).sum()
+    np.int64(3)
+  """
+  mask = np.asarray(mask)
+  if mask.dtype != bool or mask.shape != size:
+    raise ValueError(
+      f'`mask` must be bool {list(size)}, True where a pixel is missing, got'
+      f' {mask.dtype} {list(mask.shape)}.'
+    )
+  if mask.all() or not mask.any():
+    raise ValueError(
+      '`mask` must be white at some pixels, which are missing, and black at the'
+      f' others; it is {"white" if mask.all() else "black"} everywhere.'
+    )
+  return mask
+
+
+def _resize(mask: np.ndarray, size: Size) -> np.ndarray:
+  """The nearest pixel of a mask for each pixel of another size."""
+  rows, columns = (
+    ((np.arange(new) + 0.5) * old / new).astype(int)
+    for new, old in zip(size, mask.shape, strict=True)
+  )
+  return mask[rows[:, None], columns]

@@ -1,0 +1,240 @@
+"""Fits a mixture of Gaussians to noisy vectors by expectation-maximisation.
+
+The vectors are x = x0 + sigma eps and the mixture is that of x0. An E-step uses
+the components' covariances with sigma^2 added. An M-step takes the eigenvalues
+of each noisy sample covariance and removes the noise from them. With n vectors
+in a component (the sum of its responsibilities), D dimensions and gamma = D /
+n, an eigenvalue l of pure noise reaches sigma^2 (1 + sqrt(gamma))^2, the edge
+of the Marchenko-Pastur law. Eigenvalues below it become 0, and those above it
+
+  v = (b + sqrt(b^2 - 4 l sigma^2)) / 2 - sigma^2,
+  b = l + sigma^2 (1 - gamma),
+
+the eigenvalue of x0 whose sample eigenvalue is l (the spiked covariance model:
+Baik & Silverstein 2006; Donoho, Gavish & Johnstone 2018). So each component has
+the rank that the noise leaves visible.
+
+The start is k-means on the first principal components.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion import arrays
+from internal_diffusion.denoisers.gaussian_mixture import (
+  GaussianMixtureDenoiser,
+)
+from internal_diffusion.jax_settings import with_own_settings
+
+Array = jax.Array
+
+_CHUNK = 2048  # Vectors at a time; each takes D * D floats.
+_NUM_COORDINATES = 12  # Principal components that k-means sees.
+_NUM_MEANS_STEPS = 10  # Steps of k-means.
+_FEWEST = 1e-3  # Sum of responsibilities of an empty component.
+_SMALLEST_NOISE = 1e-6  # Variance of x, for clean vectors on flat ground.
+
+
+class Moments(NamedTuple):
+  """Sums over vectors by component, weighted by responsibility.
+
+  Attributes:
+    num: Sum of the responsibilities, [K].
+    first: Sum of vectors, [K, D].
+    second: Sum of outer products, [K, D, D].
+  """
+
+  num: Array
+  first: Array
+  second: Array
+
+
+@with_own_settings
+def fit_gaussian_mixture(
+  key: Array,
+  vectors: Array,
+  *,
+  noise_std: float | Array,
+  num_components: int = 60,
+  num_steps: int = 12,
+  start: GaussianMixtureDenoiser | None = None,
+) -> GaussianMixtureDenoiser:
+  """Fits a mixture of Gaussians to vectors with white noise.
+
+  Args:
+    key: Key of the start's cluster centres.
+    vectors: Noisy vectors x0 + noise_std eps, [N, D].
+    noise_std: Standard deviation of their noise; 0 for clean vectors.
+    num_components: Number K of Gaussians, at most N.
+    num_steps: Number of EM steps.
+    start: Mixture to start from, of K components; None starts with k-means.
+
+  Returns:
+    The mixture of x0.
+
+  Raises:
+    ValueError: If an argument is out of range.
+  """
+  arrays.check_positive_int('num_components', num_components)
+  arrays.check_positive_int('num_steps', num_steps)
+  arrays.check_in_range('noise_std', float(noise_std), 0, float('inf'))
+  if vectors.ndim != 2 or len(vectors) < num_components:
+    raise ValueError(
+      f'`vectors` must be [N, D] with N at least {num_components}, the number'
+      f' of components, got shape {vectors.shape}.'
+    )
+  noise_std = jnp.float32(noise_std)
+  if start is None:
+    start = _start(key, vectors, noise_std, num_components)
+  return _improve(vectors, noise_std, start, num_steps)
+
+
+def mixture_from_moments(
+  moments: Moments, noise_std: Array
+) -> GaussianMixtureDenoiser:
+  """The M-step: weights, means and covariances of x0 from sums of noisy x."""
+  num = jnp.maximum(moments.num, _FEWEST)
+  means = moments.first / num[:, None]
+  covariances = moments.second / num[:, None, None]
+  covariances -= means[:, :, None] * means[:, None, :]
+  eigenvalues, directions = jnp.linalg.eigh(covariances)
+  variances = remove_noise(eigenvalues, num[:, None], noise_std)
+  log_weights = jnp.log(num / jnp.sum(num))
+  return GaussianMixtureDenoiser(log_weights, means, directions, variances)
+
+
+def remove_noise(eigenvalues: Array, num: Array, noise_std: Array) -> Array:
+  """Eigenvalues of x0's covariance from those of a noisy sample covariance.
+
+  Args:
+    eigenvalues: l, [..., D].
+    num: Number of vectors, [..., 1].
+    noise_std: sigma.
+
+  Returns:
+    v, [..., D]; 0 below the noise's edge.
+  """
+  gamma = eigenvalues.shape[-1] / num
+  noise = noise_std**2
+  b = eigenvalues + noise * (1 - gamma)
+  root = jnp.sqrt(jnp.maximum(b**2 - 4 * eigenvalues * noise, 0))
+  is_visible = eigenvalues > noise * (1 + jnp.sqrt(gamma)) ** 2
+  return jnp.where(is_visible, jnp.maximum((b + root) / 2 - noise, 0), 0.0)
+
+
+@functools.partial(jax.jit, static_argnames='num_components')
+def _start(
+  key: Array, vectors: Array, noise_std: Array, num_components: int
+) -> GaussianMixtureDenoiser:
+  """The mixture of the clusters that k-means finds."""
+  centred = vectors - jnp.mean(vectors, axis=0)
+  _, directions = jnp.linalg.eigh(centred.T @ centred)
+  along = centred @ directions[:, -_NUM_COORDINATES:]
+  first = jax.random.choice(key, len(along), (num_components,), replace=False)
+
+  def assign(along: Array, centres: Array) -> Array:
+    distances = jnp.sum(centres**2, axis=1) - 2 * along @ centres.T
+    return jax.nn.one_hot(jnp.argmin(distances, axis=1), num_components)
+
+  def move(_: Array, centres: Array) -> Array:
+    found = _moments(lambda a, _: assign(a, centres), along, along)
+    num = found.num[:, None]
+    return jnp.where(num > 0, found.first / jnp.maximum(num, 1), centres)
+
+  centres = jax.lax.fori_loop(0, _NUM_MEANS_STEPS, move, along[first])
+  found = _moments(lambda _, a: assign(a, centres), vectors, along)
+  return mixture_from_moments(found, noise_std)
+
+
+@functools.partial(jax.jit, static_argnames='num_steps')
+def _improve(
+  vectors: Array,
+  noise_std: Array,
+  start: GaussianMixtureDenoiser,
+  num_steps: int,
+) -> GaussianMixtureDenoiser:
+  """EM steps from a mixture."""
+  # Differences of large numbers would lose float32's digits.
+  origin = jnp.mean(vectors, axis=0)
+  centred = vectors - origin
+
+  def step(
+    _: Array, mixture: GaussianMixtureDenoiser
+  ) -> GaussianMixtureDenoiser:
+    log_joint = _quadratic(mixture, noise_std)
+
+    def assign(x: Array, outer: Array) -> Array:
+      return jax.nn.softmax(log_joint(x, outer), axis=-1)
+
+    return mixture_from_moments(_moments(assign, centred), noise_std)
+
+  moved = dataclasses.replace(start, means=start.means - origin)
+  fitted = jax.lax.fori_loop(0, num_steps, step, moved)
+  return dataclasses.replace(fitted, means=fitted.means + origin)
+
+
+def _quadratic(
+  mixture: GaussianMixtureDenoiser, noise_std: Array
+) -> Callable[[Array, Array], Array]:
+  """Logarithm of w_k N(x; m_k, C_k + sigma^2), a quadratic function of x.
+
+  It is -<P_k, x x^T> / 2 + <h_k, x> + c_k, so the outer products that an M-step
+  sums serve the E-step too. The constant D log(2 pi) / 2 is left out.
+  """
+  variances = mixture.variances + jnp.maximum(noise_std**2, _SMALLEST_NOISE)
+  scaled = mixture.directions / jnp.sqrt(variances)[:, None, :]
+  precisions = scaled @ jnp.swapaxes(scaled, 1, 2)
+  linear = jnp.einsum('kde,ke->kd', precisions, mixture.means)
+  constant = mixture.log_weights - jnp.sum(jnp.log(variances), axis=1) / 2
+  constant -= jnp.sum(linear * mixture.means, axis=1) / 2
+  flat = precisions.reshape(len(precisions), -1)
+
+  def log_joint(x: Array, outer: Array) -> Array:
+    return constant - outer @ flat.T / 2 + x @ linear.T
+
+  return log_joint
+
+
+def _moments(
+  assign: Callable[[Array, Array], Array],
+  vectors: Array,
+  features: Array | None = None,
+) -> Moments:
+  """Sums over all vectors [N, D], a chunk at a time.
+
+  Args:
+    assign: `(x [n, D], features [n, F]) -> responsibilities [n, K]`.
+    vectors: [N, D].
+    features: [N, F]; None is the flattened outer products.
+  """
+  num, dim = vectors.shape
+  chunk = min(_CHUNK, num)
+  values = (vectors,) if features is None else (vectors, features)
+  padding = -num % chunk
+
+  def cut(values: Array) -> Array:
+    padded = jnp.pad(values, ((0, padding), (0, 0)))
+    return padded.reshape(-1, chunk, values.shape[-1])
+
+  is_real = (jnp.arange(num + padding) < num).reshape(-1, chunk, 1)
+
+  def sums(parts: tuple[Array, ...]) -> Moments:
+    x, real, *more = parts
+    outer = (x[:, :, None] * x[:, None, :]).reshape(chunk, -1)
+    weights = real * assign(x, more[0] if more else outer)
+    second = (weights.T @ outer).reshape(-1, dim, dim)
+    return Moments(jnp.sum(weights, axis=0), weights.T @ x, second)
+
+  def add(total: Moments, parts: tuple[Array, ...]) -> tuple[Moments, None]:
+    return jax.tree.map(jnp.add, total, sums(parts)), None
+
+  first, *others = map(cut, values)
+  parts = (first, is_real, *others)
+  shapes = jax.eval_shape(sums, jax.tree.map(lambda part: part[0], parts))
+  nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+  return jax.lax.scan(add, nothing, parts)[0]

@@ -1,0 +1,299 @@
+"""idiff-restore as a person runs it."""
+
+import json
+import sys
+from unittest import mock
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from internal_diffusion.applications.restoration import Restored, Task
+from internal_diffusion.data import image_io, metadata
+from tests.bin import commands
+
+RESTORE = 'internal_diffusion.applications.restoration.restore'
+PHOTO = (2 * skimage.data.coffee()[100:340:10, 100:400:10] / 255.0 - 1).astype(
+  np.float32
+)  # 24x30 pixels.
+OUTPUTS = {
+  'input.png',
+  'mean.png',
+  'sample_000.png',
+  'sample_001.png',
+  'std.png',
+  'comparison.png',
+  'result.npz',
+  'index.html',
+  'report.json',
+}
+
+
+def fake(key, given, options, progress):
+  """Stands for any task: what it returns is easy to recognise."""
+  image = given.image.clip(-1, 1)
+  if options.task is Task.COLORIZE:
+    image = image.mean(-1, keepdims=True).repeat(3, -1)
+  found = {} if options.sigma is None else {'sigma': options.sigma}
+  samples = (
+    np.stack([image] * options.num_samples)
+    if options.num_samples
+    else np.zeros((0, *image.shape), np.float32)
+  )
+  return Restored(
+    mean=image,
+    std=np.full_like(image, 0.1),
+    low=image - 0.2,
+    high=image + 0.2,
+    samples=samples,
+    found=found,
+  )
+
+
+@pytest.fixture
+def quick():
+  """Replaces each task by `fake`."""
+  tasks = sys.modules[RESTORE]._TASKS
+  with mock.patch.dict(tasks, dict.fromkeys(tasks, fake)):
+    yield
+
+
+def run(*arguments):
+  return commands.run('restore', *arguments)
+
+
+def save(path, image, **options):
+  image_io.write_image(path, image, **options)
+  return path
+
+
+def with_alpha(image):
+  alpha = np.linspace(-1, 1, image.shape[1], dtype=np.float32)[:, None]
+  return np.concatenate(
+    [image, np.broadcast_to(alpha, (*image.shape[:2], 1))], axis=-1
+  )
+
+
+def test_writes_pictures_arrays_page_and_report(quick, tmp_path):
+  path = save(tmp_path / 'photo.png', PHOTO)
+  out = tmp_path / 'out'
+  code, printed, err = run(
+    f'--image={path}', '--sigma=25', '--num_samples=2', f'--out={out}'
+  )
+  assert code == 0, err
+  assert printed.splitlines() == [
+    'idiff-restore: photo.png: noise removed (noise of 25 grey levels;'
+    f' standard deviation of 13 grey levels now), in {out}'
+  ]
+  assert {p.name for p in out.iterdir()} == OUTPUTS
+  with np.load(out / 'result.npz') as found:
+    assert set(found) == {'mean', 'std', 'low', 'high', 'samples'}
+    assert found['samples'].shape == (2, 24, 30, 3)
+    np.testing.assert_allclose(found['mean'], PHOTO, atol=0.01)
+  report = commands.assert_report(out / 'report.json')
+  assert report['figures']['found'] == {
+    'task': 'denoise',
+    'reasons': [],
+    'sigma': 25.0,
+  }
+  assert report['figures']['std_grey_levels'] == pytest.approx(12.75)
+  page = (out / 'index.html').read_text()
+  for name in OUTPUTS:
+    assert name.endswith(('.npz', '.html', '.json')) or name in page
+
+
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize('mode', ['L', 'LA', 'RGB', 'RGBA'])
+def test_the_mean_has_the_mode_and_depth_of_the_input(
+  quick, tmp_path, mode, bits
+):
+  image = PHOTO if mode.startswith('RGB') else PHOTO[..., :1]
+  image = with_alpha(image) if mode.endswith('A') else image
+  given = metadata.Metadata(dpi=(200.0, 200.0))
+  path = save(tmp_path / 'a.png', image, bit_depth=bits, metadata=given)
+  code, _, err = run(f'--image={path}', '--sigma=9', f'--out={tmp_path / "b"}')
+  assert code == 0, err
+  for name in ('mean', 'sample_007'):
+    path = tmp_path / 'b' / f'{name}.png'
+    found, depth = image_io.read_image_with_alpha(path)
+    assert depth == bits
+    np.testing.assert_allclose(found, image, atol=1 / (2**bits - 1))
+    assert metadata.read_metadata(path).dpi == pytest.approx((200, 200), 1e-3)
+
+
+def test_a_turned_photograph_keeps_its_exif_and_is_upright(quick, tmp_path):
+  exif = Image.Exif()
+  exif[271], exif[274] = 'Maker', 6
+  pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'a.jpg', exif=exif.tobytes())
+  out = tmp_path / 'out'
+  code, _, err = run(
+    f'--image={tmp_path / "a.jpg"}', '--task=denoise', f'--out={out}'
+  )
+  assert code == 0, err
+  with Image.open(out / 'mean.png') as picture:
+    assert picture.size == (24, 30)
+    assert dict(picture.getexif()) == {271: 'Maker', 274: 1}
+
+
+def test_arrays_are_inputs_too(quick, tmp_path):
+  (tmp_path / 'in').mkdir()
+  noise = 0.3 * np.random.default_rng(0).normal(size=PHOTO.shape)
+  noisy = PHOTO / 2 + 0.5 + noise
+  np.save(tmp_path / 'in' / 'a.npy', noisy)
+  np.save(tmp_path / 'in' / 'b.npy', noisy[..., 0])
+  save(tmp_path / 'in' / 'c.png', PHOTO)
+  code, _, err = run(
+    f'--image={tmp_path / "in"}', '--sigma=76', f'--out={tmp_path / "out"}'
+  )
+  assert code == 0, err
+  for name, channels, bits in (('a', 3, 16), ('b', 1, 16), ('c', 3, 8)):
+    path = tmp_path / 'out' / name / 'mean.png'
+    found, depth = image_io.read_image_with_alpha(path)
+    assert found.shape == (24, 30, channels)
+    assert depth == bits
+
+
+def test_what_is_given_tells_the_task(quick, tmp_path):
+  path = save(tmp_path / 'photo.png', PHOTO[..., :1])
+  mask = np.ones((48, 60), np.uint8) * 255
+  mask[:30] = 0
+  Image.fromarray(mask).save(tmp_path / 'mask.png')
+  np.save(tmp_path / 'kernel.npy', np.ones((3, 5)))
+  save(tmp_path / 'marks.png', PHOTO)
+  for flag, name, task, said in (
+    ('mask', 'mask.png', 'inpaint', 'resized'),
+    ('kernel', 'kernel.npy', 'deblur', 'sum 15'),
+    ('scribbles', 'marks.png', 'colorize', ''),
+    ('reference', 'marks.png', 'colorize', ''),
+  ):
+    out = tmp_path / f'{flag}_out'
+    code, _, err = run(
+      f'--image={path}', f'--{flag}={tmp_path / name}', f'--out={out}'
+    )
+    assert code == 0, err
+    assert said in err
+    report = json.loads((out / 'report.json').read_text())
+    assert report['figures']['found']['task'] == task
+    channels = 3 if task == 'colorize' else 1
+    found, _ = image_io.read_image_with_alpha(out / 'mean.png')
+    assert found.shape[-1] == channels
+
+
+def test_a_look_at_the_picture_is_said_before_the_work(quick, tmp_path):
+  pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'photo.jpg', quality=20)
+  noise = np.random.default_rng(0).normal(size=(64, 64, 3))
+  save(tmp_path / 'noisy.png', 0.2 * noise)
+  for name, task, words in (
+    ('photo.jpg', 'jpeg', 'JPEG compression of about quality 20'),
+    ('noisy.png', 'denoise', 'noise of 2'),
+  ):
+    out = tmp_path / task
+    code, printed, err = run(f'--image={tmp_path / name}', f'--out={out}')
+    assert code == 0, err
+    said, done = printed.splitlines()
+    assert said.startswith(f'idiff-restore: {name}: Found {words}')
+    assert str(out) in done
+    found = json.loads((out / 'report.json').read_text())['figures']['found']
+    assert found['task'] == task
+    assert words in found['reasons'][0]
+
+
+def test_no_samples(quick, tmp_path):
+  path = save(tmp_path / 'photo.png', PHOTO)
+  code, _, err = run(
+    f'--image={path}', '--num_samples=0', '--sigma=5', f'--out={tmp_path / "o"}'
+  )
+  assert code == 0, err
+  assert not list((tmp_path / 'o').glob('sample_*'))
+  assert (tmp_path / 'o' / 'comparison.png').exists()
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  path = tmp_path_factory.mktemp('bad')
+  save(path / 'photo.png', PHOTO)
+  save(path / 'flat.png', np.zeros_like(PHOTO))
+  save(path / 'tiny.png', PHOTO[:10])
+  save(path / 'white.png', np.ones_like(PHOTO))
+  save(path / 'black.png', -np.ones_like(PHOTO))
+  np.save(path / 'even.npy', np.ones((4, 4)))
+  np.save(path / 'large.npy', np.full((25, 3), 1 / 75))
+  np.save(path / 'negative.npy', -np.ones((3, 3)))
+  np.save(path / 'levels.npy', 255 * np.ones((24, 30)))
+  np.save(path / 'bytes.npy', np.ones((24, 30), np.uint8))
+  np.save(path / 'nan.npy', np.full((24, 30), np.nan))
+  (path / 'text.png').write_text('no picture')
+  return path
+
+
+@pytest.mark.parametrize(
+  ('image', 'arguments', 'words'),
+  [
+    ('', (), ('--image',)),
+    ('no.png', (), ('no.png',)),
+    ('text.png', (), ('text.png',)),
+    ('tiny.png', ('--sigma=5',), ('16x16', '10x30')),
+    ('photo.png', ('--sigma=-1',), ('--sigma', '-1')),
+    ('photo.png', ('--sigma=much',), ('sigma', 'much')),
+    ('photo.png', ('--task=sharpen',), ('task', 'sharpen')),
+    ('photo.png', ('--num_samples=-1',), ('num_samples', '-1')),
+    ('photo.png', ('--quality=0',), ('--quality', '0')),
+    ('photo.png', ('--seed=-1',), ('--seed', '-1')),
+    ('flat.png', ('--task=denoise',), ('--sigma', 'one colour')),
+    ('flat.png', (), ('--sigma', 'one colour')),
+    ('photo.png', ('--kernel={}/even.npy',), ('odd', '(4, 4)')),
+    ('photo.png', ('--kernel={}/large.npy',), ('24x30', '25x3')),
+    ('photo.png', ('--kernel={}/negative.npy',), ('kernel', '-9')),
+    ('photo.png', ('--kernel={}/no.npy',), ('no.npy',)),
+    ('photo.png', ('--mask={}/white.png',), ('--mask', 'white everywhere')),
+    ('photo.png', ('--mask={}/black.png',), ('--mask', 'black everywhere')),
+    ('photo.png', ('--mask={}/no.png',), ('no.png',)),
+    ('photo.png', ('--task=inpaint',), ('--mask', 'required')),
+    ('photo.png', ('--task=jpeg',), ('--quality', 'no JPEG')),
+    ('photo.png', ('--task=colorize',), ('--scribbles', '--reference')),
+    ('photo.png', ('--scribbles={}/tiny.png',), ('--scribbles', '10x30')),
+    ('photo.png', ('--task=jpeg', '--kernel={}/k.npy'), ('k.npy',)),
+    ('levels.npy', (), ('levels.npy', '255', 'divide')),
+    ('bytes.npy', (), ('bytes.npy', 'uint8')),
+    ('nan.npy', (), ('nan.npy', 'finite')),
+    ('even.npy', ('--sigma=1',), ('16x16', '4x4')),
+  ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+  folder, tmp_path, image, arguments, words
+):
+  given = [argument.format(folder) for argument in arguments]
+  if image:
+    given.append(f'--image={folder / image}')
+  code, _, err = run(*given, f'--out={tmp_path / "out"}')
+  commands.assert_one_line_and_nothing_written(code, err, tmp_path / 'out')
+  for word in words:
+    assert word in err
+
+
+def test_an_input_of_another_task_is_refused(quick, folder, tmp_path):
+  mask = np.zeros((24, 30), np.uint8)
+  mask[3:9] = 255
+  Image.fromarray(mask).save(tmp_path / 'mask.png')
+  code, _, err = run(
+    f'--image={folder / "photo.png"}',
+    '--task=denoise',
+    f'--mask={tmp_path / "mask.png"}',
+    f'--out={tmp_path / "out"}',
+  )
+  commands.assert_one_line_and_nothing_written(code, err, tmp_path / 'out')
+  assert '--mask is for the task inpaint; the task is denoise' in err
+
+
+def test_a_bad_picture_does_not_stop_the_others(quick, folder, tmp_path):
+  code, _, err = run(
+    f'--image={folder / "text.png"},{folder / "photo.png"}',
+    '--sigma=5',
+    f'--out={tmp_path / "out"}',
+  )
+  assert code == 3
+  assert 'text.png failed' in err
+  assert (tmp_path / 'out' / 'photo' / 'mean.png').exists()
