@@ -118,14 +118,12 @@ def _predicted_plane(
 
 
 def residual_plane(
-  key: Array, upscaler: Upscaler, mean: Array, scale: Array, *, num_steps: int
+  key: Array, upscaler: Upscaler, mean: Array, *, num_steps: int
 ) -> Array:
-  """A sample of a mean plane's residual, [s h, s w].
-
-  It becomes 0 when downscaled. `scale` is that of `scale_plane`.
-  """
+  """A sample of a mean plane's residual, [s h, s w]; 0 when downscaled."""
   sigmas = karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX)
-  residual = scale * _sample_normalised(key, upscaler, mean, sigmas)
+  normalised = _sample_normalised(key, upscaler, mean, sigmas)
+  residual = scale_plane(upscaler, mean) * normalised
   height, width = (side // upscaler.factor for side in mean.shape)
   downscaling = upscaler.downscaling((height, width))
   zero = jnp.zeros((height, width, 1))

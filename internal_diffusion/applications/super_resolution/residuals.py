@@ -98,13 +98,16 @@ def residual_pairs(
   sources, targets = [], []
   for index, (plane, count) in enumerate(zip(enlarged, counts, strict=True)):
     kept = rng.permutation(count)[: int(np.ceil(fraction * count))]
-    residual = plane.residual
+    residual = jax.device_put(plane.residual)
     if scales is not None:
-      residual = residual / np.asarray(scales[index])
+      residual = residual / scales[index]
     inside = tuple(slice(reach, side - reach) for side in plane.low_size)
     for blocks, to in (
       (condition_blocks(upscaler, plane.mean), sources),
-      (blocks_lib.extract_blocks(residual, factor=factor, reach=reach), targets),
+      (
+        blocks_lib.extract_blocks(residual, factor=factor, reach=reach),
+        targets,
+      ),
     ):
       whole = np.asarray(blocks)[inside]
       to.append(whole.reshape(count, -1)[kept])

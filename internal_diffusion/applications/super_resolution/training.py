@@ -125,9 +125,7 @@ def learn_upscaler(
   if is_closed_form:
     blocks = _closed_form(pairs, options)
   else:
-    blocks = LearnedBlocks(
-      runs.train_mean(plane, pairs, upscaler, make_pairs)
-    )
+    blocks = LearnedBlocks(runs.train_mean(plane, pairs, upscaler, make_pairs))
   upscaler = dataclasses.replace(upscaler, blocks=blocks)
   if not options.mean_only:
     # Pairs of the image alone: the upscaled image lacks the detail that samples
@@ -263,9 +261,7 @@ class _Runs(NamedTuple):
       residuals=ResidualModel(LearnedResiduals(scale), features),
     )
     scales = [scale_plane(scaled, plane.mean) for plane in enlarged]
-    pairs = residual_pairs(
-      upscaler, enlarged, scales=scales, seed=options.seed
-    )
+    pairs = residual_pairs(upscaler, enlarged, scales=scales, seed=options.seed)
     denoising = options.residual_training
     fitted_residual = fit_denoiser(
       losses.residual_examples(pairs),
