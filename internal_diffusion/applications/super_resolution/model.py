@@ -106,11 +106,13 @@ class Upscaler:
 
   @property
   def residual_reach(self) -> int:
-    """The reach of a residual's block; that of its condition is 1 more.
-
-    The block is about ten high pixels wide, or three low ones.
-    """
+    """Reach of a residual's block: ten high pixels wide, or three low ones."""
     return max(1, round(4 / self.factor))
+
+  @property
+  def condition_reach(self) -> int:
+    """Reach of the block of the mean that a residual is given."""
+    return self.residual_reach + 1
 
   def downscaling(self, low_size: tuple[int, ...]) -> Downscaling:
     """The degradation from the enlarged plane to a low one of this size."""

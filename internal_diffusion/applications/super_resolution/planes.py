@@ -79,14 +79,13 @@ def scale_plane(upscaler: Upscaler, mean: Array) -> Array:
   residuals = upscaler.residuals
   assert residuals is not None  # `upscale` checks it.
   shape = tuple(side // upscaler.factor for side in mean.shape)
-  around = condition_blocks(upscaler, mean)
 
-  def scale(rows: Array) -> Array:
-    z, contrast = normalise(rows)
-    return contrast * residuals.blocks.scale(z @ residuals.features)
+  def scale(pixels: Array) -> Array:
+    features, contrast = _features_at(upscaler, mean, pixels)
+    return contrast * residuals.blocks.scale(features)
 
-  rows = around.reshape(-1, around.shape[-1])
-  blocks = _joined(jax.lax.map(scale, _chunks(rows)), len(rows))
+  pixels = jnp.arange(shape[0] * shape[1])
+  blocks = _joined(jax.lax.map(scale, _chunks(pixels)), len(pixels))
   return blocks_lib.average_blocks(
     blocks.reshape(*shape, -1),
     factor=upscaler.factor,
@@ -94,11 +93,16 @@ def scale_plane(upscaler: Upscaler, mean: Array) -> Array:
   )
 
 
-def condition_blocks(upscaler: Upscaler, mean: Array) -> Array:
-  """The mean's pixels [h, w, D] around the residual's block of a low pixel."""
-  return blocks_lib.extract_blocks(
-    mean, factor=upscaler.factor, reach=upscaler.residual_reach + 1
+def _features_at(
+  upscaler: Upscaler, mean: Array, pixels: Array
+) -> tuple[Array, Array]:
+  """Features [n, F] and contrast [n, 1] of the mean around low pixels [n]."""
+  assert upscaler.residuals is not None
+  around = blocks_lib.blocks_at(
+    mean, pixels, factor=upscaler.factor, reach=upscaler.condition_reach
   )
+  z, contrast = normalise(around)
+  return z @ upscaler.residuals.features, contrast
 
 
 def _predicted_plane(
@@ -134,12 +138,13 @@ def residual_plane(
 class _PlaneDenoiser:
   """Denoiser of a plane of residuals: the denoiser of blocks, lifted.
 
-  It denoises the blocks of `take_sparse` at an offset, of given features, and
-  averages them where they overlap. So all blocks share one noisy plane, and
-  neighbours agree on what they have in common at every noise level.
+  It denoises the blocks of given low pixels, those of `take_sparse` at an
+  offset, and averages them where they overlap. So all blocks share one noisy
+  plane, and neighbours agree on what they have in common at every noise level.
   """
 
   upscaler: Upscaler
+  pixels: Array
   features: Array
   offset: Array
 
@@ -152,17 +157,16 @@ class _PlaneDenoiser:
     denoiser = self.upscaler.residuals.blocks
     factor, reach = self.upscaler.factor, self.upscaler.residual_reach
     height, width = (side // factor for side in x.shape[1:])
-    all_blocks = blocks_lib.extract_blocks(x[0], factor=factor, reach=reach)
-    blocks = blocks_lib.take_sparse(all_blocks, self.offset, stride=_STRIDE)
-    rows = blocks.reshape(-1, blocks.shape[-1])
 
     def denoise(chunk: tuple[Array, Array]) -> Array:
-      block, features = chunk
-      sigmas = jnp.broadcast_to(sigma, len(block))
-      return denoiser(block, sigmas, Condition(vector=features))
+      pixels, features = chunk
+      noisy = blocks_lib.blocks_at(x[0], pixels, factor=factor, reach=reach)
+      sigmas = jnp.broadcast_to(sigma, len(noisy))
+      return denoiser(noisy, sigmas, Condition(vector=features))
 
-    denoised = jax.lax.map(denoise, (_chunks(rows), self.features))
-    denoised = _joined(denoised, len(rows)).reshape(blocks.shape)
+    chunks = _chunks(self.pixels.ravel()), self.features
+    denoised = _joined(jax.lax.map(denoise, chunks), self.pixels.size)
+    denoised = denoised.reshape(*self.pixels.shape[:2], -1)
     total, weight = (
       blocks_lib.average_blocks(
         blocks_lib.place_sparse(
@@ -181,19 +185,17 @@ def _sample_normalised(
   key: Array, upscaler: Upscaler, mean: Array, sigmas: Array
 ) -> Array:
   """A sample of the residual in units of its scale, [s h, s w]."""
-  residuals = upscaler.residuals
-  assert residuals is not None  # `upscale` checks it.
   noise_key, offset_key, sample_key = jax.random.split(key, 3)
   offset = jax.random.randint(offset_key, (2,), 0, _STRIDE)
-  around = condition_blocks(upscaler, mean)
-  around = blocks_lib.take_sparse(around, offset, stride=_STRIDE)
+  height, width = (side // upscaler.factor for side in mean.shape)
+  pixels = jnp.arange(height * width).reshape(height, width, 1)
+  pixels = blocks_lib.take_sparse(pixels, offset, stride=_STRIDE)
 
-  def features_of(rows: Array) -> Array:
-    return normalise(rows)[0] @ residuals.features
+  def features_at(pixels: Array) -> Array:
+    return _features_at(upscaler, mean, pixels)[0]
 
-  rows = around.reshape(-1, around.shape[-1])
-  features = jax.lax.map(features_of, _chunks(rows))
-  denoiser = _PlaneDenoiser(upscaler, features, offset)
+  features = jax.lax.map(features_at, _chunks(pixels.ravel()))
+  denoiser = _PlaneDenoiser(upscaler, pixels, features, offset)
   x = sigmas[0] * jax.random.normal(noise_key, (1, *mean.shape))
   return sample_heun(sample_key, denoiser, x, sigmas)[0]
 

@@ -12,15 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.applications.super_resolution import (
-  blocks as blocks_lib,
-)
 from internal_diffusion.applications.super_resolution import pairs as pairs_lib
-from internal_diffusion.applications.super_resolution.model import Upscaler
-from internal_diffusion.applications.super_resolution.planes import (
-  condition_blocks,
-  mean_plane,
+from internal_diffusion.applications.super_resolution.blocks import (
+  extract_blocks,
 )
+from internal_diffusion.applications.super_resolution.model import Upscaler
+from internal_diffusion.applications.super_resolution.planes import mean_plane
 
 Array = jax.Array
 
@@ -88,7 +85,8 @@ def residual_pairs(
       None is units of the contrast of the mean.
     seed: Seed of the random subset that fits a bounded memory.
   """
-  factor, reach = upscaler.factor, upscaler.residual_reach
+  factor = upscaler.factor
+  reach, around = upscaler.residual_reach, upscaler.condition_reach
   rng = np.random.default_rng(seed)
   counts = [
     max(0, height - 2 * reach) * max(0, width - 2 * reach)
@@ -103,11 +101,8 @@ def residual_pairs(
       residual = residual / scales[index]
     inside = tuple(slice(reach, side - reach) for side in plane.low_size)
     for blocks, to in (
-      (condition_blocks(upscaler, plane.mean), sources),
-      (
-        blocks_lib.extract_blocks(residual, factor=factor, reach=reach),
-        targets,
-      ),
+      (extract_blocks(plane.mean, factor=factor, reach=around), sources),
+      (extract_blocks(residual, factor=factor, reach=reach), targets),
     ):
       whole = np.asarray(blocks)[inside]
       to.append(whole.reshape(count, -1)[kept])
