@@ -45,7 +45,8 @@ def enlarge_smaller_versions(
   upscaler: Upscaler, plane: np.ndarray
 ) -> list[EnlargedPlane]:
   """Smaller versions of a plane [H, W], enlarged by the mean."""
-  factor, found = upscaler.factor, []
+  factor = upscaler.factor
+  found: list[EnlargedPlane] = []
   size, used = (0, 0), 0
   for low, high in pairs_lib.smaller_versions(
     plane, factor=factor, kernel=upscaler.kernel
@@ -93,7 +94,8 @@ def residual_pairs(
     for height, width in (plane.low_size for plane in enlarged)
   ]
   fraction = min(1.0, _MAX_PAIRS / sum(counts))
-  sources, targets = [], []
+  sources: list[np.ndarray] = []
+  targets: list[np.ndarray] = []
   for index, (plane, count) in enumerate(zip(enlarged, counts, strict=True)):
     kept = rng.permutation(count)[: int(np.ceil(fraction * count))]
     residual = jax.device_put(plane.residual)
