@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from benchmarks import (
+  colorization_tables,
   flow_tables,
   restoration_tables,
   super_resolution_tables,
@@ -269,6 +270,7 @@ def main() -> None:
     super_resolution_tables.super_resolution(),
     restoration_tables.restoration(),
     flow_tables.flow(),
+    colorization_tables.colorization(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')
 

@@ -13,10 +13,11 @@ units of [0, 1], where values beyond are noise that nobody clipped.
 Writes mean.png, the estimate of least error, in the mode and depth of the
 input; sample_000.png and so on, each one picture that may be the clean one;
 std.png, the standard deviation of the mean's error; comparison.png, before and
-after; result.npz with mean, std, low and high [H, W, C] in [-1, 1], where low
-and high are the ends of the 90% interval, and samples [K, H, W, C]; index.html
-and report.json. EXIF, colour profile, DPI and transparency are kept. Several
-images are restored one by one, each into a folder of its own.
+after; kernel.npy and kernel.png, where a kernel was estimated; result.npz with
+mean, std, low and high [H, W, C] in [-1, 1], where low and high are the ends of
+the 90% interval, and samples [K, H, W, C]; index.html and report.json. EXIF,
+colour profile, DPI and transparency are kept. Several images are restored one
+by one, each into a folder of its own.
 """
 
 import pathlib
@@ -68,6 +69,8 @@ _OUTPUTS = (
   'mean.png',
   'sample_*.png',
   'std.png',
+  'kernel.npy',
+  'kernel.png',
   'comparison.png',
   'result.npz',
 )
@@ -173,6 +176,13 @@ def _write(
       bit_depth=bit_depth,
       metadata=kept,
     )
+  if 'kernel' in restored.found:
+    kernel = np.asarray(restored.found['kernel'], np.float32)
+    np.save(results.path('kernel.npy'), kernel)
+    image_io.write_image(
+      results.picture('kernel.png', 'The kernel that was estimated.'),
+      2 * kernel[..., None] / kernel.max() - 1,
+    )
   std, mean = _colours(restored.std), _colours(restored.mean)
   figures.write_or_warn(
     results.picture('std.png', 'Standard deviation of the error of the mean.'),
@@ -205,7 +215,8 @@ def _sentence(restored: Restored) -> str:
     Task.COLORIZE: 'colour added',
   }[Task(found['task'])]
   details = list(found['reasons'])
-  if found.get('sigma') is not None:
+  is_said = any('noise' in reason for reason in details)
+  if found.get('sigma') is not None and not is_said:
     details.append(f'noise of {found["sigma"]:.3g} grey levels')
   details.append(
     f'standard deviation of {_mean_std(restored):.2g} grey levels now'

@@ -201,6 +201,29 @@ def test_a_look_at_the_picture_is_said_before_the_work(quick, tmp_path):
     assert words in found['reasons'][0]
 
 
+def test_an_estimated_kernel_is_written_and_can_be_given(tmp_path):
+  def deblur(key, given, options, progress):
+    restored = fake(key, given, options, progress)
+    found = {} if given.kernel is not None else {'kernel': np.eye(5) / 5}
+    return restored._replace(found=found)
+
+  path = save(tmp_path / 'photo.png', PHOTO)
+  out, again = tmp_path / 'out', tmp_path / 'again'
+  with mock.patch.dict(sys.modules[RESTORE]._TASKS, {Task.DEBLUR: deblur}):
+    code, _, err = run(f'--image={path}', '--task=deblur', f'--out={out}')
+    assert code == 0, err
+    code, _, err = run(
+      f'--image={path}', f'--kernel={out / "kernel.npy"}', f'--out={again}'
+    )
+    assert code == 0, err
+  assert 'kernel.png' in (out / 'index.html').read_text()
+  assert not (again / 'kernel.npy').exists()
+  report = json.loads((out / 'report.json').read_text())
+  np.testing.assert_allclose(
+    report['figures']['found']['kernel'], np.eye(5) / 5
+  )
+
+
 def test_no_samples(quick, tmp_path):
   path = save(tmp_path / 'photo.png', PHOTO)
   code, _, err = run(

@@ -18,14 +18,21 @@ each scale:
 
 Several sizes and edge costs are tried, as no choice serves all pictures. Of the
 kernels that are found, one is taken by the picture that it leads to, deblurred
-with a prior that prefers none of them: the lowest of
+with a prior that prefers none of them, by the logarithm of
 
-  mean(|grad x|^(1/2))^2 / mean(|grad x|),
+  mean(|grad x|^(1/2))^2 / mean(|grad x|)
 
-a sparsity that does not depend on contrast (Krishnan, Tay & Fergus 2011 use
-another ratio). Patches that recur in a coarser scale of the picture (Michaeli &
-Irani 2014) were tried for the same purpose and chose less well. Where the
-candidates differ in shape, none is trusted: `agreement` is their correlation.
+less half of its agreement with other candidates. The first is a sparsity that
+does not depend on contrast (Krishnan, Tay & Fergus 2011 use another ratio).
+Patches that recur in a coarser scale of the picture (Michaeli & Irani 2014)
+were tried for the same purpose and chose less well. Where the candidates differ
+in shape, none is trusted: `agreement` is their correlation.
+
+How often it fails: in 19 pairs of 12 photographs and 14 kernels (curves of 9 to
+27 pixels, a line, a disk, Gaussians; most pairs were not looked at before),
+deblurring lost less than 1.5 dB to the true kernel in 13 and less than 3 dB in
+15; of the 12 that were trusted, in 10 and 12. Repeated texture and pictures
+with few edges fail.
 """
 
 import dataclasses
@@ -39,7 +46,10 @@ from internal_diffusion.applications.restoration.periodic import Array
 
 _CONTRAST = 0.22  # Standard deviation that the costs are made for.
 # Sizes relative to the largest one, and edge costs.
-_CANDIDATES = ((1.0, 3e-3), (1.0, 8e-3), (0.6, 3e-3), (0.6, 8e-3))
+_CANDIDATES = tuple(
+  (ratio, cost) for ratio in (1.0, 0.6) for cost in (3e-3, 8e-3, 2e-2)
+)
+_COMPANY = 0.5  # Weight of the agreement in the choice.
 _SMALLEST = 5  # Side of the kernel at the coarsest scale.
 _SCALE = 0.75  # Ratio of neighbouring scales.
 _TURNS, _LAST_TURNS = 8, 15  # At a scale, and at the last one.
@@ -58,7 +68,7 @@ class KernelEstimate:
   Attributes:
     kernel: Non-negative, of sum 1, centre of mass at its central pixel,
       [k, k] with k odd, turned as for a convolution.
-    agreement: Correlation, 0 to 1, with the candidates most like it.
+    agreement: Correlation, 0 to 1, with the three candidates most like it.
     likely_failed: Whether the candidates differ so much that the kernel should
       not be relied on.
   """
@@ -106,15 +116,14 @@ def estimate_kernel(image: np.ndarray, *, max_size: int = 31) -> KernelEstimate:
     _alternate(grey, _odd(ratio * max_size), cost)
     for ratio, cost in _CANDIDATES
   ]
-  best = int(np.argmin([_sparsity(grey, kernel) for kernel in kernels]))
-  likeness = sorted(
-    _correlation(kernels[best], other)
-    for i, other in enumerate(kernels)
-    if i != best
-  )
-  agreement = float(np.mean(likeness[-2:]))
+  agreements = _agreements(kernels)
+  costs = [
+    np.log(_sparsity(grey, kernel)) - _COMPANY * agreement
+    for kernel, agreement in zip(kernels, agreements, strict=True)
+  ]
+  best = int(np.argmin(costs))
   return KernelEstimate(
-    _trimmed(kernels[best]), agreement, agreement < _TRUSTED
+    _trimmed(kernels[best]), agreements[best], agreements[best] < _TRUSTED
   )
 
 
@@ -225,6 +234,16 @@ def _sparsity(grey: Array, kernel: Array) -> float:
   parts = [part[cut:-cut, cut:-cut] for part in periodic.gradient(sharp)]
   size = np.abs(np.stack(parts))
   return float(np.mean(np.sqrt(size)) ** 2 / np.mean(size))
+
+
+def _agreements(kernels: list[Array]) -> list[float]:
+  """Mean correlation of each kernel with the three most like it."""
+  found = []
+  for i, kernel in enumerate(kernels):
+    others = kernels[:i] + kernels[i + 1 :]
+    likeness = sorted(_correlation(kernel, other) for other in others)
+    found.append(float(np.mean(likeness[-3:])))
+  return found
 
 
 def _correlation(first: Array, second: Array) -> float:

@@ -5,12 +5,14 @@ luminance Y, luminance in two neighbourhoods, and contrast. A priori it is
 Gaussian with mean 0, which is grey, and covariance
 
   cov(c(f), c(g)) = k(f, g) S,  S [2, 2],
-  k(f, g) = sum_m a_m (o_m + Y_f Y_g) exp(-|f - g|_m),
+  k(f, g) = sum_m a_m (o_m + Y_f Y_g) (1 + d_m) exp(-d_m),
+  d_m = sqrt(3) |f - g|_m,
 
-where |f - g|_m is Euclidean after a division by the lengths of component m. The
-factor with Y lets colours fade in shadows; one component is about neighbours,
-the other about the whole picture. Given observations c_i = c(f_i) + noise, with
-K = k(f_i, f_j) + noise I (Rasmussen and Williams 2006, eqs. 2.23 to 2.26),
+where |f - g|_m is a Euclidean distance after a division by the lengths of
+component m. The factor with Y lets colours fade in shadows; one component is
+about the kind of ground, the other also about the place. Given observations
+c_i = c(f_i) + noise, with K = k(f_i, f_j) + noise I (Rasmussen and Williams
+2006, eqs. 2.23 to 2.26),
 
   mean(f) = k(f, f_i) K^-1 c_i,  var(f) = k(f, f) - k(f, f_i) K^-1 k(f_i, f),
 
@@ -20,8 +22,9 @@ from prior samples p by Matheron's rule,
 
   p(f) + k(f, f_i) K^-1 (c_i - p(f_i) - noise),
 
-and those from random waves: the spectral density of exp(-|f|) is the
-multivariate Cauchy density (Rahimi and Recht 2007).
+and those from random waves (Rahimi and Recht 2007): the spectral density of
+this covariance (Matern's of order 3/2) is a multivariate t density of 3 degrees
+of freedom.
 
 A group of observations is predicted from all others, for calibration, by blocks
 of K^-1 alone: error = B^-1 (K^-1 c)_g, variance = diag B^-1, B = (K^-1)_gg.
@@ -163,8 +166,8 @@ def kernel_matrix(
   for lengths, amplitude, offset in zip(*kernel[:3], strict=True):
     a, b = f / lengths[None], g / lengths[None]
     squares = (a**2).sum(-1)[:, None] + (b**2).sum(-1)[None] - 2 * a @ b.T
-    distance = library.sqrt(library.maximum(squares, 1e-9))
-    total += amplitude * (offset + luminances) * library.exp(-distance)
+    d = library.sqrt(library.maximum(3 * squares, 1e-9))
+    total += amplitude * (offset + luminances) * (1 + d) * library.exp(-d)
   return total
 
 
@@ -192,8 +195,8 @@ def _draw_waves(key: Array, kernel: Kernel, *, num_samples: int) -> _Waves:
   keys = jax.random.split(key, 4)
   shape = (components, num_features, _NUM_WAVES)
   normal = jax.random.normal(keys[0], shape)
-  # A normal vector over an independent normal number is Cauchy.
-  divisor = jax.random.normal(keys[1], (components, 1, _NUM_WAVES))
+  squares = jax.random.normal(keys[1], (3, components, 1, _NUM_WAVES)) ** 2
+  divisor = jnp.sqrt(jnp.mean(squares, axis=0))
   frequency = normal / divisor / kernel.lengths[:, :, None]
   phase = jax.random.uniform(keys[2], (components, _NUM_WAVES))
   height = jax.random.normal(

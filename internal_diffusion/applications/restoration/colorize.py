@@ -1,13 +1,15 @@
 """Colorization of a grey picture, from marks of colour or a colour reference.
 
 The luminance of the picture is kept. Its chroma is the posterior of a Gaussian
-process over patches of luminance, see `chroma_process`. Marks are observations
-of it in the picture itself; a reference is a picture whose patches and chroma
-are observations, without their places.
+process over patches of luminance, see `chroma_process`. The observations are
+marks in the picture itself, or pixels of a reference, whose columns are
+ignored.
 
 The scale of errors is calibrated on the observations: each mark is predicted
 from all others, and the intervals hold 90% of these errors.
 """
+
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -21,7 +23,6 @@ from internal_diffusion.applications.restoration.chroma_process import (
 )
 from internal_diffusion.applications.restoration.restored import Restored
 from internal_diffusion.applications.restoration.scribbles import (
-  Marks,
   chroma_of,
   find_marks,
   luminance_of,
@@ -30,20 +31,42 @@ from internal_diffusion.data.colour_planes import from_planes
 
 Array = jax.Array
 
-# Lengths of row and column (100 pixels), luminance, luminance in neighbourhoods
-# of 1.5 and 5 pixels, and log contrast; chosen on photographs of scikit-image.
-_KERNEL = Kernel(
-  lengths=1 / np.array([[0.5, 0.5, 0.5, 1, 1, 0.3], [1.5, 1.5, 4, 4, 4, 1]]),
-  amplitude=np.array([0.37, 0.37]),
-  offset=np.array([0.14, 0.14]),
-  noise=np.array(0.007),
+_INF = np.inf
+# Lengths of the features of `patch_features`. Those of marks predict each mark
+# of ten photographs best from the others; the first component is about the kind
+# of ground, the second about the neighbourhood.
+_KERNEL_OF_MARKS = Kernel(
+  lengths=np.array(
+    [
+      [4.3, 13, 0.22, 0.41, 0.95, 1.75, 1.15, 9.8, 14],
+      [0.94, 1.5, 0.23, 0.28, 0.22, 0.98, 0.77, 4.9, 7.0],
+    ]
+  ),
+  amplitude=np.array([0.49, 0.12]),
+  offset=np.array([0.70, 0.52]),
+  noise=np.array(0.008),
+)
+# Things of a reference are at other columns, but at similar heights.
+_KERNEL_OF_REFERENCE = Kernel(
+  lengths=np.array(
+    [
+      [2, _INF, 0.25, 0.25, 0.25, 0.25, 1, 1, 1],
+      [6, _INF, 0.8, 0.8, 0.8, 0.8, 3, 3, 3],
+    ]
+  ),
+  amplitude=np.array([1.0, 1.0]),
+  offset=np.array([0.2, 0.2]),
+  noise=np.array(0.1),
 )
 _MAX_POINTS = 1024
 _CONFIDENCE = 0.9
 _LEVEL = 1 / 255  # Errors below a grey level do not matter.
-# A quantile of few errors is uncertain: it is averaged with the usual one, as
-# if that were known from this many marks.
-_USUAL_QUANTILE, _USUAL_WEIGHT = 1.6, 20
+# The 90% quantile of errors over predicted standard deviations, from colour
+# photographs. The quantile of few errors is uncertain: it is averaged with this
+# one, as if this were known from so many groups.
+_USUAL_QUANTILE = {'scribbles': 2.1, 'reference': 2.9}
+_USUAL_WEIGHT = 20
+_NORMAL_QUANTILE = 1.645
 
 
 def colorize(
@@ -70,7 +93,8 @@ def colorize(
 
   Returns:
     The coloured picture; its fields have three channels. `found` holds the
-    number of marks or the size of the reference, and the `reasons`.
+    `source` of the colours, the number of groups of observations that the
+    intervals are calibrated on, and `reasons`.
 
   Raises:
     ValueError: If not exactly one of `scribbles` and `reference` is given, if
@@ -85,21 +109,23 @@ def colorize(
       'One of `scribbles` and `reference` must be given, got'
       f' {"neither" if scribbles is None else "both"}.'
     )
-  if scribbles is None:
-    raise ValueError('`reference` cannot be used yet.')
-  marks = find_marks(image, scribbles, max_points=_MAX_POINTS)
+  if scribbles is not None:
+    observed = _observe_marks(image, scribbles)
+  elif reference is not None:
+    observed = _observe_reference(reference)
+  source = 'scribbles' if reference is None else 'reference'
   luminance = luminance_of(image)
   features = patch_features(luminance)
-  process, left_out = chroma_process.observe(
-    _KERNEL, features[marks.row, marks.column], marks.chroma, marks.group
-  )
+  process, left_out = chroma_process.observe(*observed)
   found = chroma_process.posterior(
     key,
     process,
     features.reshape(-1, features.shape[-1]),
     num_samples=num_samples,
   )
-  spread, quantile = calibrate(left_out, marks)
+  spread, quantile = calibrate(
+    left_out, observed.group, _USUAL_QUANTILE[source]
+  )
   size = luminance.shape
   mean = found.mean.reshape(*size, 2)
   std = channel_std(found.variance, left_out.covariance).reshape(*size, 3)
@@ -117,8 +143,8 @@ def colorize(
     ).reshape(-1, *size, 3),
     found={
       'task': 'colorize',
-      'num_marks': int(marks.group.max()) + 1,
-      'num_points': len(marks.row),
+      'source': source,
+      'num_groups': int(observed.group.max()) + 1,
       'spread': float(spread),
       'reasons': _reasons(image),
     },
@@ -135,6 +161,46 @@ def _check_picture(image: np.ndarray) -> np.ndarray:
   return image
 
 
+class _Observed(NamedTuple):
+  """Arguments of `chroma_process.observe`."""
+
+  kernel: Kernel
+  features: np.ndarray
+  chroma: np.ndarray
+  group: np.ndarray
+
+
+def _observe_marks(image: np.ndarray, scribbles: np.ndarray) -> _Observed:
+  """Features and chroma of marks; each mark is a group."""
+  marks = find_marks(image, np.asarray(scribbles), max_points=_MAX_POINTS)
+  features = patch_features(luminance_of(image))[marks.row, marks.column]
+  return _Observed(_KERNEL_OF_MARKS, features, marks.chroma, marks.group)
+
+
+def _observe_reference(reference: np.ndarray) -> _Observed:
+  """Features and chroma of random pixels; each of 16 rectangles is a group."""
+  reference = np.asarray(reference, np.float32)
+  if reference.ndim != 3 or reference.shape[-1] != 3:
+    raise ValueError(
+      '`reference` must be a colour picture [h, w, 3], got shape'
+      f' {reference.shape}.'
+    )
+  chroma = chroma_of(reference)
+  if np.abs(chroma).max() < 2 * _LEVEL:
+    raise ValueError('`reference` must have colours, got a grey picture.')
+  size = chroma.shape[:2]
+  num = min(_MAX_POINTS, size[0] * size[1])
+  pixel = np.random.default_rng(0).choice(size[0] * size[1], num, replace=False)
+  row, column = np.unravel_index(pixel, size)
+  rectangle = (4 * row // size[0]) * 4 + 4 * column // size[1]
+  return _Observed(
+    _KERNEL_OF_REFERENCE,
+    patch_features(luminance_of(reference))[row, column],
+    chroma[row, column],
+    np.unique(rectangle, return_inverse=True)[1],
+  )
+
+
 def _reasons(image: np.ndarray) -> list[str]:
   """What a person should know about the use of the picture."""
   if image.shape[-1] == 3 and np.abs(chroma_of(image)).max() > 2 / 255:
@@ -143,16 +209,20 @@ def _reasons(image: np.ndarray) -> list[str]:
 
 
 def patch_features(luminance: np.ndarray) -> np.ndarray:
-  """Features [H, W, 6] of the pixels of a luminance [H, W] in [0, 1].
+  """Features [H, W, 9] of the pixels of a luminance [H, W] in [0, 1].
 
-  They are row and column in units of 100 pixels, luminance, its average in two
-  neighbourhoods, and the logarithm of the contrast around the pixel.
+  They are row and column, where a square of the picture's area has the side 4;
+  luminance and its averages in three neighbourhoods; and the logarithm of the
+  contrast of detail of three sizes.
   """
-  row, column = np.indices(luminance.shape) / 100
-  near, wide = (ndimage.gaussian_filter(luminance, s) for s in (1.5, 5))
-  detail = luminance - ndimage.gaussian_filter(luminance, 2)
-  contrast = np.sqrt(np.maximum(ndimage.gaussian_filter(detail**2, 4), 0))
-  features = [row, column, luminance, near, wide, np.log(contrast + 0.01)]
+  row, column = np.indices(luminance.shape) * 4 / np.sqrt(luminance.size)
+  averages = [ndimage.gaussian_filter(luminance, s) for s in (1.5, 5, 15)]
+  contrasts = []
+  for size in (1, 2, 4):
+    detail = luminance - ndimage.gaussian_filter(luminance, size)
+    energy = ndimage.gaussian_filter(detail**2, 2.5 * size)
+    contrasts.append(np.log(np.sqrt(np.maximum(energy, 0)) + 0.01))
+  features = [row, column, luminance, *averages, *contrasts]
   return np.stack(features, axis=-1).astype(np.float32)
 
 
@@ -192,21 +262,29 @@ def _to_channels() -> np.ndarray:
   return from_planes(planes)[:, 0].T
 
 
-def calibrate(left_out: LeftOut, marks: Marks) -> tuple[float, float]:
-  """Ratio of actual to predicted errors: root mean square, and 90% quantile.
+def calibrate(
+  left_out: LeftOut, group: np.ndarray, usual: float
+) -> tuple[float, float]:
+  """Factors of the predicted standard deviation that make it fit the errors.
 
-  Both are averaged with their usual values, in logarithms.
+  Args:
+    left_out: Observations, each predicted without its group.
+    group: Group of each observation, [N].
+    usual: Usual quantile, which is averaged with the observed one.
+
+  Returns:
+    The factor for a standard deviation, and that for half of a 90% interval.
   """
-  num_marks = int(marks.group.max()) + 1
-  if num_marks < 2:
-    return 1.0, _USUAL_QUANTILE
+  num = int(group.max()) + 1
+  if num < 2:
+    return usual / _NORMAL_QUANTILE, usual
   error = 2 * np.abs(left_out.error @ _to_channels().T)
   ratio = error / channel_std(left_out.variance, left_out.covariance)
-  per_mark = np.bincount(marks.group)[marks.group]
   order = np.argsort(ratio.ravel())
-  weight = np.repeat(1 / per_mark, 3)[order]
+  # All groups count alike.
+  weight = np.repeat(1 / np.bincount(group)[group], 3)[order]
   index = np.searchsorted(np.cumsum(weight), _CONFIDENCE * weight.sum())
-  quantile = max(float(ratio.ravel()[order][index]), 0.1)
-  trust = num_marks / (num_marks + _USUAL_WEIGHT)
-  quantile = _USUAL_QUANTILE * (quantile / _USUAL_QUANTILE) ** trust
-  return quantile / _USUAL_QUANTILE, quantile
+  observed = max(float(ratio.ravel()[order][index]), 0.1)
+  trust = num / (num + _USUAL_WEIGHT)
+  quantile = usual * (observed / usual) ** trust
+  return quantile / _NORMAL_QUANTILE, quantile

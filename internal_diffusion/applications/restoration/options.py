@@ -32,6 +32,8 @@ class RestoreOptions:
       then saved in another format; by default the file's own tables are used.
     num_samples: Number of samples, at least 0.
     seed: Seed of everything random.
+    kernel_size: Largest side of a blur kernel that is estimated, in pixels,
+      odd, at least 5.
   """
 
   task: Task = Task.AUTO
@@ -39,6 +41,7 @@ class RestoreOptions:
   quality: int | None = None
   num_samples: int = 8
   seed: int = 0
+  kernel_size: int = options_lib.rare(31)
 
   def __post_init__(self) -> None:
     """Checks the fields."""
@@ -51,4 +54,6 @@ class RestoreOptions:
       arrays.check_in_range('quality', self.quality, 1, 100)
     if self.num_samples:
       arrays.check_positive_int('num_samples', self.num_samples)
+    arrays.check_odd('kernel_size', self.kernel_size)
+    arrays.check_in_range('kernel_size', self.kernel_size, 5, 255)
     arrays.check_in_range('seed', self.seed, 0, 2**63 - 1)

@@ -12,6 +12,10 @@ import jax
 import numpy as np
 
 from internal_diffusion.applications.restoration.auto import inspect
+from internal_diffusion.applications.restoration.blind_kernel import (
+  KernelEstimate,
+  estimate_kernel,
+)
 from internal_diffusion.applications.restoration.given import (
   Given,
   check_given,
@@ -141,14 +145,38 @@ def _denoise(
 def _deblur(
   key: Array, given: Given, options: RestoreOptions, progress: bool
 ) -> Restored:
-  return _function('deblur', 'deblur')(
+  kernel = given.kernel
+  found: dict[str, Any] = {}
+  if kernel is None:
+    third = min(given.image.shape[:2]) // 3
+    largest = min(options.kernel_size, third - 1 + third % 2)
+    estimate = estimate_kernel(given.image, max_size=largest)
+    kernel = estimate.kernel
+    found = {
+      'kernel': kernel,
+      'kernel_agreement': estimate.agreement,
+      'kernel_likely_failed': estimate.likely_failed,
+      'reasons': [_describe(estimate)],
+    }
+  restored = _function('deblur', 'deblur')(
     key,
     given.image,
-    given.kernel,
+    kernel,
     sigma=options.sigma,
     num_samples=options.num_samples,
     progress=progress,
   )
+  reasons = [*found.get('reasons', ()), *restored.found.get('reasons', ())]
+  both = {**restored.found, **found, 'reasons': reasons}
+  return restored._replace(found=both)
+
+
+def _describe(estimate: KernelEstimate) -> str:
+  height, width = estimate.kernel.shape
+  text = f'the kernel of {height}x{width} pixels is estimated'
+  if estimate.likely_failed:
+    text += ', but candidates differ: do not rely on it'
+  return text
 
 
 def _restore_jpeg(

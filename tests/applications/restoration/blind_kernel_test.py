@@ -63,8 +63,10 @@ def test_is_deterministic_and_ignores_contrast(of_a_diagonal):
 
 
 def test_candidates_that_differ_are_not_trusted(monkeypatch):
-  kernels = [np.eye(9), np.eye(9)[::-1], np.ones((9, 9)), np.eye(9) * 0]
-  kernels[3][4] = 1
+  kernels = [np.eye(9), np.eye(9)[::-1], np.ones((9, 9))]
+  # A horizontal and a vertical line, and two points.
+  kernels += [np.zeros((9, 9)) for _ in range(3)]
+  kernels[3][4], kernels[4][:, 4], kernels[5][2:7:4, 1:8:6] = 1, 1, 1
   candidates = iter([kernel / kernel.sum() for kernel in kernels])
   monkeypatch.setattr(blind_kernel, '_alternate', lambda *_: next(candidates))
   found = estimate_kernel(blurred(diagonal(7)), max_size=9)

@@ -38,7 +38,7 @@ def test_two_marks_colour_two_grounds():
   found = colorize(KEY, grey, scribbles=scribbles, num_samples=2)
   assert fidelity.psnr(found.mean, truth) > 23
   assert found.samples.shape == (2, *truth.shape)
-  assert found.found['num_marks'] == 2
+  assert found.found['num_groups'] == 2
   for values in (found.mean, *found.samples):
     np.testing.assert_allclose(
       luminance_of(values), luminance_of(grey), atol=1e-5
@@ -93,6 +93,26 @@ def test_a_picture_of_a_wrong_shape_is_refused():
     colorize(KEY, truth[..., 0], scribbles=truth)
   with pytest.raises(ValueError, match='`num_samples`'):
     colorize(KEY, truth, scribbles=truth, num_samples=-1)
+
+
+def test_a_reference_colours_a_picture_of_another_size():
+  reference, truth = two_grounds((48, 30)), two_grounds((32, 40))[:, ::-1]
+  grey = (2 * luminance_of(truth) - 1)[..., None]
+  found = colorize(KEY, grey, reference=reference, num_samples=1)
+  assert fidelity.psnr(found.mean, truth) > 23
+  assert found.found['source'] == 'reference'
+  np.testing.assert_allclose(
+    luminance_of(found.mean), luminance_of(grey), atol=1e-5
+  )
+
+
+def test_a_wrong_reference_is_refused():
+  truth = two_grounds()
+  grey = (2 * luminance_of(truth) - 1)[..., None]
+  with pytest.raises(ValueError, match=r'`reference` must be a colour'):
+    colorize(KEY, grey, reference=grey)
+  with pytest.raises(ValueError, match='`reference` must have colours'):
+    colorize(KEY, grey, reference=np.repeat(grey, 3, axis=-1))
 
 
 def test_a_colour_out_of_range_is_weakened_at_equal_luminance():

@@ -17,6 +17,8 @@ from internal_diffusion.applications.restoration import RestoreOptions, Task
     ('quality', 101),
     ('num_samples', -1),
     ('seed', -1),
+    ('kernel_size', 10),
+    ('kernel_size', 3),
   ],
 )
 def test_a_bad_option_is_named_with_its_value(name, value):
@@ -36,4 +38,5 @@ def test_every_option_is_described():
     'quality',
     'num_samples',
     'seed',
+    'kernel_size',
   }

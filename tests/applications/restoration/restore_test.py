@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from internal_diffusion.applications.restoration import (
+  KernelEstimate,
   Restored,
   RestoreOptions,
   Task,
@@ -143,3 +144,28 @@ def test_a_quality_gives_the_cells_of_a_picture_from_another_file():
     restore(jax.random.key(0), IMAGE, RestoreOptions(quality=10))
   assert seen[0].size == SIZE
   assert seen[0].planes[0].steps[0, 0] == 80
+
+
+@pytest.mark.parametrize('failed', [False, True])
+def test_a_kernel_that_is_not_given_is_estimated_and_said(failed):
+  seen = []
+
+  def estimate(image, *, max_size):
+    seen.append(max_size)
+    return KernelEstimate(KERNEL, 0.9, failed)
+
+  def fake(key, image, kernel, **options):
+    seen.append(kernel)
+    return constant(key, check_given(image), None, False)
+
+  with (
+    mock.patch.object(MODULE, 'estimate_kernel', estimate),
+    mock.patch.object(MODULE, '_function', return_value=fake),
+  ):
+    found = restore(jax.random.key(0), IMAGE, RestoreOptions(task='deblur'))
+  assert seen[0] == 5  # A third of the picture's shorter side, odd.
+  assert found.found['kernel'] is seen[1] is KERNEL
+  assert found.found['kernel_likely_failed'] == failed
+  (reason,) = found.found['reasons']
+  assert 'kernel of 3x3 pixels is estimated' in reason
+  assert ('do not rely on it' in reason) == failed
