@@ -43,11 +43,18 @@ from internal_diffusion.data.downscaling import (
   make_downscaling,
   scaled_size,
 )
-from internal_diffusion.evaluation import calibration, fidelity, sparsification
+from internal_diffusion.data.patches import extract_patches
+from internal_diffusion.evaluation import (
+  calibration,
+  distances,
+  fidelity,
+  sparsification,
+)
 
 _BLACK, _WHITE = 16, 235  # Luma of BT.601 in an 8-bit image.
 _COVERAGE = 0.9
 _DETAIL_STDDEV = 1.0  # Of the Gaussian filter below detail, in pixels.
+_PATCH_SIZE, _NUM_PROJECTIONS = 7, 128  # Of the distance of patches.
 
 
 def rounded(image: np.ndarray) -> np.ndarray:
@@ -74,12 +81,24 @@ def detail(grey: np.ndarray) -> float:
   return float(np.mean(np.square(grey[..., 0] - smooth)))
 
 
+def patch_distance(image: np.ndarray, truth: np.ndarray) -> float:
+  """Sliced 2-Wasserstein distance of all patches of images [H, W, 1]."""
+  patches = [
+    extract_patches(values, patch_size=_PATCH_SIZE).reshape(-1, _PATCH_SIZE**2)
+    for values in (image, truth)
+  ]
+  return distances.sliced_wasserstein(
+    jax.random.key(0), *patches, num_projections=_NUM_PROJECTIONS
+  )
+
+
 def fidelity_of(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
   """Fidelity of luminance [H, W, 1]."""
   return {
     'psnr': fidelity.psnr(image, truth),
     'ssim': fidelity.ssim(image, truth),
     'detail_over_truth': detail(image) / detail(truth),
+    'patch_distance': patch_distance(image, truth),
   }
 
 

@@ -9,6 +9,10 @@ from internal_diffusion.applications.restoration.blind_kernel import (
   estimate_kernel,
 )
 from internal_diffusion.applications.restoration.colorize import colorize
+from internal_diffusion.applications.restoration.deblur import deblur
+from internal_diffusion.applications.restoration.denoise import denoise
+from internal_diffusion.applications.restoration.inpaint import inpaint
+from internal_diffusion.applications.restoration.jpeg import restore_jpeg
 from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
@@ -29,7 +33,11 @@ __all__ = [
   'Task',
   'choose_task',
   'colorize',
+  'deblur',
+  'denoise',
   'estimate_kernel',
+  'inpaint',
   'inspect',
   'restore',
+  'restore_jpeg',
 ]

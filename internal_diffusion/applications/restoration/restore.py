@@ -4,8 +4,6 @@ Each task is a function of its own, in the file of its name.
 """
 
 import dataclasses
-import importlib
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,11 +14,16 @@ from internal_diffusion.applications.restoration.blind_kernel import (
   KernelEstimate,
   estimate_kernel,
 )
+from internal_diffusion.applications.restoration.colorize import colorize
+from internal_diffusion.applications.restoration.deblur import deblur
+from internal_diffusion.applications.restoration.denoise import denoise
 from internal_diffusion.applications.restoration.given import (
   Given,
   check_given,
   named_task,
 )
+from internal_diffusion.applications.restoration.inpaint import inpaint
+from internal_diffusion.applications.restoration.jpeg import restore_jpeg
 from internal_diffusion.applications.restoration.options import (
   RestoreOptions,
   Task,
@@ -133,7 +136,7 @@ def _choose(given: Given, options: RestoreOptions) -> Choice:
 def _denoise(
   key: Array, given: Given, options: RestoreOptions, progress: bool
 ) -> Restored:
-  return _function('denoise', 'denoise')(
+  return denoise(
     key,
     given.image,
     sigma=options.sigma,
@@ -158,7 +161,7 @@ def _deblur(
       'kernel_likely_failed': estimate.likely_failed,
       'reasons': [_describe(estimate)],
     }
-  restored = _function('deblur', 'deblur')(
+  restored = deblur(
     key,
     given.image,
     kernel,
@@ -185,7 +188,8 @@ def _restore_jpeg(
   cells = given.jpeg
   if options.quality is not None:
     cells = encode_cells(given.image, quality=options.quality)
-  return _function('jpeg', 'restore_jpeg')(
+  assert cells is not None  # `named_task` has checked it.
+  return restore_jpeg(
     key,
     given.image,
     cells,
@@ -197,7 +201,8 @@ def _restore_jpeg(
 def _inpaint(
   key: Array, given: Given, options: RestoreOptions, progress: bool
 ) -> Restored:
-  return _function('inpaint', 'inpaint')(
+  assert given.mask is not None  # `named_task` has checked it.
+  return inpaint(
     key,
     given.image,
     given.mask,
@@ -209,7 +214,7 @@ def _inpaint(
 def _colorize(
   key: Array, given: Given, options: RestoreOptions, progress: bool
 ) -> Restored:
-  return _function('colorize', 'colorize')(
+  return colorize(
     key,
     given.image,
     scribbles=given.scribbles,
@@ -226,15 +231,6 @@ _TASKS = {
   Task.INPAINT: _inpaint,
   Task.COLORIZE: _colorize,
 }
-
-
-def _function(module: str, name: str) -> Callable[..., Restored]:
-  """The function of a task, while some tasks are still to come."""
-  package = __name__.rpartition('.')[0]
-  try:
-    return getattr(importlib.import_module(f'{package}.{module}'), name)
-  except ModuleNotFoundError:
-    raise ValueError(f'The task {module} cannot be done yet.') from None
 
 
 def _with_alpha(restored: Restored, alpha: np.ndarray | None) -> Restored:

@@ -5,16 +5,15 @@ sizes between two doublings by antialiased downscaling, since patches recur best
 between scales that are near each other (Glasner et al. 2009). The result is
 projected onto the images that become the input when downscaled.
 
-A sample adds to the mean luminance a residual of each doubling, drawn given
-that doubling's mean. The linear prediction enlarges the residual of an earlier
-doubling. It also enlarges colour differences, which are smooth.
+A sample of the luminance adds to the mean of a doubling its residual, drawn
+given that mean, and the next doubling enlarges the sample as it would any other
+image. The linear prediction enlarges colour differences, which are smooth.
 """
 
 import math
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -22,7 +21,6 @@ from internal_diffusion.applications.super_resolution.model import Upscaler
 from internal_diffusion.applications.super_resolution.planes import (
   mean_plane,
   residual_plane,
-  scale_plane,
 )
 from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import from_planes, to_planes
@@ -31,10 +29,9 @@ from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
-# A small image has more detail for its size than a large one, so a residual
-# learnt from smaller versions is too strong at large factors. Beyond the first
-# factor its weight falls by this power of the factor. Chosen on Set5 at x3, x4.
-_TEMPERED_FROM, _TEMPERED_POWER = 2.75, 0.6
+# A sample is projected and clipped in turn, since clipping alone would undo the
+# projection where it has detail near black or white.
+_NUM_PROJECTIONS = 3
 
 
 class Upscaled(NamedTuple):
@@ -67,7 +64,7 @@ def upscale(
   *,
   factor: float,
   num_samples: int = 0,
-  num_steps: int = 5,
+  num_steps: int = 6,
   progress: bool = False,
 ) -> Upscaled:
   """Upscales an image.
@@ -105,52 +102,43 @@ def upscale(
   bar = tqdm(
     total=1 + num_samples, desc='upscaling', unit='image', disable=not progress
   )
-  lows, (mean, *others) = [], planes
+  means, (mean, *others) = [], planes
   # The linear prediction alone for the two colour differences; 8 for alpha.
   orientations = ([0, 0, 8] if len(planes) > 2 else [8])[: len(others)]
   for _ in range(times):
-    lows.append(mean)
     mean = mean_plane(upscaler, mean)
+    means.append(mean)
     others = [
       mean_plane(upscaler, plane, num_orientations=num)
       for plane, num in zip(others, orientations, strict=True)
     ]
-  weight = min(1.0, (_TEMPERED_FROM / factor) ** _TEMPERED_POWER)
-  scales = [scale_plane(upscaler, low) for low in lows if num_samples]
   found = np.empty((1 + num_samples, *size, len(planes)), np.float32)
   for k in range(1 + num_samples):
     luminance = mean
     if k:
       own_key = jax.random.fold_in(key, k - 1)
-      residual = _draw_residual(own_key, upscaler, lows, scales, num_steps)
-      luminance = mean + weight * residual
+      luminance = _draw(own_key, upscaler, means[0], times, num_steps)
     sized = [_to_size(plane, size) for plane in (luminance, *others)]
     high = from_planes(np.stack(sized))
-    projected = downscaling.back_project(high, image)
-    found[k] = np.asarray(projected).clip(-1, 1)
+    for _ in range(_NUM_PROJECTIONS if k else 1):
+      high = np.asarray(downscaling.back_project(high, image)).clip(-1, 1)
+    found[k] = high
     bar.update()
   bar.close()
   return Upscaled(found[0], found[1:])
 
 
-def _draw_residual(
-  key: Array,
-  upscaler: Upscaler,
-  lows: list[Array],
-  scales: list[Array],
-  num_steps: int,
+def _draw(
+  key: Array, upscaler: Upscaler, mean: Array, times: int, num_steps: int
 ) -> Array:
-  """A sample of the residual of all doublings, at the size of the last."""
-  total = jnp.zeros_like(lows[0])
-  for index, (low, scale) in enumerate(zip(lows, scales, strict=True)):
-    own_key = jax.random.fold_in(key, index)
-    residual = residual_plane(
-      own_key, upscaler, low, scale, num_steps=num_steps
-    )
+  """A sample of a plane doubled a number of times, from its first mean."""
+  sample = mean
+  for index in range(times):
     if index:
-      residual += mean_plane(upscaler, total, num_orientations=0)
-    total = residual
-  return total
+      mean = mean_plane(upscaler, sample, num_orientations=1)
+    own_key = jax.random.fold_in(key, index)
+    sample = mean + residual_plane(own_key, upscaler, mean, num_steps=num_steps)
+  return sample
 
 
 def _to_size(plane: Array, size: tuple[int, int]) -> np.ndarray:

@@ -4,8 +4,9 @@ The mean minimises the absolute error of normalised targets. Its minimum is the
 median, which for the residual of bicubic upscaling lies near the mean, and
 which outliers influence less than they influence a squared error's minimum.
 
-The residual of the mean is taken to be Laplace distributed. The scale network
-predicts its scale b, the mean absolute residual, by the negative log-likelihood
+The residual of the mean plane is taken to be Laplace distributed. The scale
+network predicts its scale b, the mean absolute residual, by the negative
+log-likelihood
 
   log b + |residual| / b,
 
@@ -14,29 +15,17 @@ The residual in units of b is learnt by a denoiser.
 """
 
 import dataclasses
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from internal_diffusion.applications.super_resolution import networks, pairs
+from internal_diffusion.applications.super_resolution import pairs
 from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.state import TrainState
 from internal_diffusion.types import Condition
 
 Array = jax.Array
-
-
-class ResidualData(NamedTuple):
-  """Pairs, and the trained models that residuals are made with.
-
-  The scale is None in its own training.
-  """
-
-  pairs: pairs.UpscalingPairs
-  mean: networks.Regression
-  scale: networks.Regression | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +51,7 @@ class AbsoluteError:
 
 @dataclasses.dataclass(frozen=True)
 class LaplaceLoss:
-  """Negative log-likelihood of the mean's residuals, up to its constant."""
+  """Negative log-likelihood of residuals, up to its constant."""
 
   batch_size: int
 
@@ -70,35 +59,32 @@ class LaplaceLoss:
     self,
     key: Array,
     state: TrainState,
-    data: ResidualData,
+    data: pairs.UpscalingPairs,
     progress: Array,
     index: Array,
   ) -> Array:
     """Losses of the pairs `index` [b] of a batch, [b]; see `step.Loss`."""
     del progress
-    features, target = pairs.sample_pairs(key, data.pairs, num=self.batch_size)
-    features = features[index]
-    residual = target[index] - data.mean(features)
-    scale = state.model(features)
-    return jnp.mean(jnp.log(scale) + jnp.abs(residual) / scale, axis=-1)
+    features, residual = pairs.sample_pairs(key, data, num=self.batch_size)
+    scale = state.model(features[index])
+    error = jnp.abs(residual[index])
+    return jnp.mean(jnp.log(scale) + error / scale, axis=-1)
 
 
 @dataclasses.dataclass(frozen=True)
 class ResidualDraw:
-  """Draws residuals of the mean in units of their scale; see `Draw`."""
+  """Draws pairs as targets and conditions; see `Draw`."""
 
   def __call__(
-    self, key: Array, data: ResidualData, num: int
+    self, key: Array, data: pairs.UpscalingPairs, num: int
   ) -> tuple[Array, Condition]:
-    """Draws `num` residuals and the features of their sources."""
-    assert data.scale is not None
-    features, target = pairs.sample_pairs(key, data.pairs, num=num)
-    residual = (target - data.mean(features)) / data.scale(features)
-    return residual, Condition(vector=features)
+    """Draws `num` residuals and their features."""
+    features, target = pairs.sample_pairs(key, data, num=num)
+    return target, Condition(vector=features)
 
 
-def residual_examples(data: ResidualData) -> Examples:
-  """Residuals in units of their scale, given the features of their sources."""
-  source_dim, block_dim = data.pairs.encoding.linear.shape
+def residual_examples(data: pairs.UpscalingPairs) -> Examples:
+  """Residuals in units of their scale, given their features."""
+  source_dim, block_dim = data.encoding.linear.shape
   layout = Layout((Part('target', block_dim),), (Part('source', source_dim),))
   return Examples(data, ResidualDraw(), layout)

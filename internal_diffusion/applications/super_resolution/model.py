@@ -3,12 +3,16 @@
 The residual of antialiased bicubic upscaling is, block by block, the sum of
 three parts: a linear prediction from the source patch, a regression, and a
 residual that the source does not determine. The first two are the conditional
-mean. The last is small on flat ground and large at edges, so a second
-regression predicts its scale for each pixel, and a conditional diffusion model
-draws it in units of that scale. With x = mean + scale * noise, the denoiser of
-a block is
+mean; the blocks of all sources average to a mean plane.
 
-  D(x; sigma) = mean + scale * D_residual((x - mean) / scale; sigma),
+What the mean plane misses is drawn as a plane too. Where it lies and which way
+it runs can be read off the mean: it is small on flat ground, large at edges,
+and follows them. So given the mean's pixels around a block, a second regression
+predicts the scale of each pixel's residual, and a conditional diffusion model
+draws the residual in units of that scale. With x = mean + scale * noise, the
+denoiser is
+
+  D(x; sigma) = mean + scale * D_residual((x - mean) / scale; sigma | mean),
 
 which is the mean where the noise is large. The regressions and the denoiser are
 networks, or kernel regression over the training pairs themselves.
@@ -29,25 +33,48 @@ Array = jax.Array
 
 @flax.struct.dataclass
 class LearnedBlocks:
-  """Networks for normalised blocks, with the interface of `KernelRegression`.
+  """A network for normalised blocks, with the interface of `KernelRegression`.
 
   Attributes:
     mean: Mean block given features.
-    scale: Scale of each pixel's residual given features; None without samples.
-    residual: Denoiser of residuals in units of the scale, or None; the
-      condition's vector holds the features.
   """
 
   mean: networks.Regression
-  scale: networks.Regression | None = None
-  residual: LearnedDenoiser | None = None
+
+
+@flax.struct.dataclass
+class LearnedResiduals:
+  """Networks for residuals, with the interface of `KernelRegression`.
+
+  Attributes:
+    scale: Scale of each pixel's residual given features.
+    denoiser: Denoiser of residuals in units of the scale; the condition's
+      vector holds the features. None while the scale is all that is trained.
+  """
+
+  scale: networks.Regression
+  denoiser: LearnedDenoiser | None = None
 
   def __call__(
     self, x: Array, sigma: Array, cond: Condition | None = None
   ) -> Array:
     """Denoises residuals x [B, T*T] in units of the scale; see `Denoiser`."""
-    assert self.residual is not None  # `upscale` checks it.
-    return self.residual(x, sigma, cond)
+    assert self.denoiser is not None
+    return self.denoiser(x, sigma, cond)
+
+
+@flax.struct.dataclass
+class ResidualModel:
+  """The distribution of a block of the mean plane's residual.
+
+  Attributes:
+    blocks: Distribution given features.
+    features: Features of the mean's normalised pixels around the block, a
+      linear map.
+  """
+
+  blocks: LearnedResiduals | KernelRegression
+  features: Array
 
 
 @flax.struct.dataclass
@@ -55,8 +82,9 @@ class Upscaler:
   """A model that enlarges planes by a whole factor.
 
   Attributes:
-    blocks: Conditional distribution of a normalised block.
+    blocks: Conditional mean of a normalised block.
     encoding: Linear prediction, and features of a source.
+    residuals: Distribution of the mean plane's residual; None without samples.
     kernel: Blur of the degradation, [k, k]; None is antialiased bicubic.
     factor: Factor of one enlargement.
     source_size: Side S of a source patch, in low pixels.
@@ -65,6 +93,7 @@ class Upscaler:
 
   blocks: LearnedBlocks | KernelRegression
   encoding: pairs.SourceEncoding
+  residuals: ResidualModel | None
   kernel: np.ndarray | None
   factor: int = static()
   source_size: int = static()
@@ -73,8 +102,17 @@ class Upscaler:
   @property
   def is_mean_only(self) -> bool:
     """Whether the model has no distribution of residuals to sample from."""
-    blocks = self.blocks
-    return isinstance(blocks, LearnedBlocks) and blocks.residual is None
+    return self.residuals is None
+
+  @property
+  def residual_reach(self) -> int:
+    """Reach of a residual's block: ten high pixels wide, or three low ones."""
+    return max(1, round(4 / self.factor))
+
+  @property
+  def condition_reach(self) -> int:
+    """Reach of the block of the mean that a residual is given."""
+    return self.residual_reach + 1
 
   def downscaling(self, low_size: tuple[int, ...]) -> Downscaling:
     """The degradation from the enlarged plane to a low one of this size."""

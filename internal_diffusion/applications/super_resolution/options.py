@@ -98,7 +98,7 @@ class UpscaleOptions:
   mean_only: bool = False
   denoiser: BlockDenoiser = BlockDenoiser.LEARNED
   seed: int = 0
-  sampler_steps: int = rare(5)
+  sampler_steps: int = rare(6)
   source_size: int = rare(9)
   reach: int = rare(1)
   num_rounds: int | None = rare(None)

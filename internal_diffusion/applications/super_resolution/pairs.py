@@ -16,7 +16,7 @@ to all pairs, is subtracted from the target. Rotated, mirrored and inverted
 pairs are equally likely, so the prediction has no preferred direction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -154,22 +154,60 @@ def build_pairs(
   target = target / contrast
   if encoding is None:
     encoding = fit_encoding(source, target, contrast)
-  plane_weight = np.repeat(of_pairs, list(map(len, kept)))
-  cumulative = np.cumsum(
-    plane_weight * contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER
-  )
   return UpscalingPairs(
     source=jax.device_put(source),
     target=jax.device_put(target - source @ np.asarray(encoding.linear)),
-    cumulative=jax.device_put((cumulative / cumulative[-1]).astype(np.float32)),
+    cumulative=cumulative_of(
+      contrast, np.repeat(of_pairs, list(map(len, kept)))
+    ),
     encoding=encoding,
   )
+
+
+def cumulative_of(
+  contrast: np.ndarray, weight: np.ndarray | float = 1.0
+) -> Array:
+  """Distribution function of the draw, from contrasts [N, 1] and weights."""
+  cumulative = np.cumsum(
+    weight * contrast[:, 0].astype(np.float64) ** _CONTRAST_POWER
+  )
+  return jax.device_put((cumulative / cumulative[-1]).astype(np.float32))
 
 
 def _flat(squares: np.ndarray, index: np.ndarray) -> np.ndarray:
   """Squares of `windows` by their index, row by row, [N, side * side]."""
   rows, columns = np.divmod(index, squares.shape[1])
   return squares[rows, columns].reshape(len(index), -1)
+
+
+def smaller_versions(
+  plane: np.ndarray, *, factor: int, kernel: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Low and high planes of a plane [H, W], the largest first.
+
+  All scales of one phase come before the next phase.
+  """
+  for phase in np.ndindex(factor, factor):
+    for scale in _SCALES:
+      high = _high_plane(plane, scale, phase, factor)
+      if high is not None:
+        low_size = high.shape[0] // factor, high.shape[1] // factor
+        yield _down_and_up(high, low_size, kernel)[0], high
+
+
+def _high_plane(
+  plane: np.ndarray, scale: float, phase: tuple[int, ...], factor: int
+) -> np.ndarray | None:
+  """The high plane of one scale and phase, or None where it is too small."""
+  top, left = phase
+  size = round(scale * plane.shape[0]), round(scale * plane.shape[1])
+  low_size = (size[0] - top) // factor, (size[1] - left) // factor
+  if min(low_size) < _SMALLEST_SIDE:
+    return None
+  if scale < 1:
+    plane, _ = _down_and_up(plane, size, None)
+  height, width = (factor * side for side in low_size)
+  return plane[top : top + height, left : left + width]
 
 
 def _pairs_of(
@@ -182,15 +220,10 @@ def _pairs_of(
   kernel: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
   """Sources and targets of one scale and phase, as `windows`, or None."""
-  top, left = phase
-  size = round(scale * plane.shape[0]), round(scale * plane.shape[1])
-  low_size = (size[0] - top) // factor, (size[1] - left) // factor
-  if min(low_size) < _SMALLEST_SIDE:
+  high = _high_plane(plane, scale, phase, factor)
+  if high is None:
     return None
-  if scale < 1:
-    plane, _ = _down_and_up(plane, size, None)
-  height, width = (factor * side for side in low_size)
-  high = plane[top : top + height, left : left + width]
+  low_size = high.shape[0] // factor, high.shape[1] // factor
   low, enlarged = _down_and_up(high, low_size, kernel)
   # Beyond the border, a plane repeats its nearest pixel.
   padded = np.pad(low, source_size // 2, mode='edge')
@@ -234,18 +267,28 @@ def fit_encoding(
   cross = sum(cross[np.ix_(s, t)] for s, t in orders)
   ridge = _RIDGE * np.trace(square) / len(square)
   linear = np.linalg.solve(square + ridge * np.eye(len(square)), cross)
+  return SourceEncoding(
+    linear=jax.device_put(linear.astype(np.float32)),
+    features=fit_whitening(source),
+  )
+
+
+def fit_whitening(source: np.ndarray) -> Array:
+  """Linear features [S*S, S*S] of normalised sources [N, S*S].
+
+  The sources are whitened, then weighted by a window.
+  """
+  side = round(np.sqrt(source.shape[-1]))
+  orders = pixel_orders(side)
   moment = source.T @ source / len(source)
-  moment = sum(moment[np.ix_(s, s)] for s, _ in orders) / len(orders)
+  moment = sum(moment[np.ix_(s, s)] for s in orders) / len(orders)
   variance, directions = np.linalg.eigh(moment.astype(np.float64))
   variance = np.maximum(variance, 0) + _WHITENING_FLOOR * np.mean(variance)
   whitening = (directions / np.sqrt(variance)) @ directions.T
-  offset = np.arange(side) - side // 2
+  offset = np.arange(side) - (side - 1) / 2
   profile = np.exp(-(offset**2) / (2 * _WINDOW_STDDEV**2))
   window = np.outer(profile, profile).ravel()
-  return SourceEncoding(
-    linear=jax.device_put(linear.astype(np.float32)),
-    features=jax.device_put((whitening * window).astype(np.float32)),
-  )
+  return jax.device_put((whitening * window).astype(np.float32))
 
 
 def sample_pairs(

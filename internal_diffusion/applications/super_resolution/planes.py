@@ -25,7 +25,10 @@ from internal_diffusion.types import Condition
 Array = jax.Array
 
 _CHUNK = 8192  # Number of sources on the device at once.
-_SIGMA_MIN, _SIGMA_MAX = 0.2, 6.0  # Noise levels, in units of the scale.
+_SIGMA_MIN, _SIGMA_MAX = 0.2, 12.0  # Noise levels, in units of the scale.
+# Neighbouring blocks of a residual are nearly alike: every other one along each
+# axis is enough.
+_STRIDE = 2
 
 
 def mean_plane(
@@ -71,13 +74,35 @@ def _missing_plane(
 
 
 @jax.jit
-def scale_plane(upscaler: Upscaler, low: Array) -> Array:
-  """Scale of the residual of a low plane's mean, [s h, s w], above 0."""
-  scale = upscaler.blocks.scale
-  assert scale is not None  # `upscale` checks it.
-  return _predicted_plane(
-    upscaler, low, lambda z: scale(z @ upscaler.encoding.features)
+def scale_plane(upscaler: Upscaler, mean: Array) -> Array:
+  """Scale of a mean plane's residual, [s h, s w], above 0."""
+  residuals = upscaler.residuals
+  assert residuals is not None  # `upscale` checks it.
+  shape = tuple(side // upscaler.factor for side in mean.shape)
+
+  def scale(pixels: Array) -> Array:
+    features, contrast = _features_at(upscaler, mean, pixels)
+    return contrast * residuals.blocks.scale(features)
+
+  pixels = jnp.arange(shape[0] * shape[1])
+  blocks = _joined(jax.lax.map(scale, _chunks(pixels)), len(pixels))
+  return blocks_lib.average_blocks(
+    blocks.reshape(*shape, -1),
+    factor=upscaler.factor,
+    reach=upscaler.residual_reach,
   )
+
+
+def _features_at(
+  upscaler: Upscaler, mean: Array, pixels: Array
+) -> tuple[Array, Array]:
+  """Features [n, F] and contrast [n, 1] of the mean around low pixels [n]."""
+  assert upscaler.residuals is not None
+  around = blocks_lib.blocks_at(
+    mean, pixels, factor=upscaler.factor, reach=upscaler.condition_reach
+  )
+  z, contrast = normalise(around)
+  return z @ upscaler.residuals.features, contrast
 
 
 def _predicted_plane(
@@ -97,16 +122,15 @@ def _predicted_plane(
 
 
 def residual_plane(
-  key: Array, upscaler: Upscaler, low: Array, scale: Array, *, num_steps: int
+  key: Array, upscaler: Upscaler, mean: Array, *, num_steps: int
 ) -> Array:
-  """A sample of the residual of an enlarged plane's mean, [s h, s w].
-
-  It becomes 0 when downscaled. `scale` is that of `scale_plane`.
-  """
+  """A sample of a mean plane's residual, [s h, s w]; 0 when downscaled."""
   sigmas = karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX)
-  residual = scale * _sample_normalised(key, upscaler, low, sigmas)
-  zero = jnp.zeros_like(low)[..., None]
-  downscaling = upscaler.downscaling(low.shape)
+  normalised = _sample_normalised(key, upscaler, mean, sigmas)
+  residual = scale_plane(upscaler, mean) * normalised
+  height, width = (side // upscaler.factor for side in mean.shape)
+  downscaling = upscaler.downscaling((height, width))
+  zero = jnp.zeros((height, width, 1))
   return downscaling.back_project(residual[..., None], zero)[..., 0]
 
 
@@ -114,10 +138,13 @@ def residual_plane(
 class _PlaneDenoiser:
   """Denoiser of a plane of residuals: the denoiser of blocks, lifted.
 
-  It denoises the blocks of `take_sparse` at an offset, of given features.
+  It denoises the blocks of given low pixels, those of `take_sparse` at an
+  offset, and averages them where they overlap. So all blocks share one noisy
+  plane, and neighbours agree on what they have in common at every noise level.
   """
 
   upscaler: Upscaler
+  pixels: Array
   features: Array
   offset: Array
 
@@ -126,23 +153,24 @@ class _PlaneDenoiser:
   ) -> Array:
     """Denoises planes x [1, s h, s w]; see `Denoiser`."""
     del cond  # The features.
-    factor, reach = self.upscaler.factor, self.upscaler.reach
+    assert self.upscaler.residuals is not None
+    denoiser = self.upscaler.residuals.blocks
+    factor, reach = self.upscaler.factor, self.upscaler.residual_reach
     height, width = (side // factor for side in x.shape[1:])
-    all_blocks = blocks_lib.extract_blocks(x[0], factor=factor, reach=reach)
-    blocks = blocks_lib.take_sparse(all_blocks, self.offset, stride=reach + 1)
-    rows = blocks.reshape(-1, blocks.shape[-1])
 
     def denoise(chunk: tuple[Array, Array]) -> Array:
-      block, features = chunk
-      sigmas = jnp.broadcast_to(sigma, len(block))
-      return self.upscaler.blocks(block, sigmas, Condition(vector=features))
+      pixels, features = chunk
+      noisy = blocks_lib.blocks_at(x[0], pixels, factor=factor, reach=reach)
+      sigmas = jnp.broadcast_to(sigma, len(noisy))
+      return denoiser(noisy, sigmas, Condition(vector=features))
 
-    denoised = jax.lax.map(denoise, (_chunks(rows), self.features))
-    denoised = _joined(denoised, len(rows)).reshape(blocks.shape)
+    chunks = _chunks(self.pixels.ravel()), self.features
+    denoised = _joined(jax.lax.map(denoise, chunks), self.pixels.size)
+    denoised = denoised.reshape(*self.pixels.shape[:2], -1)
     total, weight = (
       blocks_lib.average_blocks(
         blocks_lib.place_sparse(
-          part, self.offset, stride=reach + 1, shape=(height, width)
+          part, self.offset, stride=_STRIDE, shape=(height, width)
         ),
         factor=factor,
         reach=reach,
@@ -154,26 +182,21 @@ class _PlaneDenoiser:
 
 @jax.jit
 def _sample_normalised(
-  key: Array, upscaler: Upscaler, low: Array, sigmas: Array
+  key: Array, upscaler: Upscaler, mean: Array, sigmas: Array
 ) -> Array:
   """A sample of the residual in units of its scale, [s h, s w]."""
   noise_key, offset_key, sample_key = jax.random.split(key, 3)
-  # Neighbouring blocks are nearly alike: one of reach + 1 along each axis is
-  # enough.
-  stride = upscaler.reach + 1
-  offset = jax.random.randint(offset_key, (2,), 0, stride)
-  height, width = low.shape
-  pixels = jnp.arange(low.size).reshape(height, width, 1)
-  pixels = blocks_lib.take_sparse(pixels, offset, stride=stride).ravel()
+  offset = jax.random.randint(offset_key, (2,), 0, _STRIDE)
+  height, width = (side // upscaler.factor for side in mean.shape)
+  pixels = jnp.arange(height * width).reshape(height, width, 1)
+  pixels = blocks_lib.take_sparse(pixels, offset, stride=_STRIDE)
 
   def features_at(pixels: Array) -> Array:
-    z, _ = normalise(sources_at(low, pixels, upscaler.source_size))
-    return z @ upscaler.encoding.features
+    return _features_at(upscaler, mean, pixels)[0]
 
-  features = jax.lax.map(features_at, _chunks(pixels))
-  denoiser = _PlaneDenoiser(upscaler, features, offset)
-  high = (1, upscaler.factor * height, upscaler.factor * width)
-  x = sigmas[0] * jax.random.normal(noise_key, high)
+  features = jax.lax.map(features_at, _chunks(pixels.ravel()))
+  denoiser = _PlaneDenoiser(upscaler, pixels, features, offset)
+  x = sigmas[0] * jax.random.normal(noise_key, (1, *mean.shape))
   return sample_heun(sample_key, denoiser, x, sigmas)[0]
 
 

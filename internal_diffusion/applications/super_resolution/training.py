@@ -15,6 +15,8 @@ from internal_diffusion.applications.super_resolution import losses, networks
 from internal_diffusion.applications.super_resolution import pairs as pairs_lib
 from internal_diffusion.applications.super_resolution.model import (
   LearnedBlocks,
+  LearnedResiduals,
+  ResidualModel,
   Upscaler,
 )
 from internal_diffusion.applications.super_resolution.options import (
@@ -22,7 +24,15 @@ from internal_diffusion.applications.super_resolution.options import (
   RegressionOptions,
   UpscaleOptions,
 )
-from internal_diffusion.applications.super_resolution.planes import mean_plane
+from internal_diffusion.applications.super_resolution.planes import (
+  mean_plane,
+  scale_plane,
+)
+from internal_diffusion.applications.super_resolution.residuals import (
+  EnlargedPlane,
+  enlarge_smaller_versions,
+  residual_pairs,
+)
 from internal_diffusion.data import blur_kernel, image_io
 from internal_diffusion.data.colour_planes import to_planes
 from internal_diffusion.denoisers.kernel_regression import KernelRegression
@@ -103,29 +113,45 @@ def learn_upscaler(
   upscaler = Upscaler(
     blocks=LearnedBlocks(mean),  # Before training, it predicts 0.
     encoding=pairs.encoding,
+    residuals=None,
     kernel=kernel,
     factor=factor,
     source_size=options.source_size,
     reach=options.reach,
   )
+  runs = _Runs(options, workdir, _identity(image, upscaler), progress)
+  is_closed_form = options.denoiser is BlockDenoiser.CLOSED_FORM
   blocks: LearnedBlocks | KernelRegression
-  if options.denoiser is BlockDenoiser.CLOSED_FORM:
-    features, target = pairs_lib.sample_pairs(
-      jax.random.key(options.seed), pairs, num=options.num_pairs
-    )
-    blocks = KernelRegression(features, target, options.sigma_aug)
+  if is_closed_form:
+    blocks = _closed_form(pairs, options)
   else:
-    runs = _Runs(options, workdir, _identity(image, upscaler), progress)
-    mean = runs.train_mean(plane, pairs, upscaler, make_pairs)
-    blocks = LearnedBlocks(mean)
-    if not options.mean_only:
-      # Pairs of the image alone: the upscaled image lacks the detail that
-      # samples must have.
-      blocks = runs.train_samples(pairs, mean)
+    blocks = LearnedBlocks(runs.train_mean(plane, pairs, upscaler, make_pairs))
   upscaler = dataclasses.replace(upscaler, blocks=blocks)
+  if not options.mean_only:
+    # Pairs of the image alone: the upscaled image lacks the detail that samples
+    # must have.
+    enlarged = enlarge_smaller_versions(upscaler, plane)
+    residuals = residual_pairs(upscaler, enlarged, seed=options.seed)
+    if is_closed_form:
+      model = ResidualModel(
+        _closed_form(residuals, options), residuals.encoding.features
+      )
+    else:
+      model = runs.train_samples(upscaler, enlarged, residuals)
+    upscaler = dataclasses.replace(upscaler, residuals=model)
   if workdir is not None:
     model_files.save(workdir, upscaler, options=options)
   return upscaler
+
+
+def _closed_form(
+  pairs: pairs_lib.UpscalingPairs, options: UpscaleOptions
+) -> KernelRegression:
+  """Kernel regression over a random subset of pairs."""
+  features, target = pairs_lib.sample_pairs(
+    jax.random.key(options.seed), pairs, num=options.num_pairs
+  )
+  return KernelRegression(features, target, options.sigma_aug)
 
 
 def _checked_kernel(
@@ -214,25 +240,36 @@ class _Runs(NamedTuple):
     return _finished(fitted)
 
   def train_samples(
-    self, pairs: pairs_lib.UpscalingPairs, mean: networks.Regression
-  ) -> LearnedBlocks:
+    self,
+    upscaler: Upscaler,
+    enlarged: list[EnlargedPlane],
+    pairs: pairs_lib.UpscalingPairs,
+  ) -> ResidualModel:
     """Trains the scale and the residual's denoiser, given the mean."""
     options, training = self.options, self.options.scale_training
     fitted_scale = fit(
       _initial(networks.ScaleMLP, options.scale_network, pairs, options.seed),
-      losses.ResidualData(pairs, mean),
+      pairs,
       losses.LaplaceLoss(training.batch_size),
       training,
       **self._arguments('scale', training),
     )
     scale = _finished(fitted_scale)
+    features = pairs.encoding.features
+    scaled = dataclasses.replace(
+      upscaler,
+      residuals=ResidualModel(LearnedResiduals(scale), features),
+    )
+    scales = [scale_plane(scaled, plane.mean) for plane in enlarged]
+    pairs = residual_pairs(upscaler, enlarged, scales=scales, seed=options.seed)
     denoising = options.residual_training
     fitted_residual = fit_denoiser(
-      losses.residual_examples(losses.ResidualData(pairs, mean, scale)),
+      losses.residual_examples(pairs),
       denoising,
       **self._arguments('residual', denoising),
     )
-    return LearnedBlocks(mean, scale, _finished(fitted_residual))
+    blocks = LearnedResiduals(scale, _finished(fitted_residual))
+    return ResidualModel(blocks, features)
 
   def _arguments(
     self, name: str, options: TrainOptions, **settings: Any

@@ -140,7 +140,7 @@ def test_a_quality_gives_the_cells_of_a_picture_from_another_file():
     seen.append(cells)
     return constant(key, check_given(image), None, False)
 
-  with mock.patch.object(MODULE, '_function', return_value=fake):
+  with mock.patch.object(MODULE, 'restore_jpeg', fake):
     restore(jax.random.key(0), IMAGE, RestoreOptions(quality=10))
   assert seen[0].size == SIZE
   assert seen[0].planes[0].steps[0, 0] == 80
@@ -160,7 +160,7 @@ def test_a_kernel_that_is_not_given_is_estimated_and_said(failed):
 
   with (
     mock.patch.object(MODULE, 'estimate_kernel', estimate),
-    mock.patch.object(MODULE, '_function', return_value=fake),
+    mock.patch.object(MODULE, 'deblur', fake),
   ):
     found = restore(jax.random.key(0), IMAGE, RestoreOptions(task='deblur'))
   assert seen[0] == 5  # A third of the picture's shorter side, odd.

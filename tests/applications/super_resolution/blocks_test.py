@@ -8,6 +8,7 @@ from scipy import ndimage
 from internal_diffusion.applications.super_resolution.blocks import (
   average_blocks,
   block_size,
+  blocks_at,
   extract_blocks,
   place_sparse,
   take_sparse,
@@ -42,6 +43,15 @@ def test_inside_they_are_the_blocks_of_training(factor, reach):
   squares = windows(np.asarray(plane), block_size(factor, reach), stride=factor)
   expected = squares.reshape(*squares.shape[:2], -1)
   np.testing.assert_array_equal(blocks[inside, inside], expected)
+
+
+@EVERY
+def test_blocks_of_some_pixels_are_those_of_all(factor, reach):
+  plane = random_array(5 * factor, 7 * factor)
+  whole = extract_blocks(plane, factor=factor, reach=reach)
+  pixels = jnp.array([0, 34, 16, 7])
+  some = blocks_at(plane, pixels, factor=factor, reach=reach)
+  np.testing.assert_array_equal(some, whole.reshape(35, -1)[pixels])
 
 
 @EVERY

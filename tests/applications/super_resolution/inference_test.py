@@ -11,7 +11,6 @@ from internal_diffusion.applications.super_resolution import (
   learn_upscaler,
   planes,
 )
-from internal_diffusion.applications.super_resolution.model import LearnedBlocks
 from internal_diffusion.applications.super_resolution.pairs import windows
 from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.evaluation.fidelity import psnr
@@ -194,8 +193,9 @@ def test_samples_differ_most_where_the_mean_is_wrong(upscaled, truth):
 
 def test_the_scale_is_about_the_error_of_the_mean(upscaler, image, truth):
   low = jnp.asarray(image[..., 0])
-  error = np.abs(planes.mean_plane(upscaler, low) - truth[..., 0])
-  scale = np.asarray(planes.scale_plane(upscaler, low))
+  mean = planes.mean_plane(upscaler, low)
+  error = np.abs(mean - truth[..., 0])
+  scale = np.asarray(planes.scale_plane(upscaler, mean))
   order = np.argsort(scale, axis=None)
   errors, scales = (
     np.array([part.mean() for part in np.array_split(v.ravel()[order], 3)])
@@ -219,15 +219,24 @@ def test_a_seed_makes_the_same_samples_however_many(upscaler, upscaled, image):
   assert np.all(np.any(fewer.samples != other.samples, axis=(1, 2, 3)))
 
 
-def test_the_denoiser_is_near_the_mean_where_the_noise_is_large(
+def test_the_denoiser_is_hardly_random_where_the_noise_is_large(
   upscaler, upscaled, image
 ):
   # One step from the largest noise level is the denoised plane there.
   found = inference.upscale(
-    KEY, upscaler, image, factor=2, num_samples=1, num_steps=1
+    KEY, upscaler, image, factor=2, num_samples=2, num_steps=1
   )
-  spread = rms(upscaled.samples - upscaled.mean)
-  assert rms(found.samples[0] - found.mean) < 0.4 * spread
+  spread = rms(upscaled.samples[0] - upscaled.samples[1])
+  assert rms(found.samples[0] - found.samples[1]) < 0.4 * spread
+
+
+def test_samples_have_no_larger_steps_at_edges_of_blocks(upscaled):
+  # Blocks of one sample begin at every fourth pixel.
+  residuals = (upscaled.samples - upscaled.mean)[..., 0]
+  for residual in residuals:
+    steps = np.abs(np.diff(residual, axis=0)).mean(axis=1)[8:-8]
+    by_place = [steps[place::4].mean() for place in range(4)]
+    assert max(by_place) < 1.5 * min(by_place)
 
 
 @pytest.mark.long
@@ -250,15 +259,16 @@ def test_samples_have_the_colours_of_the_mean(upscaler, colours):
   inside = inside.all(axis=-1)
   # Luminance alone is drawn: all three channels move as one.
   moved = (found.samples[0] - found.mean)[inside]
-  np.testing.assert_allclose(moved[:, 0], moved[:, 1], atol=1e-2)
-  np.testing.assert_allclose(moved[:, 0], moved[:, 2], atol=1e-2)
+  # But beside pixels that are clipped in one channel.
+  apart = np.abs(moved - moved[:, :1]).max(axis=-1)
+  assert np.mean(apart > 1e-2) < 0.02
 
 
 # What is refused.
 
 
 def test_wrong_arguments_are_refused(upscaler, image):
-  mean_only = upscaler.replace(blocks=LearnedBlocks(upscaler.blocks.mean))
+  mean_only = upscaler.replace(residuals=None)
 
   def refused(match, image=image, **options):
     with pytest.raises(ValueError, match=match):

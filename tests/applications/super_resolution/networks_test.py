@@ -54,9 +54,8 @@ def noise_pairs():
 
 
 def laplace_losses(scale, noise_pairs):
-  data = losses.ResidualData(noise_pairs, Constant(0.0))
   loss = losses.LaplaceLoss(256)
-  return loss(jax.random.key(0), Constant(scale), data, None, INDEX)
+  return loss(jax.random.key(0), Constant(scale), noise_pairs, None, INDEX)
 
 
 def test_the_loss_is_the_negative_log_likelihood_of_a_laplace_distribution(
@@ -95,8 +94,7 @@ def test_small_and_large_scales_are_learnt():
   found = pairs.UpscalingPairs(
     source, target, jnp.linspace(0, 1, 4001)[1:], encoding
   )
-  data = losses.ResidualData(found, initial(RegressionMLP))  # The mean is 0.
-  model = fit(initial(ScaleMLP), data, losses.LaplaceLoss(256), OPTIONS).model
+  model = fit(initial(ScaleMLP), found, losses.LaplaceLoss(256), OPTIONS).model
   error = jnp.abs(jnp.log(model(source) / true_scale))
   assert jnp.median(error) < 0.15
 
