@@ -112,7 +112,9 @@ def flat_weighed(patch_fn, side=3, **options):
 def test_patches_count_by_their_own_weights(stride):
   def patch_fn(x):
     weights = jnp.exp(x[:, 0])
-    return jnp.broadcast_to(jnp.mean(x, axis=1, keepdims=True), x.shape), weights
+    return jnp.broadcast_to(
+      jnp.mean(x, axis=1, keepdims=True), x.shape
+    ), weights
 
   side, (height, width) = 3, IMAGE.shape[1:3]
   image = np.asarray(IMAGE[0, ..., :1], np.float64)

@@ -292,7 +292,11 @@ def test_a_restoring_step_is_the_clean_estimate_whatever_comes_next():
   x = jnp.array([[1.0, 2.0], [-3.0, 0.5]])
   for sigma_next in (0.0, 0.3):
     found = steps.denoise_step(
-      jax.random.key(0), x, jnp.float32(0.7), jnp.float32(sigma_next), denoise_fn
+      jax.random.key(0),
+      x,
+      jnp.float32(0.7),
+      jnp.float32(sigma_next),
+      denoise_fn,
     )
     np.testing.assert_array_equal(found, denoise_fn(x, jnp.float32(0.7)))
 
