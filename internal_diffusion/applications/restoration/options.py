@@ -30,7 +30,7 @@ class RestoreOptions:
       255; estimated if it is left out.
     quality: JPEG quality from 1 to 100 of a picture that was compressed and
       then saved in another format; by default the file's own tables are used.
-    num_samples: Number of samples, at least 0.
+    num_samples: Number of samples beside the mean, at least 0.
     seed: Seed of everything random.
     kernel_size: Largest side of a blur kernel that is estimated, in pixels,
       odd, at least 5.
@@ -39,7 +39,7 @@ class RestoreOptions:
   task: Task = Task.AUTO
   sigma: float | None = None
   quality: int | None = None
-  num_samples: int = 8
+  num_samples: int = 0
   seed: int = 0
   kernel_size: int = options_lib.rare(31)
 
