@@ -50,7 +50,8 @@ from internal_diffusion.training.gaussian_mixture import fit_gaussian_mixture
 _NUM_PATCHES = 8192
 _MINUTES = 3.0
 _RUNS = (('coffee', 0), ('coffee', 1), ('coffee', 2), ('chelsea', 0))
-_MIXTURES = (('coffee', 60), ('coffee', 1), ('chelsea', 60), ('chelsea', 1))
+# Photographs and numbers of Gaussians.
+_MIXTURES = (('coffee', 1), ('coffee', 60))
 _GREY_LEVEL = 2 / 255
 _NOISE_STD = _GREY_LEVEL / np.sqrt(12)  # Of rounding to 8 bits.
 _BAND = 25  # Width of the bands, in pixels.

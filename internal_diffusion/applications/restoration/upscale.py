@@ -29,8 +29,8 @@ Array = jax.Array
 # Chosen on three photographs of scikit-image at a factor of 2: the noise levels
 # of the loop and the noise of the fit, in grey levels of 255, and the side of a
 # patch.
-_FIRST, _LAST, _NUM_STEPS = 30.0, 4.0, 10
-_FIT_NOISE = 1.0
+_FIRST, _LAST, _NUM_STEPS = 40.0, 5.0, 12
+_FIT_NOISE = 3.0
 _PATCH_SIZE = 5
 _ROUNDING = 1 / np.sqrt(12)  # Noise of the given picture's 8 bits.
 
@@ -68,7 +68,7 @@ def upscale_by_splitting(
     [LinearObservation(downscaling, low, noise_std)],
     falling(_FIRST, _LAST, _NUM_STEPS),
   )
-  planes = to_planes(np.asarray(downscaling.interpolate(given)))
+  planes = to_planes(np.array(downscaling.interpolate(given)))
   planes[0] = np.asarray(luminance)[..., 0]
   high = downscaling.back_project(from_planes(planes), image)
   return np.asarray(high).clip(-1, 1)
