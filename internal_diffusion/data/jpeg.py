@@ -131,18 +131,17 @@ class JpegCells:
     """The cells of another picture, with the tables of this file.
 
     Args:
-      image: Picture, [H, W, C]; it is clipped to [-1, 1] and rounded to 8 bits.
-
-    Raises:
-      ValueError: If the image has another size or number of channels.
+      image: Picture of any size, [H, W, C]; it is clipped to [-1, 1] and
+        rounded to 8 bits.
     """
-    self._check(image)
-    levels = _levels(self, image)
+    size = (image.shape[0], image.shape[1])
+    cells = dataclasses.replace(self, stored_size=size, orientation=1)
+    levels = _levels(cells, image)
     planes = tuple(
       dataclasses.replace(plane, levels=own.astype(plane.levels.dtype))
       for plane, own in zip(self.planes, levels, strict=True)
     )
-    return dataclasses.replace(self, planes=planes)
+    return dataclasses.replace(cells, planes=planes)
 
   def kept_share(self, image: Array) -> float:
     """Share of the coefficients that encoding a picture gives again.

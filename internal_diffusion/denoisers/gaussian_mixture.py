@@ -53,8 +53,9 @@ class GaussianMixtureDenoiser:
   Attributes:
     log_weights: Logarithms of the components' weights, [K].
     means: [K, D].
-    directions: Eigenvectors of the covariances in columns, [K, D, D].
-    variances: Eigenvalues of the covariances, [K, D].
+    directions: Eigenvectors of the covariances in columns, [K, D, R]. With R
+      below D, all components lie in one subspace of R dimensions.
+    variances: Eigenvalues of the covariances, [K, R].
   """
 
   log_weights: Array
@@ -86,7 +87,19 @@ class GaussianMixtureDenoiser:
     """Log density of vectors x [B, D] at noise level `sigma`, in nats, [B]."""
 
     def chunk(x: Array, sigma: Array) -> Array:
-      return jax.nn.logsumexp(self._coordinates(x, sigma)[2], axis=-1)
+      along, _, log_joint = self._coordinates(x, sigma)
+      density = jax.nn.logsumexp(log_joint, axis=-1)
+      num_outside = self.means.shape[-1] - along.shape[-1]
+      if not num_outside:
+        return density
+      # Outside of the subspace there is noise alone.
+      squares = jnp.sum((x - self.means[0][None]) ** 2, axis=-1)
+      squares -= jnp.sum(along[:, 0] ** 2, axis=-1)
+      noise = jnp.maximum(sigma[:, 0] ** 2, _SMALLEST_VARIANCE)
+      return (
+        density
+        - (squares / noise + num_outside * jnp.log(2 * np.pi * noise)) / 2
+      )
 
     return _map_chunks(chunk, x, sigma)
 
@@ -94,7 +107,7 @@ class GaussianMixtureDenoiser:
     """Samples of x0, [num, D]."""
     which_key, noise_key = jax.random.split(key)
     which = jax.random.categorical(which_key, self.log_weights, shape=(num,))
-    eps = jax.random.normal(noise_key, (num, self.means.shape[-1]))
+    eps = jax.random.normal(noise_key, (num, self.variances.shape[-1]))
     along = jnp.sqrt(self.variances)[which] * eps
     return self._synthesise(which, along)
 
@@ -112,20 +125,20 @@ class GaussianMixtureDenoiser:
       return self._synthesise(which, gain * along[rows, which] + spread * eps)
 
     gumbel = jax.random.gumbel(which_key, (len(x), len(self.means)))
-    eps = jax.random.normal(noise_key, x.shape)
+    eps = jax.random.normal(noise_key, (len(x), self.variances.shape[-1]))
     return _map_chunks(chunk, x, sigma, gumbel, eps)
 
   def _coordinates(self, x: Array, sigma: Array) -> tuple[Array, Array, Array]:
     """Coordinates and log joint densities of x [B, D], sigma [B, 1] or [1, 1].
 
     Returns:
-      z, [B, K, D]; variances of z, v + sigma^2, [B or 1, K, D]; and log w_k
-      N(x; ...), [B, K].
+      z, [B, K, R]; variances of z, v + sigma^2, [B or 1, K, R]; and log w_k
+      N(x; ...) in the subspace, [B, K].
     """
-    num, dim = self.means.shape
-    flat = jnp.moveaxis(self.directions, 1, 0).reshape(dim, num * dim)
+    num, dim, rank = self.directions.shape
+    flat = jnp.moveaxis(self.directions, 1, 0).reshape(dim, num * rank)
     offsets = jnp.einsum('kd,kdr->kr', self.means, self.directions)
-    along = (x @ flat).reshape(-1, num, dim) - offsets[None]
+    along = (x @ flat).reshape(-1, num, rank) - offsets[None]
     variance = self.variances[None] + sigma[..., None] ** 2
     variance = jnp.maximum(variance, _SMALLEST_VARIANCE)
     squares = jnp.sum(along**2 / variance, axis=-1)
@@ -137,8 +150,8 @@ class GaussianMixtureDenoiser:
     along, variance, log_joint = self._coordinates(x, sigma)
     weights = jax.nn.softmax(log_joint, axis=-1)
     gain = self.variances[None] / variance
-    num, dim = self.means.shape
-    back = jnp.swapaxes(self.directions, 1, 2).reshape(num * dim, dim)
+    num, dim, rank = self.directions.shape
+    back = jnp.swapaxes(self.directions, 1, 2).reshape(num * rank, dim)
     inside = weights[..., None] * (gain * along)
     mean = weights @ self.means + inside.reshape(len(x), -1) @ back
     return mean, weights, gain, along
@@ -149,20 +162,20 @@ class GaussianMixtureDenoiser:
     The variance is that within components and that between their means.
     """
     mean, weights, gain, along = self._posterior_mean(x, sigma)
-    num, dim = self.means.shape
+    num, dim, rank = self.directions.shape
     # Means of the components themselves, for the variance between them.
     means = self.means[None] + jnp.einsum(
       'bkr,kdr->bkd', gain * along, self.directions
     )
     between = jnp.sum(weights[..., None] * (means - mean[:, None]) ** 2, axis=1)
-    squares = jnp.swapaxes(self.directions**2, 1, 2).reshape(num * dim, dim)
+    squares = jnp.swapaxes(self.directions**2, 1, 2).reshape(num * rank, dim)
     inside = (weights * sigma**2)[..., None] * gain
     within = inside.reshape(len(x), -1) @ squares
     degrees = jnp.sum(weights * jnp.sum(gain, axis=-1), axis=-1)
     return Posterior(mean, within + between, degrees)
 
   def _synthesise(self, which: Array, along: Array) -> Array:
-    """m_k + U_k z of components `which` [B] and coordinates z [B, D]."""
+    """m_k + U_k z of components `which` [B] and coordinates z [B, R]."""
 
     def one(which: Array, along: Array) -> Array:
       return self.means[which] + self.directions[which] @ along

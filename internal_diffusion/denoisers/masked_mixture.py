@@ -100,7 +100,7 @@ class MaskedMixture:
     own = self.loadings[component]
     noise = self.noise_variances[component]
     precision = jnp.einsum('nd,ndr,nds->nrs', seen, own, own)
-    precision = precision / noise[:, None, None] + jnp.eye(own.shape[-1])
+    precision = precision / noise[:, None, None] + jnp.eye(own.shape[-1])[None]
     covariance = inverse_of_positive(precision)
     residual = seen * (x - self.means[component])
     inside = jnp.einsum('nd,ndr->nr', residual, own) / noise[:, None]
@@ -116,8 +116,8 @@ class MaskedMixture:
       rank = loading.shape[-1]
       squares = (loading[:, :, None] * loading[:, None, :]).reshape(-1, rank**2)
       precision = (seen @ squares / noise).reshape(-1, rank, rank)
-      factor = jnp.linalg.cholesky(precision + jnp.eye(rank))
-      residual = seen * (x - mean)
+      factor = jnp.linalg.cholesky(precision + jnp.eye(rank)[None])
+      residual = seen * (x - mean[None])
       inside = residual @ loading / noise
       whitened = jax.lax.linalg.triangular_solve(
         factor, inside[..., None], left_side=True, lower=True

@@ -14,7 +14,9 @@ the eigenvalue of x0 whose sample eigenvalue is l (the spiked covariance model:
 Baik & Silverstein 2006; Donoho, Gavish & Johnstone 2018). So each component has
 the rank that the noise leaves visible.
 
-The start is k-means on the first principal components.
+The start is k-means on the first principal components. Vectors of more than 64
+dimensions are described by their first 64 principal components alone, in which
+white noise stays white.
 """
 
 import dataclasses
@@ -34,6 +36,7 @@ from internal_diffusion.jax_settings import with_own_settings
 Array = jax.Array
 
 _CHUNK = 2048  # Vectors at a time; each takes D * D floats.
+_MAX_DIMENSIONS = 64
 _NUM_COORDINATES = 12  # Principal components that k-means sees.
 _NUM_MEANS_STEPS = 10  # Steps of k-means.
 _FEWEST = 1e-3  # Sum of responsibilities of an empty component.
@@ -89,9 +92,61 @@ def fit_gaussian_mixture(
       f' of components, got shape {vectors.shape}.'
     )
   noise_std = jnp.float32(noise_std)
+  if vectors.shape[1] <= _MAX_DIMENSIONS:
+    if start is None:
+      start = _start(key, vectors, noise_std, num_components)
+    return _improve(vectors, noise_std, start, num_steps)
   if start is None:
-    start = _start(key, vectors, noise_std, num_components)
-  return _improve(vectors, noise_std, start, num_steps)
+    basis = _find_basis(vectors)
+    along = _project(vectors, basis)
+    inside = _start(key, along, noise_std, num_components)
+  else:
+    basis, inside = _inside(start)
+    along = _project(vectors, basis)
+  return _outside(_improve(along, noise_std, inside, num_steps), basis)
+
+
+class Basis(NamedTuple):
+  """A subspace: its origin [D], and orthonormal columns [D, R]."""
+
+  origin: Array
+  columns: Array
+
+
+@jax.jit
+def _find_basis(vectors: Array) -> Basis:
+  origin = jnp.mean(vectors, axis=0)
+  centred = vectors - origin
+  _, directions = jnp.linalg.eigh(centred.T @ centred)
+  return Basis(origin, directions[:, -_MAX_DIMENSIONS:])
+
+
+@jax.jit
+def _project(vectors: Array, basis: Basis) -> Array:
+  return (vectors - basis.origin) @ basis.columns
+
+
+@jax.jit
+def _outside(
+  mixture: GaussianMixtureDenoiser, basis: Basis
+) -> GaussianMixtureDenoiser:
+  """A mixture of coordinates in a subspace as one of vectors."""
+  return dataclasses.replace(
+    mixture,
+    means=basis.origin + mixture.means @ basis.columns.T,
+    directions=jnp.einsum('de,ker->kdr', basis.columns, mixture.directions),
+  )
+
+
+@jax.jit
+def _inside(
+  mixture: GaussianMixtureDenoiser,
+) -> tuple[Basis, GaussianMixtureDenoiser]:
+  """The inverse of `_outside`: all components span the same subspace."""
+  basis = Basis(mixture.means[0], mixture.directions[0])
+  directions = jnp.einsum('de,kdr->ker', basis.columns, mixture.directions)
+  means = (mixture.means - basis.origin) @ basis.columns
+  return basis, dataclasses.replace(mixture, means=means, directions=directions)
 
 
 def mixture_from_moments(

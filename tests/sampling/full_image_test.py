@@ -93,3 +93,57 @@ def test_bad_options(options, words):
 def test_image_smaller_than_a_patch():
   with pytest.raises(ValueError, match='larger than the smallest side'):
     lifted(lambda x, _: x)(IMAGE[:, :5], 1.0)
+
+
+def flat_weighed(patch_fn, side=3, **options):
+  """Lifted from patches with weights of their own and no window."""
+
+  def weighed_fn(x, sigma, spots):
+    values, weights = patch_fn(x)
+    return full_image.Weighed(values, weights)
+
+  return full_image.lift(
+    full_image.PatchDenoiser(weighed_fn, weighed_fn, side, side, is_flat=True),
+    **options,
+  )
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+def test_patches_count_by_their_own_weights(stride):
+  def patch_fn(x):
+    weights = jnp.exp(x[:, 0])
+    return jnp.broadcast_to(
+      jnp.mean(x, axis=1, keepdims=True), x.shape
+    ), weights
+
+  side, (height, width) = 3, IMAGE.shape[1:3]
+  image = np.asarray(IMAGE[0, ..., :1], np.float64)
+  total, weight_sum = np.zeros((2, height, width))
+  tops, lefts = (
+    list(range(0, length - side + 1, stride)) for length in (height, width)
+  )
+  spots = {(top, left) for top in tops for left in lefts}
+  places = [*spots]
+  if stride > 1:  # Those along the border stand twice where they coincide.
+    places += full_image.border_positions(
+      height, width, patch_size=side, stride=stride
+    ).tolist()
+  for top, left in places:
+    patch = image[top : top + side, left : left + side]
+    weight = np.exp(patch[0, 0, 0])
+    total[top : top + side, left : left + side] += weight * patch.mean()
+    weight_sum[top : top + side, left : left + side] += weight
+  found = flat_weighed(patch_fn, stride=stride)(IMAGE[:1, ..., :1], 1.0)
+  np.testing.assert_allclose(found[0, ..., 0], total / weight_sum, atol=1e-5)
+
+
+@pytest.mark.parametrize('max_patches', [10**6, 60])
+def test_patches_may_return_other_channels(max_patches):
+  def patch_fn(x):
+    pixels = x.reshape(len(x), -1, 3)
+    more = jnp.concatenate([pixels, 2 * pixels[..., :1] + 1], axis=-1)
+    return more.reshape(len(x), -1), 1 + x[:, 0] ** 2
+
+  found = flat_weighed(patch_fn, max_patches=max_patches)(IMAGE, 1.0)
+  wanted = np.concatenate([IMAGE, 2 * IMAGE[..., :1] + 1], axis=-1)
+  np.testing.assert_allclose(found, wanted, atol=2e-5)

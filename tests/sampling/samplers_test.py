@@ -6,10 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from internal_diffusion.data.pointwise import make_masking
 from internal_diffusion.denoisers.gaussian import GaussianDenoiser
 from internal_diffusion.diffusion import processes, schedules
 from internal_diffusion.sampling import loop, samplers, steps
-from internal_diffusion.sampling.constraints import Constraint
+from internal_diffusion.sampling.constraints import (
+  Constraint,
+  LinearObservation,
+)
 from internal_diffusion.types import Condition
 
 MEAN = np.array([0.5, -1.0])
@@ -282,3 +286,57 @@ def test_option_ranges(setup):
     samplers.sample_ddim(key, denoise_fn, x, sigmas, eta=1.5)
   with pytest.raises(ValueError, match='s_churn'):
     samplers.sample_heun(key, denoise_fn, x, sigmas, s_churn=-1.0)
+
+
+def test_a_restoring_step_is_the_clean_estimate_whatever_comes_next():
+  x = jnp.array([[1.0, 2.0], [-3.0, 0.5]])
+  for sigma_next in (0.0, 0.3):
+    found = steps.denoise_step(
+      jax.random.key(0),
+      x,
+      jnp.float32(0.7),
+      jnp.float32(sigma_next),
+      denoise_fn,
+    )
+    np.testing.assert_array_equal(found, denoise_fn(x, jnp.float32(0.7)))
+
+
+@pytest.mark.parametrize('noise_std', [0.0, 0.4])
+def test_half_quadratic_splitting_finds_the_most_probable_image(noise_std):
+  # At a constant level sigma it minimises |y - A x|^2 / s^2 plus the cost of x
+  # under the prior blurred by sigma, N(m, C + sigma^2 I): a linear system.
+  height, width, sigma = 3, 4, 0.5
+  rng = np.random.default_rng(0)
+  place = np.indices((height, width)).reshape(2, -1).T
+  distance = np.linalg.norm(place[:, None] - place[None], axis=-1)
+  covariance, mean = np.exp(-distance / 3), rng.normal(size=len(place))
+  prior = GaussianDenoiser.create(mean, covariance)
+  seen = np.arange(len(place)) % 3 > 0
+  y = rng.normal(size=len(place))[seen]
+  blurred = covariance + sigma**2 * np.eye(len(place))
+  inside = blurred[np.ix_(seen, seen)] + noise_std**2 * np.eye(seen.sum())
+  gain = np.linalg.solve(inside, blurred[seen]).T
+  wanted = mean + gain @ (y - mean[seen])
+
+  shape = (height, width, 1)
+  observation = np.zeros(len(place), np.float32)
+  observation[seen] = y
+  constraint = LinearObservation(
+    make_masking(seen.reshape(height, width)),
+    jnp.asarray(observation.reshape(shape)),
+    noise_std,
+  )
+
+  def image_fn(x, sigma):
+    return prior(x.reshape(len(x), -1), sigma).reshape(x.shape)
+
+  path = jnp.append(jnp.full(200, sigma), 0.0)
+  for start in (0.0, 3.0):
+    found = samplers.restore_half_quadratic(
+      jax.random.key(0),
+      image_fn,
+      jnp.full((1, *shape), start),
+      path,
+      constraints=[constraint],
+    )
+    np.testing.assert_allclose(found.reshape(-1), wanted, atol=1e-4)

@@ -118,3 +118,24 @@ def test_bad_arguments():
     fit(noisy[:3], num_components=4)
   with pytest.raises(ValueError, match='noise_std'):
     fit(noisy, noise_std=-1.0)
+
+
+def test_vectors_of_many_dimensions_are_described_in_a_subspace():
+  rng = np.random.default_rng(0)
+  clean, _ = make_vectors()
+  columns = np.linalg.qr(rng.standard_normal((100, DIM)))[0]
+  high = np.asarray(clean) @ columns.T
+  noisy = jnp.float32(high + 0.3 * rng.standard_normal(high.shape))
+  mixture = fit(noisy, num_steps=6)
+  assert mixture.directions.shape == (2, 100, 64)
+  error = jnp.mean((mixture(noisy, jnp.float32(0.3)) - high) ** 2)
+  assert float(error) < 1.2 * 0.09 * 2 / 100
+  # A start continues in its own subspace.
+  again = fit(noisy, num_steps=3, start=fit(noisy, num_steps=3))
+  np.testing.assert_allclose(again.means, mixture.means, atol=1e-3)
+  # Outside of the subspace the density is that of the noise.
+  outside = np.asarray(mixture.log_density(noisy, jnp.float32(0.3)))
+  gaussian = -50 * np.log(2 * np.pi * 0.09) - np.sum(
+    (np.asarray(noisy) - high) ** 2, axis=1
+  ) / (2 * 0.09)
+  assert abs(outside.mean() - gaussian.mean()) < 8

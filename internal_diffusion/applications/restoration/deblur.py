@@ -14,9 +14,11 @@ from internal_diffusion import arrays
 from internal_diffusion.applications.restoration.blind_kernel import (
   estimate_kernel,
 )
-from internal_diffusion.applications.restoration.calibration import local_std
+from internal_diffusion.applications.restoration.calibration import (
+  Attempt,
+  learn_std,
+)
 from internal_diffusion.applications.restoration.loop import (
-  continue_splitting,
   falling,
   restore_by_splitting,
 )
@@ -38,9 +40,6 @@ Array = jax.Array
 _FIRST, _LAST, _NUM_STEPS = 30.0, 3.0, 8
 _LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.
 _LARGEST_KERNEL = 31  # That is estimated, in pixels.
-_AGAIN = 4  # Steps of the second restoration.
-# Errors of the first restoration over those of the second.
-_FACTOR, _FLOOR = 1.3, 0.5 * 2 / 255
 
 
 @with_own_settings
@@ -93,15 +92,23 @@ def deblur(
     sigmas,
     progress=progress,
   )
-  again = _blur_again(keys[1], blur, scene, noise_std)
-  second = continue_splitting(
-    keys[1],
-    prior,
-    blur.interpolate(again),
-    [dataclasses.replace(constraint, observation=again)],
-    sigmas[-_AGAIN:],
-  )
-  errors = np.asarray(blur.crop(second - scene))
+  mean = blur.crop(scene)
+
+  def restore_again(truth: Array) -> Attempt:
+    rows, columns = blur.margin
+    size = (truth.shape[0] - 2 * rows, truth.shape[1] - 2 * columns)
+    own = make_blur(size, np.asarray(kernel))
+    noise_key, own_key = jax.random.split(keys[1])
+    damaged = _blur_again(noise_key, own, truth, noise_std)
+    restored, _ = restore_by_splitting(
+      own_key,
+      own.interpolate(damaged),
+      [LinearObservation(own, damaged, noise_std)],
+      sigmas,
+    )
+    return Attempt(own.crop(truth), own.crop(restored), damaged)
+
+  std = learn_std(mean, observed, restore_again)
   samples = draw_samples(
     keys[2],
     dataclasses.replace(prior, stride=2),
@@ -113,8 +120,8 @@ def deblur(
     progress=progress,
   )
   return from_std(
-    np.asarray(blur.crop(scene)),
-    local_std(errors, factor=_FACTOR, floor=_FLOOR),
+    np.asarray(mean),
+    std,
     samples=np.asarray(blur.crop(jnp.asarray(samples))),
     found=found,
   )

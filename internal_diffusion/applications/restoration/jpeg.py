@@ -9,9 +9,11 @@ import dataclasses
 import jax
 import numpy as np
 
-from internal_diffusion.applications.restoration.calibration import local_std
+from internal_diffusion.applications.restoration.calibration import (
+  Attempt,
+  learn_std,
+)
 from internal_diffusion.applications.restoration.loop import (
-  continue_splitting,
   falling,
   restore_by_splitting,
 )
@@ -32,9 +34,6 @@ Array = jax.Array
 # the root mean square of its steps of low frequencies.
 _FIRST, _LAST, _NUM_STEPS = 14.0, 5.0, 8
 _STEP_AT_10 = 72.0
-_AGAIN = 3  # Steps of the second restoration, the last of the first.
-# Errors of the first restoration over those of the second.
-_FACTOR, _FLOOR = 1.3, 0.5 * 2 / 255
 
 
 @with_own_settings
@@ -63,11 +62,16 @@ def restore_jpeg(
     loop_key, cells.decode(), [constraint], sigmas, progress=progress
   )
   mean = cells.settle(mean)
-  again = QuantisationCells(cells.encode(mean))
-  second = continue_splitting(
-    again_key, prior, again.cells.decode(), [again], sigmas[-_AGAIN:]
-  )
-  errors = np.asarray(second - mean)
+
+  def restore_again(truth: Array) -> Attempt:
+    own = cells.encode(truth)
+    damaged = own.decode()
+    restored, _ = restore_by_splitting(
+      again_key, damaged, [QuantisationCells(own)], sigmas
+    )
+    return Attempt(truth, restored, damaged)
+
+  std = learn_std(mean, cells.decode(), restore_again)
   samples = draw_samples(
     sample_key,
     dataclasses.replace(prior, stride=2),
@@ -80,7 +84,7 @@ def restore_jpeg(
   )
   return from_std(
     np.asarray(mean),
-    local_std(errors, factor=_FACTOR, floor=_FLOOR),
+    std,
     samples=samples,
     found={'kept_coefficients': cells.kept_share(mean)},
   )
