@@ -126,6 +126,7 @@ def measure_mixture(name: str, num_components: int) -> dict[str, Any]:
     jnp.asarray(vectors),
     noise_std=_NOISE_STD,
     num_components=num_components,
+    max_dimensions=vectors.shape[1],
   )
   jax.block_until_ready(mixture)
   seconds = time.perf_counter() - start
@@ -169,6 +170,7 @@ def bits_per_dimension(
     jnp.asarray(fitted),
     noise_std=_NOISE_STD,
     num_components=num_components,
+    max_dimensions=fitted.shape[1],
   )
   return {
     'bits_per_dimension': bits(held_out),
