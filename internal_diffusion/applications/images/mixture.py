@@ -5,10 +5,12 @@ expectation-maximisation and lifted to images; there is no other training. The
 coarsest level keeps the closed form: it has too few patches for a mixture, and
 its patches hold the layout.
 
-A Gaussian knows which directions a patch may take and how far, but not which
-pixels occur together, and overlapping patches average what each of them
-invents. So the mixture suits textures of few directions. Elsewhere its images
-are blurrier than the closed form's, which copies its patches from the image.
+A Gaussian knows which directions a patch may take and how far, but not which of
+them occur together, and overlapping patches average what each of them invents.
+So the images have the tone and the roughness of the image, but neither its
+lines nor its flat ground: at 160 pixels, grass becomes moss, and a cup looks
+knitted. This is a baseline, and of use for rough textures only; the closed
+form, which copies its patches, looks like a photograph.
 """
 
 import jax

@@ -48,8 +48,8 @@ class GenerateOptions:
   Attributes:
     num_samples: Number of new images; each has the next seed.
     denoiser: `closed_form` copies patches of the image; `gaussian_mixture`
-      makes new ones at all levels but the coarsest, which suits textures and is
-      blurrier elsewhere.
+      makes new ones at all levels but the coarsest, without sharp lines: for
+      rough textures only.
     size: Height and width of the new images, as in 240x320; by default the
       image's own.
     mode: `generate` makes a new layout, `retarget` keeps the image's layout at
