@@ -52,6 +52,7 @@ _MINUTES = 3.0
 _RUNS = (('coffee', 0), ('coffee', 1), ('coffee', 2), ('chelsea', 0))
 # Photographs and numbers of Gaussians.
 _MIXTURES = (('coffee', 1), ('coffee', 60))
+_FEWER = (4, 8, 16)  # Numbers of Gaussians for bits per dimension alone.
 _GREY_LEVEL = 2 / 255
 _NOISE_STD = _GREY_LEVEL / np.sqrt(12)  # Of rounding to 8 bits.
 _BAND = 25  # Width of the bands, in pixels.
@@ -159,7 +160,7 @@ def bits_per_dimension(
   def bits(vectors: np.ndarray) -> float:
     nats = mixture.log_density(jnp.asarray(vectors), jnp.float32(_NOISE_STD))
     per_value = -float(jnp.mean(nats)) / vectors.shape[-1]
-    return (per_value - np.log(_GREY_LEVEL)) / np.log(2)
+    return float((per_value - np.log(_GREY_LEVEL)) / np.log(2))
 
   fitted, held_out = (
     dense[:, is_inside & (band % 2 == part)].reshape(-1, dense.shape[-1])
@@ -216,6 +217,9 @@ def main() -> None:
     results |= network_results()
   if 'mixture' in parts:
     results['mixtures'] = [measure_mixture(*run) for run in _MIXTURES]
+    results['bits_by_components'] = {
+      str(num): bits_per_dimension(load('coffee'), num) for num in _FEWER
+    }
   timing.save('patch_quality', command, results)
 
 
