@@ -14,7 +14,8 @@ of the downscaled result against the given image. Coverage: fraction of the
 truth inside the 90% intervals of the widened samples, and inside the written
 bounds; the widening was chosen on Set5 at x2. Rank correlation: that of the
 predicted standard deviation and the error of the mean. AUSE: area between the
-sparsification curves over the mean error (0 is perfect)."""
+sparsification curves over the mean error (0 is perfect). `loop`: the loop of
+`idiff-restore` with a mixture of Gaussians of the small image's patches."""
 # Published PSNR on Set5 by factor, not measured here.
 _PUBLISHED = {
   'ZSSR (Shocher et al. 2018)': {2: 37.37, 3: 33.42, 4: 31.13},

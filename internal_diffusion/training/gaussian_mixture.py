@@ -14,9 +14,9 @@ the eigenvalue of x0 whose sample eigenvalue is l (the spiked covariance model:
 Baik & Silverstein 2006; Donoho, Gavish & Johnstone 2018). So each component has
 the rank that the noise leaves visible.
 
-The start is k-means on the first principal components. Vectors of more than 64
-dimensions are described by their first 64 principal components alone, in which
-white noise stays white.
+The start is k-means on the first principal components. By default, vectors of
+more than 64 dimensions are described by their first 64 principal components
+alone, in which white noise stays white. A likelihood needs all of them.
 """
 
 import dataclasses
@@ -36,7 +36,6 @@ from internal_diffusion.jax_settings import with_own_settings
 Array = jax.Array
 
 _CHUNK = 2048  # Vectors at a time; each takes D * D floats.
-_MAX_DIMENSIONS = 64
 _NUM_COORDINATES = 12  # Principal components that k-means sees.
 _NUM_MEANS_STEPS = 10  # Steps of k-means.
 _FEWEST = 1e-3  # Sum of responsibilities of an empty component.
@@ -65,6 +64,7 @@ def fit_gaussian_mixture(
   noise_std: float | Array,
   num_components: int = 60,
   num_steps: int = 12,
+  max_dimensions: int = 64,
   start: GaussianMixtureDenoiser | None = None,
 ) -> GaussianMixtureDenoiser:
   """Fits a mixture of Gaussians to vectors with white noise.
@@ -75,6 +75,7 @@ def fit_gaussian_mixture(
     noise_std: Standard deviation of their noise; 0 for clean vectors.
     num_components: Number K of Gaussians, at most N.
     num_steps: Number of EM steps.
+    max_dimensions: Number of principal components that are kept.
     start: Mixture to start from, of K components; None starts with k-means.
 
   Returns:
@@ -85,6 +86,7 @@ def fit_gaussian_mixture(
   """
   arrays.check_positive_int('num_components', num_components)
   arrays.check_positive_int('num_steps', num_steps)
+  arrays.check_positive_int('max_dimensions', max_dimensions)
   arrays.check_in_range('noise_std', float(noise_std), 0, float('inf'))
   if vectors.ndim != 2 or len(vectors) < num_components:
     raise ValueError(
@@ -92,12 +94,12 @@ def fit_gaussian_mixture(
       f' of components, got shape {vectors.shape}.'
     )
   noise_std = jnp.float32(noise_std)
-  if vectors.shape[1] <= _MAX_DIMENSIONS:
+  if vectors.shape[1] <= max_dimensions:
     if start is None:
       start = _start(key, vectors, noise_std, num_components)
     return _improve(vectors, noise_std, start, num_steps)
   if start is None:
-    basis = _find_basis(vectors)
+    basis = _find_basis(vectors, max_dimensions)
     along = _project(vectors, basis)
     inside = _start(key, along, noise_std, num_components)
   else:
@@ -113,12 +115,12 @@ class Basis(NamedTuple):
   columns: Array
 
 
-@jax.jit
-def _find_basis(vectors: Array) -> Basis:
+@functools.partial(jax.jit, static_argnames='num')
+def _find_basis(vectors: Array, num: int) -> Basis:
   origin = jnp.mean(vectors, axis=0)
   centred = vectors - origin
   _, directions = jnp.linalg.eigh(centred.T @ centred)
-  return Basis(origin, directions[:, -_MAX_DIMENSIONS:])
+  return Basis(origin, directions[:, -num:])
 
 
 @jax.jit

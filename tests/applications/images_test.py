@@ -7,13 +7,16 @@ import skimage.data
 
 from internal_diffusion.applications.images import (
   GenerateOptions,
+  LevelDenoiser,
   Start,
   find_sources,
   generate,
   make_image_prior,
+  make_mixture_prior,
   recipe,
 )
 from internal_diffusion.applications.images import prior as prior_lib
+from internal_diffusion.applications.images.options import Symmetry
 from internal_diffusion.compilation import measure_compilation
 from internal_diffusion.data.downscaling import make_downscaling
 from internal_diffusion.data.resampling import resample
@@ -209,6 +212,60 @@ def test_a_constraint_of_the_caller_holds(image, prior):
 def test_bad_options(prior, options, words):
   with pytest.raises(ValueError, match=words):
     generate(KEY, prior, **options)
+
+
+@pytest.fixture(scope='module')
+def mixture_prior(image):
+  return make_mixture_prior(KEY, image, patch_size=9, num_components=4)
+
+
+def test_a_mixture_makes_details_of_the_photographs_colours(
+  image, mixture_prior
+):
+  made = generate(KEY, mixture_prior, num_steps=6)
+  assert [level.shape for level in made] == [
+    (50, 75, 3),
+    (25, 38, 3),
+    (13, 19, 3),
+  ]
+  assert made[0].std() > 0.7 * image.std()
+  np.testing.assert_allclose(
+    made[0].mean((0, 1)), image.mean((0, 1)), atol=0.25
+  )
+  # New patches, not copies, but not far from the photograph's.
+  error = nearest(squares(made[0])[::7], squares(image)) / np.sqrt(75)
+  assert 0.02 < np.median(error) < 0.3
+
+
+def test_a_mixtures_tiles_fit_together(mixture_prior):
+  made = generate(
+    KEY,
+    mixture_prior,
+    size=(48, 48),
+    num_steps=3,
+    constraints=[WrappedBorder()],
+  )[0]
+  for axis in (0, 1):
+    steps = np.abs(np.diff(made, axis=axis)).mean(axis=(1 - axis, 2))
+    seam = np.abs(made.take(0, axis) - made.take(-1, axis)).mean()
+    assert seam < 1.2 * steps.max()
+
+
+def test_a_recipe_of_a_mixture_has_the_closed_form_at_the_coarsest(image):
+  options = GenerateOptions(
+    denoiser=LevelDenoiser.GAUSSIAN_MIXTURE, patch_size=9
+  )
+  found = recipe.make_recipe(image[::2, ::2], options).prior
+  finer, coarsest = (level.denoiser for level in found.levels)
+  assert finer.mixture.means.shape[-1] == 3 * finer.patch_size**2
+  assert isinstance(coarsest, prior_lib.ClosedFormImageDenoiser)
+
+
+def test_a_mixture_has_no_mirrored_patches():
+  with pytest.raises(ValueError, match='denoiser=closed_form'):
+    GenerateOptions(
+      denoiser=LevelDenoiser.GAUSSIAN_MIXTURE, symmetric=Symmetry.HORIZONTAL
+    )
 
 
 @pytest.mark.parametrize('size', [(5, 50), (10**6, 10**6)])

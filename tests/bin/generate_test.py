@@ -92,6 +92,7 @@ def test_a_folder_and_a_constant_picture(folder, tmp_path):
     (('--image={folder}/coffee.png', '--num_steps=1'), ('num_steps',)),
     (('--image={folder}/coffee.png', '--patch_size=8'), ('odd',)),
     (('--image={folder}/coffee.png', '--num_samples=0'), ('num_samples',)),
+    (('--image={folder}/coffee.png', '--denoiser=magic'), ('mixture', 'magic')),
     (
       (
         '--image={folder}/coffee.png',

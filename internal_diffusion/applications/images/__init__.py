@@ -6,7 +6,11 @@ levels = generate(key, prior)
 
 from internal_diffusion.applications.images.cascade import make_cascade_prior
 from internal_diffusion.applications.images.inference import generate
-from internal_diffusion.applications.images.options import GenerateOptions
+from internal_diffusion.applications.images.mixture import make_mixture_prior
+from internal_diffusion.applications.images.options import (
+  GenerateOptions,
+  LevelDenoiser,
+)
 from internal_diffusion.applications.images.prior import (
   ImagePrior,
   make_image_prior,
@@ -18,10 +22,12 @@ from internal_diffusion.sampling.coarse_to_fine import Start
 __all__ = [
   'GenerateOptions',
   'ImagePrior',
+  'LevelDenoiser',
   'Start',
   'find_sources',
   'generate',
   'make_cascade_prior',
   'make_image_prior',
+  'make_mixture_prior',
   'make_recipe',
 ]

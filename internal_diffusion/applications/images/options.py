@@ -14,6 +14,13 @@ from internal_diffusion.sampling.constraints import (
 )
 
 
+class LevelDenoiser(enum.StrEnum):
+  """Denoiser of the patches of a level."""
+
+  CLOSED_FORM = 'closed_form'
+  GAUSSIAN_MIXTURE = 'gaussian_mixture'
+
+
 class Mode(enum.StrEnum):
   """Where the layout of the new images comes from."""
 
@@ -40,6 +47,9 @@ class GenerateOptions:
 
   Attributes:
     num_samples: Number of new images; each has the next seed.
+    denoiser: `closed_form` copies patches of the image; `gaussian_mixture`
+      makes new ones at all levels but the coarsest, without sharp lines: for
+      rough textures only.
     size: Height and width of the new images, as in 240x320; by default the
       image's own.
     mode: `generate` makes a new layout, `retarget` keeps the image's layout at
@@ -58,6 +68,7 @@ class GenerateOptions:
   """
 
   num_samples: int = 4
+  denoiser: LevelDenoiser = LevelDenoiser.CLOSED_FORM
   size: tuple[int, int] | None = None
   mode: Mode = Mode.GENERATE
   structure: pathlib.Path | None = None
@@ -81,6 +92,12 @@ class GenerateOptions:
     if self.start_sigma is not None:
       arrays.check_in_range('start_sigma', self.start_sigma, 0.002, 100)
     linear_flow_sigmas(self.num_steps)
+    is_mixture = self.denoiser is LevelDenoiser.GAUSSIAN_MIXTURE
+    if is_mixture and self.symmetric is not Symmetry.NONE:
+      raise ValueError(
+        '`symmetric` needs mirrored patches, which only'
+        ' `denoiser=closed_form` has.'
+      )
     if self.structure is not None and self.mode is Mode.RETARGET:
       raise ValueError(
         '`structure` and `mode=retarget` exclude each other: both give the'

@@ -2,11 +2,14 @@
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from internal_diffusion.applications.images import cascade, inference
+from internal_diffusion.applications.images.mixture import make_mixture_prior
 from internal_diffusion.applications.images.options import (
   GenerateOptions,
+  LevelDenoiser,
   Mode,
   Symmetry,
 )
@@ -47,7 +50,7 @@ def make_recipe(
     image: [H, W, C] float32 in [-1, 1].
     options: Options of the run.
     structure: The picture `options.structure`, [h, w, C].
-    model: Learned model of the image; None is the closed form.
+    model: Learned model of the image; None is `options.denoiser`.
 
   Raises:
     ValueError: If the image or an option is not valid.
@@ -56,6 +59,12 @@ def make_recipe(
     raise ValueError(
       '`symmetric` needs mirrored patches, which a trained model has not seen;'
       ' leave `workdir` out.'
+    )
+  is_mixture = options.denoiser is LevelDenoiser.GAUSSIAN_MIXTURE
+  if model is not None and is_mixture:
+    raise ValueError(
+      '`denoiser=gaussian_mixture` and `workdir` exclude each other: both give'
+      ' the denoiser.'
     )
   size = options.size
   patch_size = PATCH_SIZE if model is not None else options.patch_size
@@ -72,14 +81,21 @@ def make_recipe(
     prior = cascade.make_cascade_prior(model, image)
   else:
     smallest = min(*image.shape[:2], *size)
-    prior = make_image_prior(
-      image,
-      patch_size=patch_size,
-      num_levels=(
-        max_levels(smallest, patch_size=patch_size) if is_retargeted else None
-      ),
-      mirrored=options.symmetric.axis,
+    num_levels = (
+      max_levels(smallest, patch_size=patch_size) if is_retargeted else None
     )
+    if is_mixture:
+      # A key of its own, so the prior depends on the image alone.
+      prior = make_mixture_prior(
+        jax.random.key(0), image, patch_size=patch_size, num_levels=num_levels
+      )
+    else:
+      prior = make_image_prior(
+        image,
+        patch_size=patch_size,
+        num_levels=num_levels,
+        mirrored=options.symmetric.axis,
+      )
   start = None
   if structure is not None:
     start = Start(

@@ -23,6 +23,9 @@ from internal_diffusion.applications.restoration.restore import (
   restore,
 )
 from internal_diffusion.applications.restoration.restored import Restored
+from internal_diffusion.applications.restoration.upscale import (
+  upscale_by_splitting,
+)
 
 __all__ = [
   'Choice',
@@ -40,4 +43,5 @@ __all__ = [
   'inspect',
   'restore',
   'restore_jpeg',
+  'upscale_by_splitting',
 ]

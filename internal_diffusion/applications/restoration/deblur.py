@@ -95,6 +95,12 @@ def deblur(
   mean = blur.crop(scene)
 
   def restore_again(truth: Array) -> Attempt:
+    # A picture is at least as large as its kernel; a scene is larger still.
+    added = [
+      (0, max(0, 2 * k - 1 - side))
+      for side, k in zip(truth.shape, blur.kernel.shape, strict=False)
+    ]
+    truth = jnp.pad(truth, (*added, (0, 0)), mode='edge')
     rows, columns = blur.margin
     size = (truth.shape[0] - 2 * rows, truth.shape[1] - 2 * columns)
     own = make_blur(size, np.asarray(kernel))

@@ -107,10 +107,12 @@ def inpaint(
     mean, variance = _complete(mixtures, observed * kept, kept)
     first = jnp.where(kept > 0, observed, mean)
   held_out = np.broadcast_to(np.asarray(seen > kept), observed.shape)
-  factor = calibrating_factor(
-    np.asarray(mean - observed)[held_out],
-    np.sqrt(np.asarray(variance))[held_out],
-  )
+  factor = 1.0
+  if held_out.any():  # Not always, where few pixels are seen.
+    factor = calibrating_factor(
+      np.asarray(mean - observed)[held_out],
+      np.sqrt(np.asarray(variance))[held_out],
+    )
   mean, variance = _complete(mixtures, observed, seen)
   std = np.where(mask[..., None], factor * np.sqrt(np.asarray(variance)), 0)
   filled = np.where(mask[..., None], np.asarray(mean), image)

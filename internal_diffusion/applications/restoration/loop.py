@@ -76,6 +76,18 @@ def restore_by_splitting(
   return image, prior
 
 
+def continue_splitting(
+  key: Array,
+  prior: MixtureImageDenoiser,
+  image: Array,
+  constraints: Sequence[Constraint],
+  sigmas: np.ndarray,
+) -> Array:
+  """Steps of the loop from an image [H, W, C], with a prior that stays."""
+  path = np.append(sigmas, 0).astype(np.float32)
+  return _steps(key, prior, image, path, tuple(constraints))
+
+
 @jax.jit
 def _steps(
   key: Array,

@@ -47,6 +47,11 @@ class MixtureImageDenoiser:
   patch_size: int = static(default=PATCH_SIZE)
   stride: int = static(default=1)
 
+  @property
+  def reach(self) -> int:
+    """Distance at which pixels influence an estimate, in pixels."""
+    return self.patch_size + self.patch_size % 2
+
   def __call__(
     self, x: Array, sigma: Array, cond: Condition | None = None
   ) -> Array:

@@ -89,6 +89,15 @@ def test_kernel_and_noise_are_estimated_if_not_given(restored, monkeypatch):
   assert found.samples.shape == (0, *CLEAN.shape)
 
 
+def test_kernel_may_be_nearly_as_large_as_the_picture(monkeypatch):
+  monkeypatch.setattr(MODULE, '_NUM_STEPS', 1)
+  kernel = np.full((1, 31), 1 / 31)
+  found = deblur(KEY, blur(CLEAN, kernel), kernel, sigma=SIGMA)
+  for values in found[:4]:
+    assert values.shape == CLEAN.shape
+    assert np.isfinite(values).all()
+
+
 @pytest.mark.parametrize(
   ('kernel', 'sigma', 'words'),
   [

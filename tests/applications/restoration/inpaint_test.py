@@ -89,6 +89,16 @@ def test_colour():
   assert psnr(found.mean, clean) > 24
 
 
+def test_two_seen_pixels_are_enough():
+  # None of them is held out, so nothing calibrates.
+  mask = np.ones(SIZE, bool)
+  mask[5, 6] = mask[20, 30] = False
+  found = inpaint(KEY, make_picture(), mask)
+  for values in found[:4]:
+    assert np.isfinite(values).all()
+  assert (found.std[mask] > 0).all()
+
+
 @pytest.mark.parametrize(
   'mask',
   [MASK[:20], MASK * 1.0, np.zeros(SIZE, bool), np.ones(SIZE, bool)],
