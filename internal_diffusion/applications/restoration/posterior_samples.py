@@ -13,13 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from internal_diffusion.sampling.constraints import Constraint, project
-from internal_diffusion.sampling.samplers import sample_ddim
+from internal_diffusion.sampling.samplers import sample_euler_maruyama
 from internal_diffusion.types import Denoiser
 
 Array = jax.Array
 
-_LAST = 1.0  # Last noise level above 0, in grey levels of 255.
-_NUM_STEPS = 8
+# With few steps to a low last level, most of the posterior variance of broad
+# directions is lost: of a Gaussian, DDIM leaves 0.4 of it, these steps all.
+_NUM_STEPS, _LAST = 8, 1 / 8  # The last level above 0, over the first.
 
 
 def draw_samples(
@@ -48,8 +49,7 @@ def draw_samples(
   Returns:
     [K, H, W, C], not clipped.
   """
-  last = min(_LAST * 2 / 255, sigma / 2)
-  path = np.append(np.geomspace(sigma, last, _NUM_STEPS), 0)
+  path = np.append(np.geomspace(sigma, _LAST * sigma, _NUM_STEPS), 0)
   drawn = np.empty((num, *image.shape), np.float32)
   start = 0.0 if is_noisy else sigma
   for index in tqdm(
@@ -78,6 +78,6 @@ def _draw(
   start_key, key = jax.random.split(key)
   noise = jax.random.normal(start_key, image.shape)
   x = (image + noise_std * noise)[None]
-  x = sample_ddim(key, prior, x, sigmas, eta=1.0, constraints=constraints)
+  x = sample_euler_maruyama(key, prior, x, sigmas, constraints=constraints)
   # Once more, to remove rounding errors of the last step.
   return project(key, x, x, jnp.float32(0), constraints)[0]
