@@ -158,14 +158,14 @@ def build_pairs(
     source=jax.device_put(source),
     target=jax.device_put(target - source @ np.asarray(encoding.linear)),
     cumulative=cumulative_of(
-      contrast, np.repeat(of_pairs, list(map(len, kept)))
+      contrast, weight=np.repeat(of_pairs, list(map(len, kept)))
     ),
     encoding=encoding,
   )
 
 
 def cumulative_of(
-  contrast: np.ndarray, weight: np.ndarray | float = 1.0
+  contrast: np.ndarray, *, weight: np.ndarray | float = 1.0
 ) -> Array:
   """Distribution function of the draw, from contrasts [N, 1] and weights."""
   cumulative = np.cumsum(
