@@ -265,7 +265,11 @@ def best_shift(
 
   steps = range(-case.max_shift, case.max_shift + 1)
   whole = min(((dy, dx) for dy in steps for dx in steps), key=error_of_whole)
+  simplex = np.array(whole) + np.array([[0, 0], [0.4, 0], [0, 0.4]])
   found = optimize.minimize(
-    error, whole, method='Nelder-Mead', options={'xatol': 0.01}
+    error,
+    whole,
+    method='Nelder-Mead',
+    options={'initial_simplex': simplex, 'xatol': 0.01, 'fatol': 1e-9},
   )
   return lambda image: moved(image, found.x)[..., None]

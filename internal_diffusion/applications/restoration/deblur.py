@@ -1,4 +1,4 @@
-"""Deblurring with a known or an estimated kernel.
+"""Deblurring with a given kernel; `blind_kernel` estimates one.
 
 The scene is larger than the picture by the kernel, and what lies outside is
 unknown, so borders do not ring.
@@ -11,9 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.applications.restoration.blind_kernel import (
-  estimate_kernel,
-)
 from internal_diffusion.applications.restoration.calibration import (
   Attempt,
   learn_std,
@@ -39,14 +36,13 @@ Array = jax.Array
 # Noise levels of the loop, in grey levels of 255.
 _FIRST, _LAST, _NUM_STEPS = 30.0, 3.0, 8
 _LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.
-_LARGEST_KERNEL = 31  # That is estimated, in pixels.
 
 
 @with_own_settings
 def deblur(
   key: Array,
   image: np.ndarray,
-  kernel: np.ndarray | None,
+  kernel: np.ndarray,
   *,
   sigma: float | None = None,
   num_samples: int = 0,
@@ -57,8 +53,7 @@ def deblur(
   Args:
     key: One key.
     image: Blurred picture, [H, W, C].
-    kernel: Kernel of the convolution, [k, l] with odd sides; None estimates it
-      from the picture.
+    kernel: Kernel of the convolution, [k, l] with odd sides.
     sigma: Standard deviation of white noise, in grey levels of 255; None
       estimates it.
     num_samples: Number of samples.
@@ -69,17 +64,10 @@ def deblur(
   """
   image = np.asarray(image, np.float32)
   keys = jax.random.split(key, 3)
-  found: dict = {}
-  if kernel is None:
-    estimate = estimate_kernel(image, max_size=_largest_kernel(image))
-    kernel = estimate.kernel
-    found['kernel'] = np.round(kernel, 5).tolist()
-    found['kernel_may_be_wrong'] = bool(estimate.likely_failed)
   if sigma is None:
     sigma = estimate_noise(image).grey_levels
   arrays.check_in_range('sigma', sigma, 0, 255)
   sigma = max(float(sigma), _LEAST_NOISE)
-  found['sigma'] = round(sigma, 2)
   blur = make_blur(image.shape[:2], kernel)
   observed = jax.device_put(image)
   noise_std = jax.device_put(np.float32(2 * sigma / 255))
@@ -129,14 +117,8 @@ def deblur(
     np.asarray(mean),
     std,
     samples=np.asarray(blur.crop(jnp.asarray(samples))),
-    found=found,
+    found={'sigma': round(sigma, 2)},
   )
-
-
-def _largest_kernel(image: np.ndarray) -> int:
-  """Side of the largest kernel that is looked for, odd."""
-  third = min(image.shape[:2]) // 3
-  return min(_LARGEST_KERNEL, third - 1 + third % 2)
 
 
 @jax.jit
