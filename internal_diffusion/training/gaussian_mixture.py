@@ -12,7 +12,9 @@ of the Marchenko-Pastur law. Eigenvalues below it become 0, and those above it
 
 the eigenvalue of x0 whose sample eigenvalue is l (the spiked covariance model:
 Baik & Silverstein 2006; Donoho, Gavish & Johnstone 2018). So each component has
-the rank that the noise leaves visible.
+the rank that the noise leaves visible. The best mean ignores the rest; samples
+need it: `hidden_share` gives the directions below the edge the variance that
+the trace of the sample covariance has left, sum l - D sigma^2 - sum v.
 
 The start is k-means on the first principal components. By default, vectors of
 more than 64 dimensions are described by their first 64 principal components
@@ -66,6 +68,7 @@ def fit_gaussian_mixture(
   num_steps: int = 12,
   max_dimensions: int = 64,
   start: GaussianMixtureDenoiser | None = None,
+  hidden_share: float = 0.0,
 ) -> GaussianMixtureDenoiser:
   """Fits a mixture of Gaussians to vectors with white noise.
 
@@ -77,6 +80,8 @@ def fit_gaussian_mixture(
     num_steps: Number of EM steps.
     max_dimensions: Number of principal components that are kept.
     start: Mixture to start from, of K components; None starts with k-means.
+    hidden_share: Share of the hidden variance that the directions below the
+      noise's edge get, from 0 to 1.
 
   Returns:
     The mixture of x0.
@@ -93,11 +98,12 @@ def fit_gaussian_mixture(
       f'`vectors` must be [N, D] with N at least {num_components}, the number'
       f' of components, got shape {vectors.shape}.'
     )
-  noise_std = jnp.float32(noise_std)
+  arrays.check_in_range('hidden_share', hidden_share, 0, 1)
+  noise_std, share = jnp.float32(noise_std), jnp.float32(hidden_share)
   if vectors.shape[1] <= max_dimensions:
     if start is None:
       start = _start(key, vectors, noise_std, num_components)
-    return _improve(vectors, noise_std, start, num_steps)
+    return _improve(vectors, noise_std, share, start, num_steps)
   if start is None:
     basis = _find_basis(vectors, max_dimensions)
     along = _project(vectors, basis)
@@ -105,7 +111,7 @@ def fit_gaussian_mixture(
   else:
     basis, inside = _inside(start)
     along = _project(vectors, basis)
-  return _outside(_improve(along, noise_std, inside, num_steps), basis)
+  return _outside(_improve(along, noise_std, share, inside, num_steps), basis)
 
 
 class Basis(NamedTuple):
@@ -152,7 +158,7 @@ def _inside(
 
 
 def mixture_from_moments(
-  moments: Moments, noise_std: Array
+  moments: Moments, noise_std: Array, *, hidden_share: float | Array = 0.0
 ) -> GaussianMixtureDenoiser:
   """The M-step: weights, means and covariances of x0 from sums of noisy x."""
   num = jnp.maximum(moments.num, _FEWEST)
@@ -161,6 +167,8 @@ def mixture_from_moments(
   covariances -= means[:, :, None] * means[:, None, :]
   eigenvalues, directions = jnp.linalg.eigh(covariances)
   variances = remove_noise(eigenvalues, num[:, None], noise_std)
+  hidden = _hidden_variance(eigenvalues, variances, noise_std)
+  variances = jnp.where(variances > 0, variances, hidden_share * hidden)
   log_weights = jnp.log(num / jnp.sum(num))
   return GaussianMixtureDenoiser(log_weights, means, directions, variances)
 
@@ -182,6 +190,16 @@ def remove_noise(eigenvalues: Array, num: Array, noise_std: Array) -> Array:
   root = jnp.sqrt(jnp.maximum(b**2 - 4 * eigenvalues * noise, 0))
   is_visible = eigenvalues > noise * (1 + jnp.sqrt(gamma)) ** 2
   return jnp.where(is_visible, jnp.maximum((b + root) / 2 - noise, 0), 0.0)
+
+
+def _hidden_variance(
+  eigenvalues: Array, variances: Array, noise_std: Array
+) -> Array:
+  """Mean variance of x0 along the directions below the edge, [..., 1]."""
+  dim = eigenvalues.shape[-1]
+  left = jnp.sum(eigenvalues - variances, axis=-1, keepdims=True)
+  num = jnp.sum(variances <= 0, axis=-1, keepdims=True)
+  return jnp.maximum(left - dim * noise_std**2, 0) / jnp.maximum(num, 1)
 
 
 @functools.partial(jax.jit, static_argnames='num_components')
@@ -212,6 +230,7 @@ def _start(
 def _improve(
   vectors: Array,
   noise_std: Array,
+  hidden_share: Array,
   start: GaussianMixtureDenoiser,
   num_steps: int,
 ) -> GaussianMixtureDenoiser:
@@ -228,7 +247,8 @@ def _improve(
     def assign(x: Array, outer: Array) -> Array:
       return jax.nn.softmax(log_joint(x, outer), axis=-1)
 
-    return mixture_from_moments(_moments(assign, centred), noise_std)
+    found = _moments(assign, centred)
+    return mixture_from_moments(found, noise_std, hidden_share=hidden_share)
 
   moved = dataclasses.replace(start, means=start.means - origin)
   fitted = jax.lax.fori_loop(0, num_steps, step, moved)

@@ -139,3 +139,17 @@ def test_vectors_of_many_dimensions_are_described_in_a_subspace():
     (np.asarray(noisy) - high) ** 2, axis=1
   ) / (2 * 0.09)
   assert abs(outside.mean() - gaussian.mean()) < 8
+
+
+def test_hidden_variance_keeps_the_trace():
+  # One direction is above the noise's edge, 39 are below it.
+  rng = np.random.default_rng(0)
+  clean = 0.1 * rng.standard_normal((400, 40))
+  clean[:, 0] *= 30
+  noisy = clean + 0.5 * rng.standard_normal(clean.shape)
+  options = {'noise_std': 0.5, 'num_components': 1}
+  none = fit(jnp.float32(noisy), **options)
+  full = fit(jnp.float32(noisy), hidden_share=1.0, **options)
+  assert int(jnp.sum(none.variances > 0)) <= 2
+  trace = np.trace(np.cov(noisy.T, bias=True)) - 40 * 0.25
+  np.testing.assert_allclose(jnp.sum(full.variances), trace, rtol=1e-3)

@@ -41,6 +41,9 @@ from internal_diffusion.jax_settings import with_own_settings
 Array = jax.Array
 
 _SAMPLE_STRIDE = 2
+# With all of the hidden variance, samples have 1.16 times the true detail, as
+# the sampler's few steps add a little (camera of scikit-image).
+_HIDDEN_SHARE = 0.7
 
 
 class _White(NamedTuple):
@@ -90,20 +93,32 @@ def denoise(
   noisy = jax.device_put(white)
   prior = fit_mixture_prior(fit_key, noisy, noise_std=level)
   mean, variance = denoise_white(prior, noisy, level)
-  samples = draw_samples(
-    sample_key,
-    MixtureImageDenoiser(prior.mixture, prior.patch_size, _SAMPLE_STRIDE),
-    noisy,
-    num=num_samples,
-    sigma=level,
-    is_noisy=True,
-    progress=progress,
-  )
+  samples = None
+  if num_samples:
+    full = fit_mixture_prior(
+      fit_key,
+      noisy,
+      noise_std=level,
+      num_steps=1,
+      start=prior,
+      stride=_SAMPLE_STRIDE,
+      hidden_share=_HIDDEN_SHARE,
+    )
+    drawn = draw_samples(
+      sample_key,
+      full,
+      noisy,
+      num=num_samples,
+      sigma=level,
+      is_noisy=True,
+      progress=progress,
+    )
+    samples = _back(drawn, how)
   std = np.sqrt(variance)
   return from_std(
     _back(mean, how),
     _std_back(mean, std, how),
-    samples=_back(samples, how),
+    samples=samples,
     found=found,
   )
 

@@ -99,6 +99,7 @@ def fit_mixture_prior(
   num_steps: int = 12,
   start: MixtureImageDenoiser | None = None,
   stride: int = 1,
+  hidden_share: float = 0.0,
 ) -> MixtureImageDenoiser:
   """Fits the prior to an image with white noise.
 
@@ -111,6 +112,7 @@ def fit_mixture_prior(
     num_steps: Number of steps of expectation-maximisation.
     start: Prior to start from; None starts anew.
     stride: Distance of the patches that the prior denoises, in pixels.
+    hidden_share: See `fit_gaussian_mixture`.
   """
   num = (image.shape[0] - patch_size + 1) * (image.shape[1] - patch_size + 1)
   apart = max(1, math.ceil(math.sqrt(num / _MAX_PATCHES)))
@@ -122,6 +124,7 @@ def fit_mixture_prior(
     num_components=max(1, min(num_components, num // _PATCHES_PER_COMPONENT)),
     num_steps=num_steps,
     start=None if start is None else start.mixture,
+    hidden_share=hidden_share,
   )
   return MixtureImageDenoiser(mixture, patch_size, stride)
 
