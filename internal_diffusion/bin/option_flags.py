@@ -135,6 +135,7 @@ def read(
       value = kind(value)
     values[field.name] = value
   if base is not None:
+    # The type of options is not known to be a dataclass before it runs.
     return dataclasses.replace(base, **values, **others)  # type: ignore[type-var]
   return options_class(**values, **others)
 

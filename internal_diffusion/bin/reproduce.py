@@ -40,6 +40,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'circle': circle.run,
   'kernel_equivalence': kernel_equivalence.run,
 }
+# mypy knows enumerations of literal names only.
 Experiment = enum.StrEnum(  # type: ignore[misc]
   'Experiment', {name.upper(): name for name in (*EXPERIMENTS, 'all')}
 )

@@ -39,6 +39,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   num = scaled(_NUM_SAMPLES, effort, at_least=256)
   draw_key, sample_key, distance_key = jax.random.split(jax.random.key(seed), 3)
   # Two halves of real patches give the distance of real from real.
+  # Examples of an image draw triplets; the interface of all examples does not.
   drawn = examples.draw.triplets(  # type: ignore[attr-defined]
     draw_key, examples.data, 4 * num * examples.layout.num_levels
   )

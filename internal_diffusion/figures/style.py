@@ -35,6 +35,7 @@ def _import_matplotlib() -> None:
 
 _import_matplotlib()
 
+# After the import above, which must not see a backend that cannot be loaded.
 import matplotlib.figure  # noqa: E402
 import matplotlib.style  # noqa: E402
 from matplotlib.axes import Axes as Axes  # noqa: E402

@@ -63,6 +63,7 @@ class Regression:
 
   def __call__(self, features: Array) -> Array:
     """Prediction [..., D] given features [..., F]."""
+    # Flax types `apply` for modules that return mutable state too.
     return self.network.apply(self.params, features)  # type: ignore[return-value]
 
 
