@@ -53,6 +53,7 @@ from internal_diffusion.diffusion.processes import (
   flow_process,
   from_unit_scale,
   noise_level,
+  sub_vp_process,
   to_unit_scale,
   ve_process,
   vp_cosine_process,
@@ -65,6 +66,7 @@ from internal_diffusion.diffusion.schedules import (
   linear_sigmas,
   process_sigmas,
 )
+from internal_diffusion.diffusion.sdes import drift_and_diffusion
 
 __all__ = [
   'Coefficients',
@@ -77,6 +79,7 @@ __all__ = [
   'cosine_sigmas',
   'denoising_loss',
   'draw_sigma_aug',
+  'drift_and_diffusion',
   'drop_condition',
   'dynamic_threshold',
   'dynamic_thresholding',
@@ -99,6 +102,7 @@ __all__ = [
   'score_to_x0',
   'snr_weight',
   'stratified_uniform',
+  'sub_vp_process',
   'to_unit_scale',
   'uniform_weight',
   'v_to_x0',
