@@ -19,9 +19,7 @@ class Edited(NamedTuple):
   found: dict[str, Any]
 
 
-def from_samples(
-  samples: np.ndarray, found: dict[str, Any] | None = None
-) -> Edited:
+def from_samples(samples: np.ndarray, found: dict[str, Any]) -> Edited:
   """A result with the standard deviation between its samples.
 
   Args:
@@ -29,7 +27,7 @@ def from_samples(
     found: See `Edited`.
 
   Example:
-    >>> from_samples(np.array([[[[0.0]]], [[[1.0]]]])).std.item()
+    >>> from_samples(np.array([[[[0.0]]], [[[1.0]]]]), {}).std.item()
     0.5
   """
   samples = np.clip(np.asarray(samples, np.float32), -1, 1)

@@ -17,5 +17,5 @@ def test_std_is_between_samples():
 
 
 def test_one_sample_has_no_spread():
-  edited = from_samples(np.full((1, 2, 2, 3), 0.5))
+  edited = from_samples(np.full((1, 2, 2, 3), 0.5), {})
   assert not edited.std.any()
