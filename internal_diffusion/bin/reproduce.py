@@ -23,6 +23,7 @@ from internal_diffusion.experiments import (
   checkerboard,
   circle,
   kernel_equivalence,
+  likelihood,
   memorization_1d,
   moving_triangle,
   one_to_many,
@@ -42,6 +43,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'circle': circle.run,
   'kernel_equivalence': kernel_equivalence.run,
   'score_model': score_model.run,
+  'likelihood': likelihood.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

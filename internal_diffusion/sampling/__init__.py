@@ -38,7 +38,12 @@ from internal_diffusion.sampling.langevin import (
   sample_langevin,
   sample_predictor_corrector,
 )
-from internal_diffusion.sampling.likelihood import log_density
+from internal_diffusion.sampling.likelihood import (
+  DensityEstimate,
+  bits_per_dimension,
+  estimate_log_density,
+  log_density,
+)
 from internal_diffusion.sampling.moments import mean_and_covariance
 from internal_diffusion.sampling.samplers import (
   Sampler,
@@ -56,6 +61,7 @@ from internal_diffusion.sampling.sde import (
 
 __all__ = [
   'Constraint',
+  'DensityEstimate',
   'Level',
   'LinearObservation',
   'LowBand',
@@ -65,8 +71,10 @@ __all__ = [
   'Sampler',
   'Start',
   'WrappedBorder',
+  'bits_per_dimension',
   'decode',
   'encode',
+  'estimate_log_density',
   'langevin_step_size',
   'log_density',
   'make_low_band',

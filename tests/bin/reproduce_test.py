@@ -136,4 +136,5 @@ def test_knows_every_experiment():
     'kernel_equivalence',
     'samplers',
     'score_model',
+    'likelihood',
   }
