@@ -22,6 +22,8 @@ from internal_diffusion.bin.results import Results
 from internal_diffusion.experiments import (
   checkerboard,
   circle,
+  consistency,
+  guidance,
   kernel_equivalence,
   likelihood,
   memorization_1d,
@@ -44,6 +46,8 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'kernel_equivalence': kernel_equivalence.run,
   'score_model': score_model.run,
   'likelihood': likelihood.run,
+  'guidance': guidance.run,
+  'consistency': consistency.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

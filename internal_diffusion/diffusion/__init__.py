@@ -12,6 +12,11 @@ from internal_diffusion.diffusion.conditioning import (
   drop_condition,
   give_parts,
 )
+from internal_diffusion.diffusion.consistency import (
+  ConsistencyModel,
+  consistency_fn,
+  consistency_loss,
+)
 from internal_diffusion.diffusion.guidance import (
   classifier_free_guidance,
   classifier_guidance,
@@ -72,12 +77,15 @@ from internal_diffusion.diffusion.sdes import drift_and_diffusion
 
 __all__ = [
   'Coefficients',
+  'ConsistencyModel',
   'NoiseProcess',
   'add_noise',
   'apply_coefficients',
   'augment_condition',
   'classifier_free_guidance',
   'classifier_guidance',
+  'consistency_fn',
+  'consistency_loss',
   'cosine_sigmas',
   'denoising_loss',
   'draw_sigma_aug',

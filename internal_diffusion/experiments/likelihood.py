@@ -204,13 +204,18 @@ def _photograph(seed: int, effort: float, progress: bool) -> dict[str, float]:
   )
   examples = point_examples(clean)
   model = fit_denoiser(examples, options, progress=progress).model
-  found['network'] = _mean_bits(_traced_density(model, x), x)
+  found['network'] = _mean_bits(_estimate(jax.random.key(seed), model, x), x)
   return found
 
 
 @jax.jit
-def _traced_density(model: LearnedDenoiser, x: jax.Array) -> jax.Array:
-  return likelihood.log_density(model, x, _PATCH_SIGMAS)
+def _estimate(
+  key: jax.Array, model: LearnedDenoiser, x: jax.Array
+) -> jax.Array:
+  # The mean over the patches needs few probes.
+  return likelihood.estimate_log_density(
+    key, model, x, _PATCH_SIGMAS, num_probes=2
+  ).value
 
 
 def _mean_bits(log_density: jax.Array, x: jax.Array) -> float:

@@ -47,6 +47,7 @@ from internal_diffusion.sampling.likelihood import (
 from internal_diffusion.sampling.moments import mean_and_covariance
 from internal_diffusion.sampling.samplers import (
   Sampler,
+  sample_consistency,
   sample_ddim,
   sample_ddpm,
   sample_euler,
@@ -80,6 +81,7 @@ __all__ = [
   'make_low_band',
   'make_sample_fn',
   'mean_and_covariance',
+  'sample_consistency',
   'sample_ddim',
   'sample_ddpm',
   'sample_euler',

@@ -137,4 +137,6 @@ def test_knows_every_experiment():
     'samplers',
     'score_model',
     'likelihood',
+    'guidance',
+    'consistency',
   }
