@@ -13,12 +13,11 @@ import jax
 import numpy as np
 from scipy import ndimage
 
-from internal_diffusion.types import static
-
 Array = jax.Array
 
 PATCH_SIZE = 7
 MARGIN = PATCH_SIZE // 2
+OUTSIDE = 0  # A position in the margin.
 # The hole's inscribed radius at the coarsest level: there, most patches that
 # touch the hole have known pixels on two of its sides.
 _RADIUS_AT_COARSEST = 5.0
@@ -40,10 +39,10 @@ class FillLevel:
     is_source: Whether the patch around a pixel is known as a whole, [H * W].
     sources: Positions of such patches, [M], repeated from the start.
     num_sources: Number of different ones, scalar int32.
-    holes: Positions of the hole's pixels, [P]; filled up with `outside`.
+    holes: Positions of the hole's pixels, [P]; filled up with OUTSIDE.
     targets: Positions of the patches that touch the hole, [N]; likewise.
     depth: Distance of each pixel to the nearest known one, [H * W].
-    outside: A position outside of the picture.
+    num_holes: Number of the hole's pixels.
   """
 
   image: Array
@@ -55,7 +54,7 @@ class FillLevel:
   holes: Array
   targets: Array
   depth: Array
-  outside: int = static(default=0)
+  num_holes: np.int32
 
   @property
   def size(self) -> tuple[int, int]:
@@ -164,13 +163,16 @@ def _make_level(
     holes=put(_padded(np.flatnonzero(hole))),
     targets=put(_padded(np.flatnonzero(targets))),
     depth=put(depth.ravel()),
+    num_holes=np.int32(hole.sum()),
   )
 
 
 def _padded(positions: np.ndarray) -> np.ndarray:
-  """Positions, filled up with 0, which is outside."""
+  """Positions, filled up with OUTSIDE."""
   missing = _rounded(len(positions)) - len(positions)
-  return np.pad(positions.astype(np.int32), (0, missing))
+  return np.pad(
+    positions.astype(np.int32), (0, missing), constant_values=OUTSIDE
+  )
 
 
 def _rounded(length: int) -> int:

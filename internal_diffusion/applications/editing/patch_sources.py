@@ -15,15 +15,15 @@ The vote makes a picture of a field: each hole pixel is the average over the
 patches that cover it of what their sources have there (Wexler et al. 2007).
 """
 
-import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion import arrays
 from internal_diffusion.applications.editing.fill_levels import (
   MARGIN,
+  OUTSIDE,
   PATCH_SIZE,
   FillLevel,
 )
@@ -35,6 +35,7 @@ _JUMPS = (1, 3, 8)
 _NEAR = 3  # Number of random candidates near the present source.
 _ANYWHERE = 2  # Number of random candidates anywhere.
 _FALLOFF = 1.3  # Weights of votes fall by this for each pixel into the hole.
+_CHUNK = 12_288 * 4  # Number of targets at a time divides this.
 _BEST = 0.75  # Quantile of the distances that is the noise level of votes.
 
 
@@ -49,7 +50,7 @@ def windows(image: Array, positions: Array) -> Array:
   return jax.vmap(cut)(row - MARGIN, column - MARGIN)
 
 
-def distances(
+def _distances(
   image: Array, patches: Array, weights: Array, sources: Array
 ) -> Array:
   """Mean squared differences [N] of patches and sources by weights.
@@ -65,16 +66,8 @@ def distances(
   return total / jnp.maximum(jnp.sum(weights, axis=(1, 2)), 1e-6)
 
 
-@functools.partial(jax.jit, static_argnames='jumps')
 def search(
-  key: Array,
-  level: FillLevel,
-  picture: Array,
-  field: Array,
-  sigma: Array,
-  offsets: Array,
-  *,
-  jumps: tuple[int, ...] = _JUMPS,
+  key: Array, level: FillLevel, picture: Array, field: Array, sigma: Array
 ) -> tuple[Array, Array]:
   """Draws a source for each target from the posterior over candidates.
 
@@ -82,96 +75,101 @@ def search(
     key: One key.
     level: Level of the pyramid.
     picture: Present picture, [H, W, C].
-    field: Present field, [H * W].
+    field: Present sources, [H * W].
     sigma: Noise level of a patch, scalar; 0 takes the nearest candidate.
-    offsets: Offsets of further candidates, flat, [K].
-    jumps: See `_JUMPS`.
 
   Returns:
-    The new field [H * W], and the distance of each patch to its source,
-    infinite where there is no target, [H * W].
+    The new sources [H * W], and the squared distance of each patch to its
+    source, infinite where there is no target, [H * W].
   """
-  targets = level.targets
+
+  def chunk(given: tuple[Array, Array]) -> tuple[Array, Array]:
+    return _search_chunk(given[0], level, picture, field, sigma, given[1])
+
+  num = len(level.targets)
+  targets = level.targets.reshape(-1, math.gcd(num, _CHUNK))
+  keys = jax.random.split(key, len(targets))
+  source, distance = jax.lax.map(chunk, (keys, targets))
+  field = field.at[level.targets].set(source.ravel())
+  distances = jnp.full(field.shape, jnp.inf)
+  distances = distances.at[level.targets].set(distance.ravel())
+  return field, distances.at[OUTSIDE].set(jnp.inf)
+
+
+def _search_chunk(
+  key: Array,
+  level: FillLevel,
+  picture: Array,
+  field: Array,
+  sigma: Array,
+  targets: Array,
+) -> tuple[Array, Array]:
+  """Sources and squared distances of some targets, [N]."""
   patches = windows(picture, targets)
   weights = windows(level.weight[..., None], targets)[..., 0]
-  candidates = _candidates(key, level, field, offsets, jumps)
-  noise_key = jax.random.fold_in(key, 1)
-  # A distance of all values of a patch, in units of 2 sigma^2.
-  scale = jnp.sum(weights, axis=(1, 2)) * picture.shape[-1]
-  factor = 2 * sigma**2 / jnp.maximum(scale, 1)
+  candidate_key, noise_key = jax.random.split(key)
+  candidates = _candidates(candidate_key, level, field, targets)
+  # A distance is a mean over the values of a patch, in units of 2 sigma^2.
+  num_values = jnp.sum(weights, axis=(1, 2)) * picture.shape[-1]
+  factor = 2 * sigma**2 / jnp.maximum(num_values, 1)
 
-  def body(
+  def compare(
     index: Array, best: tuple[Array, Array, Array]
   ) -> tuple[Array, Array, Array]:
-    score, source, distance = best
     other = candidates[index]
-    other_distance = distances(level.image, patches, weights, other)
-    noise = jax.random.gumbel(
-      jax.random.fold_in(noise_key, index), (len(targets),)
-    )
-    other_score = other_distance - factor * noise
-    is_better = level.is_source[other] & (other_score < score)
-    return (
-      jnp.where(is_better, other_score, score),
-      jnp.where(is_better, other, source),
-      jnp.where(is_better, other_distance, distance),
-    )
+    distance = _distances(level.image, patches, weights, other)
+    own_key = jax.random.fold_in(noise_key, index)
+    score = distance - factor * jax.random.gumbel(own_key, targets.shape)
+    is_better = level.is_source[other] & (score < best[0])
+    new = (score, other, distance)
+    return jax.tree.map(lambda a, b: jnp.where(is_better, a, b), new, best)
 
   nothing = jnp.full(len(targets), jnp.inf)
   start = (nothing, field[targets], nothing)
-  _, source, distance = jax.lax.fori_loop(0, len(candidates), body, start)
-  everywhere = jnp.full(field.shape, jnp.inf)
-  return (
-    field.at[targets].set(source),
-    everywhere.at[targets].set(distance).at[level.outside].set(jnp.inf),
-  )
+  _, source, distance = jax.lax.fori_loop(0, len(candidates), compare, start)
+  return source, distance
 
 
 def _candidates(
-  key: Array,
-  level: FillLevel,
-  field: Array,
-  offsets: Array,
-  jumps: tuple[int, ...],
+  key: Array, level: FillLevel, field: Array, targets: Array
 ) -> Array:
-  """Candidate sources [K, N] of the targets; not all of them are sources."""
-  targets, num = level.targets, field.shape[0]
-  width = level.size[1]
+  """Candidate sources [K, N] of targets [N]; not all of them are sources."""
+  num, width = field.shape[0], level.size[1]
   own = field[targets]
-  steps = [
-    (row * width + column) * jump
-    for jump in jumps
-    for row, column in ((0, 1), (0, -1), (1, 0), (-1, 0))
-  ]
   found = [own]
-  for step in steps:
-    neighbour = jnp.clip(targets + step, 0, num - 1)
-    found.append(field[neighbour] - step)
-  near_key, far_key = jax.random.split(jax.random.fold_in(key, 0))
+  for jump in _JUMPS:
+    for row, column in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+      step = (row * width + column) * jump
+      found.append(field[jnp.clip(targets + step, 0, num - 1)] - step)
+  near_key, far_key = jax.random.split(key)
+  near = jax.random.uniform(near_key, (_NEAR, 2, len(targets)), minval=-1)
   for index in range(_NEAR):
     reach = max(level.size) / 4 ** (index + 1)
-    moved = jax.random.uniform(
-      jax.random.fold_in(near_key, index),
-      (2, len(targets)),
-      minval=-reach,
-      maxval=reach,
-    )
-    row, column = jnp.round(moved).astype(jnp.int32)
+    row, column = jnp.round(reach * near[index]).astype(jnp.int32)
     found.append(own + row * width + column)
   drawn = jax.random.randint(
     far_key, (_ANYWHERE, len(targets)), 0, level.num_sources
   )
-  found = jnp.concatenate(
-    [
-      jnp.stack(found),
-      level.sources[drawn],
-      targets[None] + offsets[:, None],
-    ]
-  )
+  found = jnp.concatenate([jnp.stack(found), level.sources[drawn]])
   return jnp.clip(found, 0, num - 1)
 
 
-@jax.jit
+def mean_distance(level: FillLevel, picture: Array, field: Array) -> Array:
+  """Mean squared distance of the target patches of a picture to sources."""
+
+  def chunk(targets: Array) -> Array:
+    weights = windows(level.weight[..., None], targets)[..., 0]
+    patches = windows(picture, targets)
+    distance = _distances(level.image, patches, weights, field[targets])
+    is_one = (targets != OUTSIDE) & level.is_source[field[targets]]
+    return jnp.stack([jnp.sum(jnp.where(is_one, distance, 0)), is_one.sum()])
+
+  num = len(level.targets)
+  targets = level.targets.reshape(-1, math.gcd(num, _CHUNK))
+  total, count = jnp.sum(jax.lax.map(chunk, targets), axis=0)
+  return total / jnp.maximum(count, 1)
+
+
 def vote(
   level: FillLevel, field: Array, distance: Array, picture: Array
 ) -> Array:
@@ -197,9 +195,7 @@ def vote(
   steps = np.indices((PATCH_SIZE, PATCH_SIZE)).reshape(2, -1) - MARGIN
   steps = jnp.asarray(steps[0] * width + steps[1], jnp.int32)
 
-  def body(
-    index: Array, total: tuple[Array, Array]
-  ) -> tuple[Array, Array]:
+  def body(index: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
     step = steps[index]
     centre = level.holes - step
     own = weight[centre][:, None]
@@ -214,51 +210,24 @@ def vote(
   )
   flat = picture.reshape(-1, num_channels)
   flat = flat.at[level.holes].set(total / jnp.maximum(weights, 1e-30))
-  return flat.at[level.outside].set(0).reshape(picture.shape)
+  return flat.at[OUTSIDE].set(0).reshape(picture.shape)
 
 
 @jax.jit
 def finer_field(coarse: FillLevel, fine: FillLevel, field: Array) -> Array:
-  """The field of the next finer level, with the same offsets in the picture."""
-  row, column = jnp.divmod(jnp.arange(fine.image[..., 0].size), fine.size[1])
-  source = jnp.zeros((), jnp.int32)
+  """The field of the next finer level, with the same offsets in the picture.
+
+  Pixels that are not of the hole are their own sources.
+  """
+  row, column = jnp.divmod(fine.holes, fine.size[1])
   parent_row = (row - MARGIN) // 2 + MARGIN
   parent_column = (column - MARGIN) // 2 + MARGIN
-  parent = jnp.clip(
-    parent_row * coarse.size[1] + parent_column, 0, len(field) - 1
-  )
-  source_row, source_column = jnp.divmod(field[parent], coarse.size[1])
+  source = field[parent_row * coarse.size[1] + parent_column]
+  source_row, source_column = jnp.divmod(source, coarse.size[1])
   found_row = 2 * (source_row - MARGIN) + MARGIN + (row - MARGIN) % 2
-  found_column = (
-    2 * (source_column - MARGIN) + MARGIN + (column - MARGIN) % 2
-  )
-  source = found_row * fine.size[1] + found_column
-  return jnp.clip(source, 0, len(source) - 1).astype(jnp.int32)
-
-
-@jax.jit
-def search_all(
-  key: Array, level: FillLevel, picture: Array, sigma: Array
-) -> tuple[Array, Array]:
-  """The draw of `search` over all sources, for small levels."""
-  targets, dim = level.targets, picture.shape[-1]
-  patches = windows(picture, targets)
-  weights = windows(level.weight[..., None], targets)
-  bank = windows(level.image, level.sources)
-  weighted = (weights * patches).reshape(len(targets), -1)
-  squares = jnp.sum(bank**2, axis=-1).reshape(len(bank), -1)
-  products = weighted @ bank.reshape(len(bank), -1).T
-  total = weights.reshape(len(targets), -1) @ squares.T - 2 * products
-  count = jnp.maximum(jnp.sum(weights, axis=(1, 2, 3)), 1e-6) * dim
-  is_one = jnp.arange(len(bank)) < level.num_sources
-  noise = jax.random.gumbel(key, total.shape)
-  score = jnp.where(is_one[None], total - 2 * sigma**2 * noise, jnp.inf)
-  chosen = arrays.index_of_largest(-score)
-  source = level.sources[chosen]
-  distance = distances(level.image, patches, weights[..., 0], source)
-  field = jnp.zeros(level.depth.shape, jnp.int32).at[targets].set(source)
-  everywhere = jnp.full(field.shape, jnp.inf)
-  return (
-    field,
-    everywhere.at[targets].set(distance).at[level.outside].set(jnp.inf),
-  )
+  found_column = 2 * (source_column - MARGIN) + MARGIN + (column - MARGIN) % 2
+  found = found_row * fine.size[1] + found_column
+  num = fine.depth.shape[0]
+  found = jnp.clip(found, 0, num - 1).astype(jnp.int32)
+  own = jnp.arange(num, dtype=jnp.int32).at[fine.holes].set(found)
+  return own.at[OUTSIDE].set(OUTSIDE)

@@ -14,13 +14,13 @@ sources that continue those of its neighbours, first at the even pixels of a
 chequerboard, then at the odd ones.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from internal_diffusion.applications.editing.fill_levels import FillLevel
+from internal_diffusion.applications.editing.fill_levels import (
+  OUTSIDE,
+  FillLevel,
+)
 
 Array = jax.Array
 
@@ -31,13 +31,10 @@ _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _JUMPS = (1, 2, 4)
 
 
-@functools.partial(jax.jit, static_argnames='num_sweeps')
 def place_seams(
   level: FillLevel,
   field: Array,
   picture: Array,
-  *,
-  num_sweeps: int = _SWEEPS,
 ) -> Array:
   """The sources of the pixels.
 
@@ -45,7 +42,6 @@ def place_seams(
     level: Level of the pyramid.
     field: Sources of the target patches, [H * W].
     picture: Average x of the patches, [H, W, C].
-    num_sweeps: Number of sweeps.
 
   Returns:
     Sources of all pixels, [H * W]; pixels that are not of the hole are their
@@ -57,7 +53,10 @@ def place_seams(
   average = picture.reshape(num, -1)[holes]
   is_known = level.known.ravel() > 0
   is_inside = level.weight.ravel() > 0
-  steps = [row * width + column for row, column in _NEIGHBOURS]
+  steps = jnp.array([row * width + column for row, column in _NEIGHBOURS])
+  moves = jnp.concatenate(
+    [jnp.zeros(1, jnp.int32), *(j * steps for j in _JUMPS)]
+  )
   row, column = jnp.divmod(holes, width)
   colour = (row + column) % 2
 
@@ -66,11 +65,12 @@ def place_seams(
     return image[positions], is_known[positions]
 
   def cost(sources: Array, own: Array) -> Array:
-    """Energy of the hole's pixels with the sources `own` [P]."""
+    """Energy of the hole's pixels if they had the sources `own` [P]."""
     value, known = look(own)
     total = _UNARY * jnp.mean((value - average) ** 2, axis=-1)
-    total = jnp.where(known, total, jnp.inf)
-    for step in steps:
+
+    def add(index: Array, total: Array) -> Array:
+      step = steps[index]
       neighbour = sources[holes + step]
       theirs, _ = look(neighbour)
       back, back_known = look(neighbour - step)
@@ -79,22 +79,28 @@ def place_seams(
       second = jnp.mean((value - back) ** 2, axis=-1)
       first = jnp.where(ahead_known, first, _UNKNOWN)
       second = jnp.where(back_known, second, first)
-      total += jnp.where(is_inside[holes + step], first + second, 0)
-    return total
+      return total + jnp.where(is_inside[holes + step], first + second, 0)
+
+    total = jnp.where(known, total, jnp.inf)
+    return jax.lax.fori_loop(0, len(_NEIGHBOURS), add, total)
 
   def half_sweep(index: Array, sources: Array) -> Array:
     own = sources[holes]
-    best = cost(sources, own)
-    for jump in _JUMPS:
-      for step in steps:
-        other = sources[jnp.clip(holes + jump * step, 0, num - 1)] - jump * step
-        other_cost = cost(sources, other)
-        is_better = other_cost < best
-        best = jnp.where(is_better, other_cost, best)
-        own = jnp.where(is_better, other, own)
+
+    def compare(move: Array, best: tuple[Array, Array]) -> tuple[Array, Array]:
+      step = moves[move]
+      other = sources[jnp.clip(holes + step, 0, num - 1)] - step
+      other_cost = cost(sources, other)
+      is_better = other_cost < best[0]
+      new = (other_cost, other)
+      return jax.tree.map(lambda a, b: jnp.where(is_better, a, b), new, best)
+
+    # The first move is none: a pixel's own source.
+    nothing = (jnp.full(len(holes), jnp.inf), own)
+    _, own = jax.lax.fori_loop(0, len(moves), compare, nothing)
     new = jnp.where(colour == index % 2, own, sources[holes])
-    return sources.at[holes].set(new).at[level.outside].set(level.outside)
+    return sources.at[holes].set(new).at[OUTSIDE].set(OUTSIDE)
 
   everywhere = jnp.arange(num, dtype=jnp.int32)
-  start = everywhere.at[holes].set(field[holes]).at[level.outside].set(0)
-  return jax.lax.fori_loop(0, 2 * num_sweeps, half_sweep, start)
+  start = everywhere.at[holes].set(field[holes]).at[OUTSIDE].set(0)
+  return jax.lax.fori_loop(0, 2 * _SWEEPS, half_sweep, start)
