@@ -27,6 +27,8 @@ from internal_diffusion.experiments import (
   moving_triangle,
   one_to_many,
   photograph_patches,
+  samplers,
+  score_model,
 )
 from internal_diffusion.experiments.result import Result
 
@@ -39,6 +41,8 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'memorization_1d': memorization_1d.run,
   'circle': circle.run,
   'kernel_equivalence': kernel_equivalence.run,
+  'score_model': score_model.run,
+  'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.
 Experiment = enum.StrEnum(  # type: ignore[misc]

@@ -28,6 +28,16 @@ from internal_diffusion.sampling.constraints import (
   WrappedBorder,
   make_low_band,
 )
+from internal_diffusion.sampling.inversion import (
+  decode,
+  encode,
+  spherical_interpolation,
+)
+from internal_diffusion.sampling.langevin import (
+  langevin_step_size,
+  sample_langevin,
+  sample_predictor_corrector,
+)
 from internal_diffusion.sampling.likelihood import log_density
 from internal_diffusion.sampling.moments import mean_and_covariance
 from internal_diffusion.sampling.samplers import (
@@ -37,6 +47,11 @@ from internal_diffusion.sampling.samplers import (
   sample_euler,
   sample_euler_maruyama,
   sample_heun,
+)
+from internal_diffusion.sampling.sde import (
+  sample_reverse_diffusion,
+  sample_reverse_sde,
+  simulate_forward,
 )
 
 __all__ = [
@@ -50,6 +65,9 @@ __all__ = [
   'Sampler',
   'Start',
   'WrappedBorder',
+  'decode',
+  'encode',
+  'langevin_step_size',
   'log_density',
   'make_low_band',
   'make_sample_fn',
@@ -59,4 +77,10 @@ __all__ = [
   'sample_euler',
   'sample_euler_maruyama',
   'sample_heun',
+  'sample_langevin',
+  'sample_predictor_corrector',
+  'sample_reverse_diffusion',
+  'sample_reverse_sde',
+  'simulate_forward',
+  'spherical_interpolation',
 ]
