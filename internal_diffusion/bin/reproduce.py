@@ -20,6 +20,7 @@ from internal_diffusion import arrays, figures, files
 from internal_diffusion.bin import command, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.experiments import (
+  bridges,
   checkerboard,
   circle,
   consistency,
@@ -48,6 +49,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'likelihood': likelihood.run,
   'guidance': guidance.run,
   'consistency': consistency.run,
+  'bridges': bridges.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

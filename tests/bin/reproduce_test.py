@@ -139,4 +139,5 @@ def test_knows_every_experiment():
     'likelihood',
     'guidance',
     'consistency',
+    'bridges',
   }
