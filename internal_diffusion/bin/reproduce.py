@@ -26,6 +26,7 @@ from internal_diffusion.experiments import (
   consistency,
   guidance,
   kernel_equivalence,
+  latent,
   likelihood,
   memorization_1d,
   moving_triangle,
@@ -50,6 +51,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'guidance': guidance.run,
   'consistency': consistency.run,
   'bridges': bridges.run,
+  'latent': latent.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

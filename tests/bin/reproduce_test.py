@@ -140,4 +140,5 @@ def test_knows_every_experiment():
     'guidance',
     'consistency',
     'bridges',
+    'latent',
   }
