@@ -24,6 +24,7 @@ from internal_diffusion.experiments import (
   checkerboard,
   circle,
   consistency,
+  digits,
   guidance,
   kernel_equivalence,
   latent,
@@ -52,6 +53,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'consistency': consistency.run,
   'bridges': bridges.run,
   'latent': latent.run,
+  'digits': digits.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

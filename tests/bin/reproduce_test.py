@@ -141,4 +141,5 @@ def test_knows_every_experiment():
     'consistency',
     'bridges',
     'latent',
+    'digits',
   }
