@@ -26,6 +26,7 @@ from internal_diffusion.experiments import (
   consistency,
   digits,
   guidance,
+  inversion,
   kernel_equivalence,
   latent,
   likelihood,
@@ -54,6 +55,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'bridges': bridges.run,
   'latent': latent.run,
   'digits': digits.run,
+  'inversion': inversion.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

@@ -2,9 +2,9 @@
 
 The classifier is a network of the Wiener estimate of x0 in principal
 coordinates, over their standard deviations, so that a coordinate which is
-nearly all noise has little influence. With it the unconditional denoiser becomes a
-conditional one (Dhariwal & Nichol 2021), see `diffusion.guidance`. A class is
-the condition's vector, one-hot, or its pyramid level.
+nearly all noise has little influence. With it the unconditional denoiser
+becomes a conditional one (Dhariwal & Nichol 2021), see `diffusion.guidance`. A
+class is the condition's vector, one-hot, or its pyramid level.
 """
 
 from typing import cast

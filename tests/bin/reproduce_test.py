@@ -142,4 +142,5 @@ def test_knows_every_experiment():
     'bridges',
     'latent',
     'digits',
+    'inversion',
   }
