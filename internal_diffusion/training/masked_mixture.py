@@ -1,13 +1,12 @@
-"""Fits a mixture of subspaces to vectors with missing parts.
+"""Fits a mixture of Gaussians to vectors with noisy and missing parts.
 
-Expectation-maximisation with hard assignments. The E-step is exact given what
-is seen of each vector (`denoisers.masked_mixture`). In the M-step, each
-coordinate d of a component is a linear regression on z of the vectors in which
-d is seen (Ilin & Raiko 2010), with v = (z, 1):
+A step of expectation-maximisation with hard assignments. With the posterior
+mean e_n and covariance P_n of vector n given its component k,
 
-  (W_d, m_d) = sum_n S_nd x_nd E[v_n]^T (sum_n S_nd E[v_n v_n^T] + rho I)^-1.
+  m_k = mean of e_n,   C_k = mean of (e_n - m_k)(e_n - m_k)^T + P_n.
 
-The ridge rho pulls towards the current row, which rarely seen coordinates keep.
+Without P_n, the mixture would become sure of its own guesses. A component of
+few vectors is drawn to the average covariance of all components.
 """
 
 import functools
@@ -16,122 +15,89 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from internal_diffusion import arrays
-from internal_diffusion.denoisers.masked_mixture import (
-  Latent,
-  MaskedMixture,
-)
+from internal_diffusion.denoisers.masked_gaussian import condition
+from internal_diffusion.denoisers.masked_mixture import MaskedMixture
 from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
 
-_CHUNK = 1024
-_RIDGE = 1.0  # rho, as a number of vectors with z of unit variance.
-_NOISE_FLOOR = (0.5 * 2 / 255) ** 2  # Rounding of pixels to 8 bits, and more.
+_CHUNK = 512  # Vectors at a time; each takes a few D * D floats.
+_AVERAGE = 5.0  # Weight of the average covariance, as a number of vectors.
 
 
 @with_own_settings
-def fit_masked_mixture(
-  vectors: Array,
-  seen: Array,
-  start: MaskedMixture,
-  *,
-  num_steps: int = 6,
+def improve_masked_mixture(
+  mixture: MaskedMixture, vectors: Array, precision: Array, component: Array
 ) -> MaskedMixture:
-  """Fits a mixture of subspaces to vectors with missing parts.
+  """One step of expectation-maximisation.
 
   Args:
-    vectors: [N, D]; the values of missing parts are not used.
-    seen: 1 where a vector is seen and 0 where not, [N, D].
-    start: Mixture to start from.
-    num_steps: Number of steps.
+    mixture: Mixture of K Gaussians.
+    vectors: [N, D]; finite, but not used where the precision is 0.
+    precision: Inverse variances of their noise, 0 where missing, [N, D].
+    component: Component of each vector, [N] int32.
 
   Raises:
     ValueError: If the shapes do not fit.
   """
-  arrays.check_positive_int('num_steps', num_steps)
-  if vectors.shape != seen.shape or vectors.ndim != 2:
+  if vectors.shape != precision.shape or vectors.ndim != 2:
     raise ValueError(
-      '`vectors` and `seen` must be [N, D], got shapes'
-      f' {vectors.shape} and {seen.shape}.'
+      '`vectors` and `precision` must be [N, D], got shapes'
+      f' {vectors.shape} and {precision.shape}.'
     )
-  return _improve(vectors, seen.astype(jnp.float32), start, num_steps)
+  return _improve(mixture, vectors, precision, component)
 
 
-@functools.partial(jax.jit, static_argnames='num_steps')
+@jax.jit
 def _improve(
-  vectors: Array, seen: Array, start: MaskedMixture, num_steps: int
+  mixture: MaskedMixture, vectors: Array, precision: Array, component: Array
 ) -> MaskedMixture:
-  def step(_: Array, mixture: MaskedMixture) -> MaskedMixture:
-    return _step(mixture, jnp.where(seen > 0, vectors, 0), seen)
-
-  return jax.lax.fori_loop(0, num_steps, step, start)
-
-
-def _step(mixture: MaskedMixture, vectors: Array, seen: Array) -> MaskedMixture:
-  num_components, dim, rank = mixture.loadings.shape
-  size = rank + 1
-  chunk = min(_CHUNK, len(vectors))
-  padding = -len(vectors) % chunk
-
-  def cut(values: Array) -> Array:
-    edge = ((0, padding), (0, 0))
-    return jnp.pad(values, edge).reshape(-1, chunk, dim)
-
-  def add(total: Any, parts: tuple[Array, Array]) -> tuple[Any, None]:
-    x, own_seen = parts
-    found = mixture.infer(x, own_seen)
-    return jax.tree.map(
-      jnp.add, total, _sums(mixture, x, own_seen, found)
-    ), None
-
+  num_components, dim = mixture.means.shape
+  add = functools.partial(_add_chunk, mixture)
   nothing = (
     jnp.zeros(num_components),
-    jnp.zeros((num_components, dim, size * size)),
-    jnp.zeros((num_components, dim, size)),
-    jnp.zeros((num_components, 2)),
+    jnp.zeros((num_components, dim)),
+    jnp.zeros((num_components, dim * dim)),
   )
-  (num, products, targets, errors), _ = jax.lax.scan(
-    add, nothing, (cut(vectors), cut(seen))
-  )
-  rows = jnp.concatenate([mixture.loadings, mixture.means[..., None]], axis=-1)
-  system = products.reshape(num_components, dim, size, size)
-  system += _RIDGE * jnp.eye(size)
-  solved = jnp.linalg.solve(system, (targets + _RIDGE * rows)[..., None])[
-    ..., 0
-  ]
-  noise = errors[:, 0] / jnp.maximum(errors[:, 1], 1)
-  noise = jnp.where(errors[:, 1] > dim, noise, mixture.noise_variances)
+  is_real = jnp.ones(len(vectors))
+  parts = tuple(map(_cut, (vectors, precision, component, is_real)))
+  (num, shifts, seconds), _ = jax.lax.scan(add, nothing, parts)
+  count = jnp.maximum(num, 1)[:, None]
+  shift = shifts / count
+  covariances = (seconds / count).reshape(-1, dim, dim)
+  covariances -= shift[:, :, None] * shift[:, None, :]
+  covariances = (covariances + jnp.swapaxes(covariances, 1, 2)) / 2
+  average = jnp.tensordot(num / jnp.sum(num), covariances, axes=1)
+  share = (_AVERAGE / (num + _AVERAGE))[:, None, None]
   return MaskedMixture(
     jnp.log((num + 1) / jnp.sum(num + 1)),
-    solved[..., -1],
-    solved[..., :-1],
-    jnp.maximum(noise, _NOISE_FLOOR),
+    mixture.means + shift,
+    (1 - share) * covariances + share * average[None],
   )
 
 
-def _sums(
-  mixture: MaskedMixture, x: Array, seen: Array, found: Latent
-) -> tuple[Array, ...]:
-  """Sums of one chunk by component: vectors, E[v v^T], x E[v], errors."""
-  num_components = len(mixture.means)
-  is_real = jnp.sum(seen, axis=-1) > 0
-  one_hot = jax.nn.one_hot(found.component, num_components) * is_real[:, None]
-  v = jnp.pad(found.mean, ((0, 0), (0, 1)), constant_values=1.0)
-  edge = ((0, 0), (0, 1), (0, 1))
-  second = v[:, :, None] * v[:, None, :] + jnp.pad(found.covariance, edge)
-  flat = second.reshape(len(x), -1)
+def _cut(values: Array) -> Array:
+  """Chunks of the first axis; the last one is filled with zeros."""
+  chunk = min(_CHUNK, len(values))
+  edge = ((0, -len(values) % chunk), *((0, 0),) * (values.ndim - 1))
+  return jnp.pad(values, edge).reshape(-1, chunk, *values.shape[1:])
 
-  def of_component(member: Array) -> tuple[Array, Array]:
-    own_seen = (member[:, None] * seen).T
-    return own_seen @ flat, (own_seen * x.T) @ v
 
-  products, targets = jax.lax.map(of_component, one_hot.T)
-  own = mixture.loadings[found.component]
-  mean = mixture.means[found.component]
-  mean += jnp.einsum('ndr,nr->nd', own, found.mean)
-  spread = jnp.einsum('ndr,nrs->nds', own, found.covariance)
-  variance = jnp.sum(spread * own, axis=-1)
-  error = jnp.sum(seen * ((x - mean) ** 2 + variance), axis=-1)
-  errors = one_hot.T @ jnp.stack([error, jnp.sum(seen, axis=-1)], axis=-1)
-  return jnp.sum(one_hot, axis=0), products, targets, errors
+def _add_chunk(
+  mixture: MaskedMixture, total: Any, parts: tuple[Array, ...]
+) -> tuple[Any, None]:
+  """Adds numbers, shifts of the mean and second moments by component."""
+  x, precision, component, is_real = parts
+  mean = mixture.means[component]
+  found = condition(
+    x[:, None], precision, mean, mixture.covariances[component]
+  )
+  shift = found.mean[:, 0] - mean
+  second = found.covariance + shift[:, :, None] * shift[:, None, :]
+  one_hot = jax.nn.one_hot(component, len(mixture.means)) * is_real[:, None]
+  sums = (
+    jnp.sum(one_hot, axis=0),
+    one_hot.T @ shift,
+    one_hot.T @ second.reshape(len(x), -1),
+  )
+  return jax.tree.map(jnp.add, total, sums), None
