@@ -77,7 +77,8 @@ class MaskedGroups:
     del cond
     own = 1 / sigma**2
     total = self.precision + own
-    both = (self.precision * self.observed + own * x) / total
+    known = self.precision * self.observed
+    both = (known[None] + own * x) / total[None]
     return self._estimate(both, total)[0]
 
   def posterior(self) -> tuple[Array, Array]:
@@ -89,7 +90,7 @@ class MaskedGroups:
     """Means [B, H, W, C] and variance given pictures of one precision."""
     num, height, width, channels = x.shape
     offsets = np.arange(self.patch_size)
-    inside = (offsets[:, None] * width + offsets).reshape(-1)
+    inside = (offsets[:, None] * width + offsets).reshape(1, -1)
     guide = self.guide.reshape(-1, channels)
     # All pictures, and the precision, as channels.
     both = jnp.concatenate([x, precision[None]]).reshape(num + 1, -1, channels)
@@ -99,7 +100,9 @@ class MaskedGroups:
       own = similar[:, :1] + inside
       cut = jnp.moveaxis(both[own], 2, 1).reshape(len(own), num + 1, -1)
       x, q = cut[:, :-1], cut[:, -1]
-      members = guide[similar[..., None] + inside].reshape(*similar.shape, -1)
+      members = guide[similar[..., None] + inside[None]].reshape(
+        *similar.shape, -1
+      )
       mean, covariance = self._gaussian(members, component)
       if self.adds_hidden:
         seen = self.precision.reshape(-1, channels)[own].reshape(len(own), -1)
@@ -114,7 +117,7 @@ class MaskedGroups:
     values = jnp.concatenate([means, variances[:, None]], axis=1)
     values = values.reshape(len(values), num + 1, -1, channels)
     total = _overlap_add(
-      values, weights, self.similar[:, 0], inside, height * width
+      values, weights, self.similar[:, 0], inside[0], height * width
     )
     total = jnp.swapaxes(total, 0, 1).reshape(num + 1, height, width, channels)
     return total[:-1], total[-1]
@@ -154,7 +157,7 @@ def make_masked_groups(
   """
   similar = find_similar(guide, patch_size=patch_size, stride=stride)
   offsets = np.arange(patch_size)
-  inside = (offsets[:, None] * guide.shape[1] + offsets).reshape(-1)
+  inside = (offsets[:, None] * guide.shape[1] + offsets).reshape(1, -1)
   pixels = similar[:, :1] + inside
   vectors = guide.reshape(-1, guide.shape[-1])[pixels].reshape(len(pixels), -1)
   return MaskedGroups(

@@ -89,9 +89,7 @@ def _add_chunk(
   """Adds numbers, shifts of the mean and second moments by component."""
   x, precision, component, is_real = parts
   mean = mixture.means[component]
-  found = condition(
-    x[:, None], precision, mean, mixture.covariances[component]
-  )
+  found = condition(x[:, None], precision, mean, mixture.covariances[component])
   shift = found.mean[:, 0] - mean
   second = found.covariance + shift[:, :, None] * shift[:, None, :]
   one_hot = jax.nn.one_hot(component, len(mixture.means)) * is_real[:, None]
