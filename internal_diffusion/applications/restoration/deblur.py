@@ -27,7 +27,7 @@ from internal_diffusion.sampling.constraints import LinearObservation
 Array = jax.Array
 
 # Noise levels of the loop, in grey levels of 255.
-_FIRST, _LAST, _NUM_STEPS = 30.0, 3.0, 8
+_FIRST, _LAST, _NUM_STEPS = 30.0, 2.0, 9
 # Those after it and the first of a sample, over the loop's last level.
 _GROUPS, _SAMPLE = (1.0,), 1.0
 _LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.

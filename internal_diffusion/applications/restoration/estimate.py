@@ -43,6 +43,7 @@ Array = jax.Array
 
 _GROUPS = SimilarPatchesDenoiser(stride=6)
 _STRIDE = 2  # Distance of the patches of a sample, in pixels.
+_LARGE = 2**17  # Pixels of a picture whose mean has that distance too.
 _SMALLER = 3  # Size of the picture over that which samples learn from.
 _SMALLEST_SIDE = 48
 _ROUNDING = 0.3 * 2 / 255  # Noise of 8 bits.
@@ -150,8 +151,14 @@ def _restore(
 ) -> tuple[Array, MixtureImageDenoiser]:
   """The restored scene and the prior of the loop's last steps."""
   constraints = (problem.constraint,)
+  height, width, _ = problem.first.shape
   scene, prior = restore_by_splitting(
-    key, problem.first, constraints, levels.loop, progress=progress
+    key,
+    problem.first,
+    constraints,
+    levels.loop,
+    stride=_STRIDE if height * width >= _LARGE else 1,
+    progress=progress,
   )
   if levels.old is not None:
     scene = (scene + _group_step(problem, problem.first, scene, levels.old)) / 2
@@ -176,9 +183,7 @@ def _denoise_groups(
 
 
 @jax.jit
-def _variance(
-  prior: MixtureImageDenoiser, image: Array, sigma: Array
-) -> Array:
+def _variance(prior: MixtureImageDenoiser, image: Array, sigma: Array) -> Array:
   """Posterior variance by the prior if the image had noise of `sigma`."""
   coarse = dataclasses.replace(prior, stride=_STRIDE)
   return coarse.posterior(image[None], sigma)[1][0]

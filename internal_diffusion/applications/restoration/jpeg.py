@@ -23,9 +23,9 @@ from internal_diffusion.sampling.constraints import QuantisationCells
 
 Array = jax.Array
 
-# Noise levels at quality 10 of libjpeg, in grey levels of 255, and the root mean
-# square of its steps of low frequencies. Chosen on camera, astronaut, coffee,
-# chelsea, brick and rocket of scikit-image.
+# Noise levels at quality 10 of libjpeg, in grey levels of 255, and the root
+# mean square of its steps of low frequencies. Chosen on camera, astronaut,
+# coffee, chelsea, brick and rocket of scikit-image.
 _FIRST, _LAST, _NUM_STEPS = 14.0, 5.0, 8
 _OLD, _GROUPS, _SAMPLE = 12.0, (6.0, 4.0), 24.0
 _STEP_AT_10 = 72.0
