@@ -28,9 +28,9 @@ Array = jax.Array
 _CHANGE_WINDOW, _GRADIENT_WINDOW = 2.0, 1.0
 _QUANTILE = 1.6449  # Of a Gaussian's absolute value at 90%.
 _SMALLEST_SIDE = 48  # Of the smaller version.
-# The smaller version has lost the grain that the damage removed, so the errors
-# of the picture itself are larger. Chosen on four photographs of scikit-image.
-_UNSEEN_FACTOR, _UNSEEN_STD = 1.2, 1.2 * 2 / 255
+# The errors of the picture itself are larger than those of the smaller one.
+# Chosen, as the grain, on camera, coffee, astronaut and rocket of scikit-image.
+_LARGER = 1.2
 _FLOOR = 0.3 * 2 / 255  # Smallest standard deviation: rounding.
 
 
@@ -51,6 +51,8 @@ class Attempt(NamedTuple):
 def learn_std(
   attempt: Attempt,
   again: Callable[[Array], tuple[Array, Attempt]],
+  *,
+  unseen: float,
 ) -> np.ndarray:
   """Standard deviation of the error of a restored picture.
 
@@ -58,6 +60,8 @@ def learn_std(
     attempt: The restoration of the picture, [H, W, C].
     again: Damages a smaller true picture [h, w, C] in the same way and restores
       it; returns the truth, as the restoration shows it, and the restoration.
+    unseen: Standard deviation of the error by grain, which the damage removed:
+      the smaller picture has none.
 
   Returns:
     [H, W, C].
@@ -71,7 +75,7 @@ def learn_std(
   small_std = _std(signs, weights)
   factor = calibrating_factor(errors, small_std)
   std = factor * _std(_signs(attempt), weights)
-  return np.hypot(_UNSEEN_FACTOR * std, _UNSEEN_STD)
+  return np.hypot(_LARGER * std, unseen)
 
 
 def calibrating_factor(errors: np.ndarray, std: np.ndarray) -> float:
@@ -111,15 +115,18 @@ def _signs(attempt: Attempt) -> np.ndarray:
 @jax.jit
 def _signs_on_device(attempt: Attempt) -> Array:
   restored, damaged, variance = attempt
-  change = _blur((restored - damaged) ** 2, _CHANGE_WINDOW)
+  change = local_mean((restored - damaged) ** 2, _CHANGE_WINDOW)
   slopes = jnp.gradient(restored, axis=(0, 1))
-  steepness = _blur(slopes[0] ** 2 + slopes[1] ** 2, _GRADIENT_WINDOW)
+  steepness = local_mean(slopes[0] ** 2 + slopes[1] ** 2, _GRADIENT_WINDOW)
   ones = jnp.ones_like(restored)
   return jnp.stack([ones, variance, change, steepness], axis=-1)
 
 
-def _blur(image: Array, std: float) -> Array:
-  """Gaussian blur of an image [H, W, C]; borders are continued."""
+def local_mean(image: Array, std: float) -> Array:
+  """Mean of an image [H, W, C] in a Gaussian window of `std` pixels.
+
+  Pixels beyond a border are those at the border.
+  """
   radius = int(np.ceil(3 * std))
   profile = np.exp(-((np.arange(-radius, radius + 1) / std) ** 2) / 2)
   weights = (profile / profile.sum()).astype(np.float32)

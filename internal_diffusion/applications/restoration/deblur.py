@@ -29,7 +29,10 @@ Array = jax.Array
 # Noise levels of the loop, in grey levels of 255.
 _FIRST, _LAST, _NUM_STEPS = 30.0, 2.0, 9
 # Those after it and the first of a sample, over the loop's last level.
-_GROUPS, _SAMPLE = (1.0,), 1.0
+_GROUPS, _SAMPLE = (1.0,), 2.0
+_UNSEEN = (
+  0.5  # Standard deviation of the grain that no restoration brings back.
+)
 _LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.
 
 
@@ -87,6 +90,7 @@ def deblur(
     np.multiply(_GROUPS, last * 2 / 255),
     None,
     _SAMPLE * last * 2 / 255,
+    _UNSEEN * 2 / 255,
   )
   found = estimate(
     key,
@@ -99,7 +103,7 @@ def deblur(
   return from_std(
     np.asarray(blur.crop(found.scene)),
     found.std,
-    samples=np.asarray(blur.crop(jnp.asarray(found.samples))),
+    samples=found.samples,
     found={'sigma': round(sigma, 2)},
   )
 

@@ -9,7 +9,9 @@ scene and what is known of it, and
    restored in the same way (`calibration`);
 3. samples come from a mixture of Gaussians of the restored picture at a smaller
    size. Its patches resemble those of the picture (Glasner, Bagon & Irani 2009)
-   and are sharp, so samples have the detail that the mean cannot have.
+   and are sharp, so samples have the detail that the mean cannot have. Their
+   distance from the mean is brought to the standard deviation that was learnt,
+   so flat ground stays flat.
 """
 
 import dataclasses
@@ -23,6 +25,7 @@ import numpy as np
 from internal_diffusion.applications.restoration.calibration import (
   Attempt,
   learn_std,
+  local_mean,
 )
 from internal_diffusion.applications.restoration.loop import (
   restore_by_splitting,
@@ -46,6 +49,9 @@ _STRIDE = 2  # Distance of the patches of a sample, in pixels.
 _LARGE = 2**17  # Pixels of a picture whose mean has that distance too.
 _SMALLER = 3  # Size of the picture over that which samples learn from.
 _SMALLEST_SIDE = 48
+# Window, in pixels, in which the distance of a sample from the mean is brought
+# to the standard deviation, and the largest factor.
+_WINDOW, _MOST = 2.0, 2.0
 _ROUNDING = 0.3 * 2 / 255  # Noise of 8 bits.
 
 
@@ -79,16 +85,18 @@ class Levels(NamedTuple):
     old: That of the damaged picture for a step of similar patches which are
       found in the loop's result; None for damage that is nothing like noise.
     sample: That at which samples start.
+    unseen: That of the grain which the damage removes from pictures.
   """
 
   loop: np.ndarray
   groups: np.ndarray
   old: float | None
   sample: float
+  unseen: float
 
 
 class Estimate(NamedTuple):
-  """Scene [H, W, C], std of the picture [h, w, C], samples [K, H, W, C]."""
+  """Scene [H, W, C]; standard deviation [h, w, C], samples [K, h, w, C]."""
 
   scene: Array
   std: np.ndarray
@@ -130,20 +138,27 @@ def estimate(
     truth, own = damage(damage_key, truth)
     return own.crop(truth), attempt(own, *_restore(own_key, own, levels))
 
-  std = learn_std(attempt(problem, scene, prior), again)
-  samples = np.empty((0, *scene.shape), np.float32)
-  if num_samples:
-    samples = draw_samples(
-      sample_key,
-      _sharp_prior(sample_key, scene),
-      scene,
-      num=num_samples,
-      sigma=levels.sample,
-      is_noisy=False,
-      constraints=(problem.constraint,),
-      progress=progress,
-    )
-  return Estimate(scene, std, samples)
+  std = learn_std(attempt(problem, scene, prior), again, unseen=levels.unseen)
+  if not num_samples:
+    return Estimate(scene, std, np.empty((0, *std.shape), np.float32))
+  drawn = draw_samples(
+    sample_key,
+    _sharp_prior(sample_key, scene),
+    scene,
+    num=num_samples,
+    sigma=levels.sample,
+    is_noisy=False,
+    constraints=(problem.constraint,),
+    progress=progress,
+  )
+  around = [(side, side) for side in problem.margin]
+  wide = np.pad(std, (*around, (0, 0)), mode='edge').astype(np.float32)
+  wide = jax.device_put(wide)
+  scaled = [
+    np.asarray(problem.crop(_rescale(problem.constraint, scene, sample, wide)))
+    for sample in drawn
+  ]
+  return Estimate(scene, std, np.stack(scaled))
 
 
 def _restore(
@@ -186,7 +201,21 @@ def _denoise_groups(
 def _variance(prior: MixtureImageDenoiser, image: Array, sigma: Array) -> Array:
   """Posterior variance by the prior if the image had noise of `sigma`."""
   coarse = dataclasses.replace(prior, stride=_STRIDE)
-  return coarse.posterior(image[None], sigma)[1][0]
+  # The mean hides the grid of the patches.
+  return local_mean(coarse.posterior(image[None], sigma)[1][0], 1.0)
+
+
+@jax.jit
+def _rescale(
+  constraint: Constraint, scene: Array, sample: Array, std: Array
+) -> Array:
+  """A sample whose local distance from the mean is as expected, [H, W, C]."""
+  distance = sample - scene
+  wanted, found = (local_mean(x**2, _WINDOW) for x in (std, distance))
+  ratio = jnp.sqrt(wanted / jnp.maximum(found, _ROUNDING**2))
+  scaled = (scene + jnp.minimum(ratio, _MOST) * distance)[None]
+  sigma = jnp.float32(0)
+  return constraint.project(jax.random.key(0), scaled, scaled, sigma)[0]
 
 
 def _sharp_prior(key: Array, scene: Array) -> MixtureImageDenoiser:

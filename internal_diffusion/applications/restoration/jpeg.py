@@ -27,7 +27,8 @@ Array = jax.Array
 # mean square of its steps of low frequencies. Chosen on camera, astronaut,
 # coffee, chelsea, brick and rocket of scikit-image.
 _FIRST, _LAST, _NUM_STEPS = 14.0, 5.0, 8
-_OLD, _GROUPS, _SAMPLE = 12.0, (6.0, 4.0), 24.0
+_OLD, _GROUPS, _SAMPLE = 12.0, (6.0, 4.0), 16.0
+_UNSEEN = 2.2
 _STEP_AT_10 = 72.0
 
 
@@ -90,4 +91,5 @@ def noise_levels(cells: JpegCells) -> Levels:
     np.multiply(_GROUPS, unit),
     _OLD * unit,
     _SAMPLE * unit,
+    _UNSEEN * unit,
   )
