@@ -22,11 +22,16 @@ from internal_diffusion.bin.results import Results
 from internal_diffusion.experiments import (
   checkerboard,
   circle,
+  consistency,
+  guidance,
   kernel_equivalence,
+  likelihood,
   memorization_1d,
   moving_triangle,
   one_to_many,
   photograph_patches,
+  samplers,
+  score_model,
 )
 from internal_diffusion.experiments.result import Result
 
@@ -39,6 +44,11 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'memorization_1d': memorization_1d.run,
   'circle': circle.run,
   'kernel_equivalence': kernel_equivalence.run,
+  'score_model': score_model.run,
+  'likelihood': likelihood.run,
+  'guidance': guidance.run,
+  'consistency': consistency.run,
+  'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.
 Experiment = enum.StrEnum(  # type: ignore[misc]

@@ -12,6 +12,11 @@ from internal_diffusion.diffusion.conditioning import (
   drop_condition,
   give_parts,
 )
+from internal_diffusion.diffusion.consistency import (
+  ConsistencyModel,
+  consistency_fn,
+  consistency_loss,
+)
 from internal_diffusion.diffusion.guidance import (
   classifier_free_guidance,
   classifier_guidance,
@@ -21,9 +26,11 @@ from internal_diffusion.diffusion.guidance import (
 from internal_diffusion.diffusion.losses import (
   denoising_loss,
   edm_weight,
+  ladder_sigma,
   lognormal_sigma,
   loguniform_sigma,
   process_sigma,
+  score_matching_loss,
   snr_weight,
   stratified_uniform,
   uniform_weight,
@@ -53,6 +60,7 @@ from internal_diffusion.diffusion.processes import (
   flow_process,
   from_unit_scale,
   noise_level,
+  sub_vp_process,
   to_unit_scale,
   ve_process,
   vp_cosine_process,
@@ -65,18 +73,23 @@ from internal_diffusion.diffusion.schedules import (
   linear_sigmas,
   process_sigmas,
 )
+from internal_diffusion.diffusion.sdes import drift_and_diffusion
 
 __all__ = [
   'Coefficients',
+  'ConsistencyModel',
   'NoiseProcess',
   'add_noise',
   'apply_coefficients',
   'augment_condition',
   'classifier_free_guidance',
   'classifier_guidance',
+  'consistency_fn',
+  'consistency_loss',
   'cosine_sigmas',
   'denoising_loss',
   'draw_sigma_aug',
+  'drift_and_diffusion',
   'drop_condition',
   'dynamic_threshold',
   'dynamic_thresholding',
@@ -89,6 +102,7 @@ __all__ = [
   'from_unit_scale',
   'give_parts',
   'karras_sigmas',
+  'ladder_sigma',
   'linear_sigmas',
   'lognormal_sigma',
   'loguniform_sigma',
@@ -96,9 +110,11 @@ __all__ = [
   'process_coefficients',
   'process_sigma',
   'process_sigmas',
+  'score_matching_loss',
   'score_to_x0',
   'snr_weight',
   'stratified_uniform',
+  'sub_vp_process',
   'to_unit_scale',
   'uniform_weight',
   'v_to_x0',

@@ -124,6 +124,27 @@ def vp_linear_process(
   )
 
 
+def sub_vp_process(
+  *, beta_min: float = 0.1, beta_max: float = 20.0
+) -> NoiseProcess:
+  """Sub-variance preserving (Song et al. 2021, eq. 29), with a linear beta.
+
+  alpha = exp(-B/2), sigma = 1 - exp(-B), below that of `vp_linear_process` at
+  every time, with its integral B(t).
+  """
+  vp = vp_linear_process(beta_min=beta_min, beta_max=beta_max)
+
+  def sigma(time: Array) -> Array:
+    return vp.sigma(time) ** 2
+
+  def time(level: Array) -> Array:
+    # From sigma/alpha = 2 sinh(B/2) = level follows VP's level^2 = exp(B) - 1.
+    half = jnp.arcsinh(level / 2)
+    return vp.time(jnp.sqrt(jnp.expm1(2 * half)))
+
+  return dataclasses.replace(vp, sigma=sigma, time=time)
+
+
 def vp_cosine_process(
   *, offset: float = 0.008, max_time: float = 0.995
 ) -> NoiseProcess:

@@ -28,19 +28,41 @@ from internal_diffusion.sampling.constraints import (
   WrappedBorder,
   make_low_band,
 )
-from internal_diffusion.sampling.likelihood import log_density
+from internal_diffusion.sampling.inversion import (
+  decode,
+  encode,
+  spherical_interpolation,
+)
+from internal_diffusion.sampling.langevin import (
+  langevin_step_size,
+  sample_langevin,
+  sample_predictor_corrector,
+)
+from internal_diffusion.sampling.likelihood import (
+  DensityEstimate,
+  bits_per_dimension,
+  estimate_log_density,
+  log_density,
+)
 from internal_diffusion.sampling.moments import mean_and_covariance
 from internal_diffusion.sampling.samplers import (
   Sampler,
+  sample_consistency,
   sample_ddim,
   sample_ddpm,
   sample_euler,
   sample_euler_maruyama,
   sample_heun,
 )
+from internal_diffusion.sampling.sde import (
+  sample_reverse_diffusion,
+  sample_reverse_sde,
+  simulate_forward,
+)
 
 __all__ = [
   'Constraint',
+  'DensityEstimate',
   'Level',
   'LinearObservation',
   'LowBand',
@@ -50,13 +72,25 @@ __all__ = [
   'Sampler',
   'Start',
   'WrappedBorder',
+  'bits_per_dimension',
+  'decode',
+  'encode',
+  'estimate_log_density',
+  'langevin_step_size',
   'log_density',
   'make_low_band',
   'make_sample_fn',
   'mean_and_covariance',
+  'sample_consistency',
   'sample_ddim',
   'sample_ddpm',
   'sample_euler',
   'sample_euler_maruyama',
   'sample_heun',
+  'sample_langevin',
+  'sample_predictor_corrector',
+  'sample_reverse_diffusion',
+  'sample_reverse_sde',
+  'simulate_forward',
+  'spherical_interpolation',
 ]
