@@ -29,7 +29,7 @@ Array = jax.Array
 # Noise levels of the loop, in grey levels of 255.
 _FIRST, _LAST, _NUM_STEPS = 30.0, 2.0, 9
 # Those after it and the first of a sample, over the loop's last level.
-_GROUPS, _SAMPLE = (1.0,), 2.0
+_GROUPS, _SAMPLE = (1.0,), 1.0
 _UNSEEN = (
   0.5  # Standard deviation of the grain that no restoration brings back.
 )

@@ -10,8 +10,8 @@ scene and what is known of it, and
 3. samples come from a mixture of Gaussians of the restored picture at a smaller
    size. Its patches resemble those of the picture (Glasner, Bagon & Irani 2009)
    and are sharp, so samples have the detail that the mean cannot have. Their
-   distance from the mean is brought to the standard deviation that was learnt,
-   so flat ground stays flat.
+   distance from the mean is brought down to the standard deviation that was
+   learnt, so flat ground stays flat.
 """
 
 import dataclasses
@@ -50,8 +50,8 @@ _LARGE = 2**17  # Pixels of a picture whose mean has that distance too.
 _SMALLER = 3  # Size of the picture over that which samples learn from.
 _SMALLEST_SIDE = 48
 # Window, in pixels, in which the distance of a sample from the mean is brought
-# to the standard deviation, and the largest factor.
-_WINDOW, _MOST = 2.0, 2.0
+# down to the standard deviation.
+_WINDOW = 2.0
 _ROUNDING = 0.3 * 2 / 255  # Noise of 8 bits.
 
 
@@ -209,11 +209,11 @@ def _variance(prior: MixtureImageDenoiser, image: Array, sigma: Array) -> Array:
 def _rescale(
   constraint: Constraint, scene: Array, sample: Array, std: Array
 ) -> Array:
-  """A sample whose local distance from the mean is as expected, [H, W, C]."""
+  """A sample whose distance from the mean is at most as expected, [H, W, C]."""
   distance = sample - scene
   wanted, found = (local_mean(x**2, _WINDOW) for x in (std, distance))
   ratio = jnp.sqrt(wanted / jnp.maximum(found, _ROUNDING**2))
-  scaled = (scene + jnp.minimum(ratio, _MOST) * distance)[None]
+  scaled = (scene + jnp.minimum(ratio, 1) * distance)[None]
   sigma = jnp.float32(0)
   return constraint.project(jax.random.key(0), scaled, scaled, sigma)[0]
 
