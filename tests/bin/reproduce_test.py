@@ -139,4 +139,6 @@ def test_knows_every_experiment():
     'likelihood',
     'guidance',
     'consistency',
+    'bridges',
+    'latent',
   }
