@@ -35,7 +35,7 @@ from benchmarks.restoration_problems import (
   pictures_of,
 )
 from benchmarks.restoration_rivals import rivals_of
-from benchmarks.super_resolution import decibels, detail
+from benchmarks.super_resolution_figures import decibels, detail
 from internal_diffusion.applications.restoration import Restored, restore
 from internal_diffusion.data import extract_patches
 from internal_diffusion.evaluation import (

@@ -51,8 +51,12 @@ ALLOWED = {
 }
 # Libraries that only the named files may import.
 CONFINED = {
-  'PIL': {'data/image_codecs.py', 'data/metadata.py'},
-  'tifffile': {'data/image_codecs.py'},
+  'PIL': {
+    'data/image_decoding.py',
+    'data/image_encoding.py',
+    'data/metadata.py',
+  },
+  'tifffile': {'data/image_decoding.py', 'data/image_encoding.py'},
   'orbax': {'training/checkpoint.py'},
   'tensorboardX': {'training/metrics.py'},
   'sklearn': {'evaluation'},

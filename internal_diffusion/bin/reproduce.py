@@ -20,13 +20,20 @@ from internal_diffusion import arrays, figures, files
 from internal_diffusion.bin import command, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.experiments import (
+  bridges,
   checkerboard,
   circle,
+  consistency,
+  guidance,
   kernel_equivalence,
+  latent,
+  likelihood,
   memorization_1d,
   moving_triangle,
   one_to_many,
   photograph_patches,
+  samplers,
+  score_model,
 )
 from internal_diffusion.experiments.result import Result
 
@@ -39,6 +46,13 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'memorization_1d': memorization_1d.run,
   'circle': circle.run,
   'kernel_equivalence': kernel_equivalence.run,
+  'score_model': score_model.run,
+  'likelihood': likelihood.run,
+  'guidance': guidance.run,
+  'consistency': consistency.run,
+  'bridges': bridges.run,
+  'latent': latent.run,
+  'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.
 Experiment = enum.StrEnum(  # type: ignore[misc]

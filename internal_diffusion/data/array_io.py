@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from internal_diffusion.data.image_codecs import MAX_PIXELS
+from internal_diffusion.data.image_decoding import MAX_PIXELS
 
 EXTENSION = '.npy'
 _RANGE = (-8.0, 9.0)  # Noise of one white stays in it; grey levels do not.

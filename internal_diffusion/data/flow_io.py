@@ -24,7 +24,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from internal_diffusion import files
-from internal_diffusion.data import image_codecs
+from internal_diffusion.data import image_decoding, image_encoding
 
 _PathLike = str | os.PathLike[str]
 
@@ -56,7 +56,7 @@ def read_flow(path: _PathLike) -> tuple[np.ndarray, np.ndarray]:
     flow = _decode_flo(path)
     valid = _is_known(flow)
   else:
-    samples = image_codecs.read_wide_png(path)
+    samples = image_decoding.read_wide_png(path)
     flow = (samples[..., :2].astype(np.float32) - _PNG_ZERO) / _PNG_STEPS
     valid = samples[..., 2] > 0
   return np.where(valid[..., None], flow, np.float32(0)), valid
@@ -145,4 +145,4 @@ def _encode_png(flow: np.ndarray, known: np.ndarray) -> bytes:
     )
   samples = np.concatenate([steps, np.ones_like(steps[..., :1])], axis=-1)
   samples = np.where(known[..., None], samples, 0).astype(np.uint16)
-  return image_codecs.encode(samples, 'PNG')
+  return image_encoding.encode(samples, 'PNG')

@@ -22,7 +22,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from internal_diffusion import arrays, files
-from internal_diffusion.data import image_codecs
+from internal_diffusion.data import image_decoding, image_encoding
 from internal_diffusion.data.metadata import Metadata, for_picture
 
 _PathLike = str | os.PathLike[str]
@@ -60,7 +60,7 @@ def read_image(
     raise ValueError(f'`channels` must be 1, 3 or None, got {channels}.')
   if max_side is not None:
     arrays.check_positive_int('max_side', max_side)
-  pixels, bit_depth, notes = image_codecs.read_pixels(pathlib.Path(path))
+  pixels, bit_depth, notes = image_decoding.read_pixels(pathlib.Path(path))
   if pixels.shape[-1] == 2 and bit_depth == 8:
     pixels = pixels.take([0, 0, 0, 1], axis=-1)  # Grey and alpha to RGB.
   if pixels.shape[-1] in (2, 4):
@@ -95,7 +95,7 @@ def read_image_with_alpha(path: _PathLike) -> tuple[np.ndarray, int]:
     alpha), 3 (RGB) or 4 (RGB and alpha); alpha that is 1 everywhere is dropped.
     And the bits a channel, 8 or 16; fewer count as 8, and floats as 16.
   """
-  pixels, bit_depth, notes = image_codecs.read_pixels(pathlib.Path(path))
+  pixels, bit_depth, notes = image_decoding.read_pixels(pathlib.Path(path))
   if pixels.shape[-1] in (2, 4) and np.all(pixels[..., -1] == 1):
     pixels = pixels[..., :-1]
   for note in notes:
@@ -111,7 +111,7 @@ def bound_side(image: np.ndarray, *, max_side: int) -> np.ndarray:
   if max(image.shape[:2]) <= max_side:
     return image
   # Lanczos overshoots at edges.
-  return np.clip(image_codecs.downscale(image, max_side), -1, 1)
+  return np.clip(image_decoding.downscale(image, max_side), -1, 1)
 
 
 def write_image(
@@ -140,19 +140,19 @@ def write_image(
     ValueError: If the image or an option is invalid.
   """
   path = pathlib.Path(path)
-  if path.suffix.lower() not in image_codecs.EXTENSIONS:
+  if path.suffix.lower() not in image_encoding.EXTENSIONS:
     raise ValueError(
-      f'`path` must end in one of {", ".join(image_codecs.EXTENSIONS)},'
+      f'`path` must end in one of {", ".join(image_encoding.EXTENSIONS)},'
       f' got `{path}`.'
     )
   if bit_depth not in (8, 16):
     raise ValueError(f'`bit_depth` must be 8 or 16, got {bit_depth}.')
-  file_format = image_codecs.EXTENSIONS[path.suffix.lower()]
+  file_format = image_encoding.EXTENSIONS[path.suffix.lower()]
   if bit_depth == 16 and file_format not in ('PNG', 'TIFF'):
     raise ValueError(f'`bit_depth` 16 needs .png or .tiff, got `{path}`.')
   pixels = _check_floats('image', image, layout='[H, W, C]', with_alpha=True)
   has_alpha = pixels.shape[-1] in (2, 4)
-  if has_alpha and file_format not in image_codecs.ALPHA_FORMATS:
+  if has_alpha and file_format not in image_encoding.ALPHA_FORMATS:
     raise ValueError(
       f'`image` with alpha needs .png, .tiff or .webp, got shape {pixels.shape}'
       f' for `{path}`.'
@@ -161,7 +161,7 @@ def write_image(
     metadata = for_picture(metadata, pixels.shape)
   samples = _quantise(pixels, bit_depth)
   files.write_atomically(
-    path, image_codecs.encode(samples, file_format, metadata=metadata)
+    path, image_encoding.encode(samples, file_format, metadata=metadata)
   )
 
 
@@ -172,7 +172,7 @@ def write_animation(
   pixels = [_check_floats('frame', f, layout='[H, W, C]') for f in frames]
   samples = [_quantise(frame, 8) for frame in pixels]
   files.write_atomically(
-    path, image_codecs.encode_animation(samples, seconds=seconds)
+    path, image_encoding.encode_animation(samples, seconds=seconds)
   )
 
 

@@ -31,7 +31,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from internal_diffusion import arrays
-from internal_diffusion.data import image_codecs, jpeg_decoder
+from internal_diffusion.data import image_decoding, image_encoding, jpeg_decoder
 from internal_diffusion.data.jpeg_decoder import StoredJpeg
 from internal_diffusion.data.jpeg_plane import PlaneCells, to_blocks
 from internal_diffusion.data.operators import Size, check_size
@@ -181,7 +181,7 @@ def read_jpeg_cells(path: _PathLike) -> JpegCells:
     ValueError: If the file is no JPEG, is truncated, or is of a kind that
       cannot be read (four planes, arithmetic coding, lossless, 12 bits).
   """
-  stored, orientation = image_codecs.read_jpeg(pathlib.Path(path))
+  stored, orientation = image_decoding.read_jpeg(pathlib.Path(path))
   return _from_stored(stored, orientation)
 
 
@@ -209,7 +209,7 @@ def encode_cells(
       f'`image` must be [H, W, 1 or 3], got shape {image.shape}.'
     )
   samples = np.clip(np.round(127.5 * (np.asarray(image) + 1)), 0, 255)
-  data = image_codecs.encode_jpeg(
+  data = image_encoding.encode_jpeg(
     samples.astype(np.uint8), quality=quality, subsampling=subsampling
   )
   return _from_stored(jpeg_decoder.decode(data), 1)

@@ -21,8 +21,8 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601.
 
 
 @flax.struct.dataclass
-class Identity(LinearOperator):
-  """The image itself.
+class _SizePreserving(LinearOperator):
+  """An operator whose observations have the size of the image.
 
   Attributes:
     size: Height and width.
@@ -39,6 +39,11 @@ class Identity(LinearOperator):
   def output_size(self) -> Size:
     """Height and width."""
     return self.size
+
+
+@flax.struct.dataclass
+class Identity(_SizePreserving):
+  """The image itself."""
 
   def apply(self, image: Array) -> Array:
     """The image."""
@@ -147,24 +152,8 @@ def make_masking(seen: np.ndarray | Array) -> Masking:
 
 
 @flax.struct.dataclass
-class Luminance(LinearOperator):
-  """Luma of ITU-R BT.601 of a colour image: [..., H, W, 3] to [..., H, W, 1].
-
-  Attributes:
-    size: Height and width.
-  """
-
-  size: Size = static()
-
-  @property
-  def input_size(self) -> Size:
-    """Height and width."""
-    return self.size
-
-  @property
-  def output_size(self) -> Size:
-    """Height and width."""
-    return self.size
+class Luminance(_SizePreserving):
+  """Luma of ITU-R BT.601 of colour images, [..., H, W, 3] to [..., H, W, 1]."""
 
   def apply(self, image: Array) -> Array:
     """The luma of a colour image.

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion.denoisers.guided_mixture import GuidedMixture
 from internal_diffusion.denoisers.masked_gaussian import condition, in_chunks
-from internal_diffusion.denoisers.masked_mixture import MaskedMixture
 from internal_diffusion.types import Condition, static
 
 Array = jax.Array
@@ -57,7 +57,7 @@ class MaskedGroups:
   guide: Array
   similar: Array
   component: Array
-  mixture: MaskedMixture
+  mixture: GuidedMixture
   observed: Array
   precision: Array
   rho: Array
@@ -134,7 +134,7 @@ class MaskedGroups:
 
 def make_masked_groups(
   guide: Array,
-  mixture: MaskedMixture,
+  mixture: GuidedMixture,
   observed: Array,
   precision: Array,
   *,

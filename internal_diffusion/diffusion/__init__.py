@@ -6,11 +6,21 @@ Example:
   (19,)
 """
 
+from internal_diffusion.diffusion.bridges import (
+  bridge_loss,
+  bridge_state,
+  entropic_plan,
+)
 from internal_diffusion.diffusion.conditioning import (
   augment_condition,
   draw_sigma_aug,
   drop_condition,
   give_parts,
+)
+from internal_diffusion.diffusion.consistency import (
+  ConsistencyModel,
+  consistency_fn,
+  consistency_loss,
 )
 from internal_diffusion.diffusion.guidance import (
   classifier_free_guidance,
@@ -21,9 +31,11 @@ from internal_diffusion.diffusion.guidance import (
 from internal_diffusion.diffusion.losses import (
   denoising_loss,
   edm_weight,
+  ladder_sigma,
   lognormal_sigma,
   loguniform_sigma,
   process_sigma,
+  score_matching_loss,
   snr_weight,
   stratified_uniform,
   uniform_weight,
@@ -70,12 +82,17 @@ from internal_diffusion.diffusion.sdes import drift_and_diffusion
 
 __all__ = [
   'Coefficients',
+  'ConsistencyModel',
   'NoiseProcess',
   'add_noise',
   'apply_coefficients',
   'augment_condition',
+  'bridge_loss',
+  'bridge_state',
   'classifier_free_guidance',
   'classifier_guidance',
+  'consistency_fn',
+  'consistency_loss',
   'cosine_sigmas',
   'denoising_loss',
   'draw_sigma_aug',
@@ -86,12 +103,14 @@ __all__ = [
   'edm_coefficients',
   'edm_process',
   'edm_weight',
+  'entropic_plan',
   'eps_to_x0',
   'exponential_sigmas',
   'flow_process',
   'from_unit_scale',
   'give_parts',
   'karras_sigmas',
+  'ladder_sigma',
   'linear_sigmas',
   'lognormal_sigma',
   'loguniform_sigma',
@@ -99,6 +118,7 @@ __all__ = [
   'process_coefficients',
   'process_sigma',
   'process_sigmas',
+  'score_matching_loss',
   'score_to_x0',
   'snr_weight',
   'stratified_uniform',

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
+from internal_diffusion.diffusion import predictions
 from internal_diffusion.diffusion.processes import NoiseProcess, noise_level
 from internal_diffusion.types import BoundDenoiseFn, Condition, DenoiseFn
 
@@ -53,6 +54,19 @@ def loguniform_sigma(
   """
   low, high = jnp.log(sigma_min), jnp.log(sigma_max)
   return jnp.exp(low + uniform * (high - low))
+
+
+def ladder_sigma(
+  uniform: Array, *, sigma_min: float, sigma_max: float, num_levels: int
+) -> Array:
+  """Noise levels drawn from a geometric ladder (Song & Ermon 2019).
+
+  They are the `num_levels` levels from `sigma_min` to `sigma_max`, each with
+  the same probability, at uniform samples on [0, 1), [B].
+  """
+  step = arrays.index_from_uniform(uniform, num_levels)
+  low, high = jnp.log(sigma_min), jnp.log(sigma_max)
+  return jnp.exp(low + step / max(num_levels - 1, 1) * (high - low))
 
 
 def process_sigma(uniform: Array, process: NoiseProcess) -> Array:
@@ -124,6 +138,38 @@ def snr_weight(sigma: Array, *, max_snr: float = float('inf')) -> Array:
 def uniform_weight(sigma: Array) -> Array:
   """Weight 1 at every noise level, [B, 1]: the plain loss on x0."""
   return jnp.ones_like(sigma)[:, None]
+
+
+def score_matching_loss(
+  key: Array,
+  score_fn: DenoiseFn,
+  x0: Array,
+  cond: Condition | None,
+  sigma: Array,
+) -> Array:
+  """Denoising score matching (Vincent 2011; Song & Ermon 2019, eq. 5 and 6).
+
+  sigma^2 |s(x; sigma) + eps / sigma|^2, whose minimiser s is the score. It is
+  `denoising_loss` of D = x + sigma^2 s with `snr_weight`.
+
+  Args:
+    key: One key, or keys [B].
+    score_fn: `(x, sigma, cond) -> score`, [B, D].
+    x0: Clean samples, [B, D].
+    cond: Conditions, or None.
+    sigma: Noise levels, [B].
+
+  Returns:
+    Mean over the components of each sample, [B].
+  """
+
+  def denoise_fn(
+    x: Array, sigma: Array, cond: Condition | None = None
+  ) -> Array:
+    score = score_fn(x, sigma, cond)
+    return predictions.score_to_x0(score, x, jnp.ones_like(sigma), sigma)
+
+  return denoising_loss(key, denoise_fn, x0, cond, sigma, snr_weight(sigma))
 
 
 def denoising_loss(

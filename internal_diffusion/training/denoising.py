@@ -55,6 +55,13 @@ def draw_sigma(uniform: Array, options: NoiseOptions) -> Array:
       return losses.loguniform_sigma(
         uniform, sigma_min=options.sigma_min, sigma_max=options.sigma_max
       )
+    case NoiseDraw.LADDER:
+      return losses.ladder_sigma(
+        uniform,
+        sigma_min=options.sigma_min,
+        sigma_max=options.sigma_max,
+        num_levels=options.num_levels,
+      )
 
 
 def augment(

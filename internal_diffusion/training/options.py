@@ -23,6 +23,7 @@ class NoiseDraw(enum.StrEnum):
 
   LOGNORMAL = 'lognormal'
   LOGUNIFORM = 'loguniform'
+  LADDER = 'ladder'
 
 
 class ComputeType(enum.StrEnum):
@@ -148,11 +149,13 @@ class NoiseOptions:
   """Noise levels in training, in the units of the data.
 
   Attributes:
-    draw: Distribution of the noise level: lognormal or loguniform.
+    draw: Distribution of the noise level: lognormal, loguniform, or uniform on
+      a geometric ladder.
     log_mean: Mean of ln sigma where it is lognormal.
     log_std: Standard deviation of ln sigma where it is lognormal.
     sigma_min: Lowest noise level of training and sampling.
     sigma_max: Highest noise level of training and sampling.
+    num_levels: Number of levels of the ladder.
   """
 
   draw: NoiseDraw = NoiseDraw.LOGUNIFORM
@@ -160,8 +163,10 @@ class NoiseOptions:
   log_std: float = 1.8
   sigma_min: float = 0.002
   sigma_max: float = 40.0
+  num_levels: int = 30
 
   def __post_init__(self) -> None:
+    arrays.check_positive_int('noise.num_levels', self.num_levels)
     if not 0 < self.sigma_min < self.sigma_max:
       raise ValueError(
         '0 < `noise.sigma_min` < `noise.sigma_max` must hold, got'

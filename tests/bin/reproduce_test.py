@@ -124,7 +124,7 @@ def test_bad_flags_give_one_line_and_code_2(tmp_path, arguments, words):
     assert word in err
 
 
-def test_knows_the_eight_experiments_of_the_talk():
+def test_knows_every_experiment():
   assert set(reproduce.EXPERIMENTS) == {
     'patches',
     'half_scale_grey',
@@ -134,4 +134,11 @@ def test_knows_the_eight_experiments_of_the_talk():
     'memorization_1d',
     'circle',
     'kernel_equivalence',
+    'samplers',
+    'score_model',
+    'likelihood',
+    'guidance',
+    'consistency',
+    'bridges',
+    'latent',
   }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from internal_diffusion.data import image_codecs, image_io
+from internal_diffusion.data import image_decoding, image_io
 from tests.data.alpha_files import assert_reads, samples, save_tiff
 
 # What cannot be read.
@@ -59,9 +59,9 @@ def test_16_bit_grey_and_something_that_is_not_alpha(tmp_path, options):
 
 def test_tiff_too_large_to_be_safe(tmp_path, monkeypatch):
   path = save_tiff(tmp_path / 'a.tif', samples(5, 9, 2, bits=16))
-  monkeypatch.setattr(image_codecs, 'MAX_PIXELS', 45)
+  monkeypatch.setattr(image_decoding, 'MAX_PIXELS', 45)
   assert_reads(path, samples(5, 9, 2, bits=16), 16)
-  monkeypatch.setattr(image_codecs, 'MAX_PIXELS', 44)
+  monkeypatch.setattr(image_decoding, 'MAX_PIXELS', 44)
   assert_refused(path, 'too large')
 
 

@@ -1,17 +1,17 @@
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion.denoisers.guided_mixture import GuidedMixture
 from internal_diffusion.denoisers.masked_groups import (
   find_similar,
   make_masked_groups,
 )
-from internal_diffusion.denoisers.masked_mixture import MaskedMixture
 
 SIDE, SIZE = 3, (20, 22)
 RNG = np.random.default_rng(0)
 GUIDE = jnp.float32(RNG.normal(size=(*SIZE, 1)))
 SIMILAR = np.asarray(find_similar(GUIDE, patch_size=SIDE, stride=2))
-MIXTURE = MaskedMixture(
+MIXTURE = GuidedMixture(
   jnp.zeros(1), jnp.zeros((1, SIDE**2)), jnp.eye(SIDE**2)[None]
 )
 

@@ -109,3 +109,36 @@ def test_posterior_mean_as_target_has_the_same_minimum_and_less_variance():
   # Elsewhere the gradients agree in expectation.
   exact, plain = jax.grad(loss)(1.5, denoise), jax.grad(loss)(1.5)
   np.testing.assert_allclose(plain, exact, rtol=0.1)
+
+
+def test_the_ladder_is_geometric_and_its_levels_equally_likely():
+  uniform = (jnp.arange(400) + 0.5) / 400
+  sigma = losses.ladder_sigma(
+    uniform, sigma_min=0.01, sigma_max=10.0, num_levels=4
+  )
+  levels, counts = np.unique(np.asarray(sigma), return_counts=True)
+  np.testing.assert_allclose(levels, [0.01, 0.1, 1, 10], rtol=1e-5)
+  np.testing.assert_array_equal(counts, 100)
+
+
+def test_score_matching_is_its_equation_and_has_the_score_as_minimiser():
+  key, sigma = jax.random.key(0), jnp.array([0.5, 2.0, 3.0])
+  x0 = jax.random.normal(jax.random.key(1), (3, 2))
+  found = losses.score_matching_loss(
+    key, lambda x, sigma, cond: -2 * x, x0, None, sigma
+  )
+  eps = jax.random.normal(key, (3, 2))
+  x = x0 + sigma[:, None] * eps
+  square = sigma[:, None] ** 2 * (-2 * x + eps / sigma[:, None]) ** 2
+  np.testing.assert_allclose(found, square.mean(axis=-1), rtol=1e-4)
+
+  # Of a standard normal, the score is -x / (1 + sigma^2).
+  x0 = jax.random.normal(jax.random.key(2), (50_000, 1))
+  sigma = jnp.full(50_000, 0.7)
+
+  def loss(c):
+    return losses.score_matching_loss(
+      key, lambda x, sigma, cond: -c * x, x0, None, sigma
+    ).mean()
+
+  np.testing.assert_allclose(jax.grad(loss)(1 / 1.49), 0, atol=0.02)

@@ -29,18 +29,18 @@ from internal_diffusion.applications.restoration.restored import (
 )
 from internal_diffusion.data.masks import check_mask
 from internal_diffusion.data.pointwise import make_masking
+from internal_diffusion.denoisers.guided_mixture import (
+  GuidedMixture,
+  from_gaussians,
+)
 from internal_diffusion.denoisers.masked_groups import (
   MaskedGroups,
   make_masked_groups,
 )
-from internal_diffusion.denoisers.masked_mixture import (
-  MaskedMixture,
-  from_gaussians,
-)
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.sampling.samplers import sample_euler_maruyama
 from internal_diffusion.training.gaussian_mixture import fit_gaussian_mixture
-from internal_diffusion.training.masked_mixture import improve_masked_mixture
+from internal_diffusion.training.guided_mixture import improve_guided_mixture
 
 Array = jax.Array
 
@@ -132,7 +132,7 @@ def inpaint(
   return from_std(mean, std, samples=samples, found=found)
 
 
-def _first_mixture(key: Array, guide: Array, sigma: float) -> MaskedMixture:
+def _first_mixture(key: Array, guide: Array, sigma: float) -> GuidedMixture:
   """The mixture of the patches of the interpolated picture."""
   patch_size = _PATCH_SIZES[guide.shape[-1]]
   vectors = patch_vectors(
@@ -156,20 +156,20 @@ def _fit_stride(image: Array) -> int:
 
 
 def _groups(
-  mixture: MaskedMixture,
+  mixture: GuidedMixture,
   guide: Array,
   observed: Array,
   precision: Array,
   rho: float,
   stride: int = _STRIDE,
-) -> tuple[MaskedMixture, MaskedGroups]:
+) -> tuple[GuidedMixture, MaskedGroups]:
   """A better mixture, and the groups of similar patches of the guide."""
   patch_size = _PATCH_SIZES[guide.shape[-1]]
   cut = functools.partial(
     patch_vectors, patch_size=patch_size, stride=_fit_stride(guide)
   )
   component = mixture.assign(cut(guide), noise_std=_GUIDE_STD)
-  mixture = improve_masked_mixture(
+  mixture = improve_guided_mixture(
     mixture, cut(observed), cut(precision), component
   )
   groups = make_masked_groups(

@@ -71,10 +71,13 @@ class ResidualModel:
     blocks: Distribution given features.
     features: Features of the mean's normalised pixels around the block, a
       linear map.
+    decay: Octaves by which the residual's scale falls, relative to the
+      predicted one, for each octave of the image's size; see `scale_decay`.
   """
 
   blocks: LearnedResiduals | KernelRegression
   features: Array
+  decay: float = 0.0
 
 
 @flax.struct.dataclass

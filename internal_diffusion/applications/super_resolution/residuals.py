@@ -17,13 +17,17 @@ from internal_diffusion.applications.super_resolution.blocks import (
   extract_blocks,
 )
 from internal_diffusion.applications.super_resolution.model import Upscaler
-from internal_diffusion.applications.super_resolution.planes import mean_plane
+from internal_diffusion.applications.super_resolution.planes import (
+  mean_plane,
+  scale_plane,
+)
 
 Array = jax.Array
 
 _NUM_ORIENTATIONS = 2  # Of the mean, fewer than in use, as there are many.
 _MAX_PIXELS = 400_000  # Number of low pixels of all planes.
 _MAX_PAIRS = 100_000
+_MAX_DECAY = 2.0  # Octaves for each octave of size.
 
 
 class EnlargedPlane(NamedTuple):
@@ -124,3 +128,38 @@ def residual_pairs(
       jnp.zeros((source.shape[1], target.shape[1])), whitening
     ),
   )
+
+
+def scale_decay(upscaler: Upscaler, enlarged: list[EnlargedPlane]) -> float:
+  """How fast the residual's scale falls with the size of the image.
+
+  The slope of log2(|residual| / predicted scale) over log2(size), with the sign
+  turned round. The largest plane is left out where there are others: it is the
+  photograph as its camera saw it, the others are downscaled and sharper.
+
+  Args:
+    upscaler: The model, with its residuals.
+    enlarged: The planes that it was trained on, the largest first.
+
+  Returns:
+    Octaves for each octave of size, at least 0; 0 where all planes have one
+    size.
+  """
+  by_size = {plane.low_size: plane for plane in reversed(enlarged)}
+  largest = enlarged[0].low_size
+  # Other phases of the largest plane are a pixel smaller.
+  planes = [
+    plane
+    for size, plane in by_size.items()
+    if all(side < most - 1 for side, most in zip(size, largest, strict=True))
+  ]
+  if len(planes) < 2:
+    return 0.0
+  octaves, ratios = [], []
+  for plane in planes:
+    inside = tuple(slice(0, upscaler.factor * side) for side in plane.low_size)
+    scale = np.asarray(scale_plane(upscaler, plane.mean))[inside]
+    octaves.append(np.log2(plane.low_size[0]))
+    ratios.append(np.log2(np.abs(plane.residual[inside]).sum() / scale.sum()))
+  slope, _ = np.polyfit(octaves, ratios, 1)
+  return float(np.clip(-slope, 0, _MAX_DECAY))

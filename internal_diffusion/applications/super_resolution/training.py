@@ -32,6 +32,7 @@ from internal_diffusion.applications.super_resolution.residuals import (
   EnlargedPlane,
   enlarge_smaller_versions,
   residual_pairs,
+  scale_decay,
 )
 from internal_diffusion.data import blur_kernel, image_io
 from internal_diffusion.data.colour_planes import to_planes
@@ -138,6 +139,8 @@ def learn_upscaler(
       )
     else:
       model = runs.train_samples(upscaler, enlarged, residuals)
+    upscaler = dataclasses.replace(upscaler, residuals=model)
+    model = dataclasses.replace(model, decay=scale_decay(upscaler, enlarged))
     upscaler = dataclasses.replace(upscaler, residuals=model)
   if workdir is not None:
     model_files.save(workdir, upscaler, options=options)

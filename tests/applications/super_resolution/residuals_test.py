@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from internal_diffusion.applications.super_resolution import residuals
+from internal_diffusion.applications.super_resolution import (
+  planes,
+  residuals,
+)
 from internal_diffusion.applications.super_resolution.blocks import block_size
 
 
@@ -44,3 +47,23 @@ def test_pairs_are_normalised(upscaler, enlarged):
     for given in (scales, [scale / 2 for scale in scales])
   )
   np.testing.assert_allclose(2 * halved, whole, atol=1e-6)
+
+
+def with_decay(upscaler, enlarged, decay):
+  """Planes of falling sizes whose residual falls by a power of the size."""
+  mean = enlarged[0].mean
+  scale = np.asarray(planes.scale_plane(upscaler, mean))
+  return [
+    residuals.EnlargedPlane(mean, scale * side**-decay, (side, side))
+    for side in (16, 14, 12, 10)
+  ]
+
+
+@pytest.mark.parametrize('decay', [0.0, 0.7])
+def test_decay_of_known_residuals(upscaler, enlarged, decay):
+  found = residuals.scale_decay(upscaler, with_decay(upscaler, enlarged, decay))
+  assert found == pytest.approx(decay, abs=1e-4)
+
+
+def test_no_decay_is_known_of_one_size(upscaler, enlarged):
+  assert residuals.scale_decay(upscaler, enlarged[:1]) == 0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from internal_diffusion import compilation
-from internal_diffusion.denoisers.masked_mixture import MaskedMixture
-from internal_diffusion.training.masked_mixture import improve_masked_mixture
+from internal_diffusion.denoisers.guided_mixture import GuidedMixture
+from internal_diffusion.training.guided_mixture import improve_guided_mixture
 
 DIM, NOISE = 5, 0.2
 FIRST = np.zeros(1500, np.int32)
@@ -22,7 +22,7 @@ def make_vectors(seed=0):
 
 
 def start(num_components=1):
-  return MaskedMixture(
+  return GuidedMixture(
     jnp.zeros(num_components),
     jnp.zeros((num_components, DIM)),
     jnp.broadcast_to(jnp.eye(DIM), (num_components, DIM, DIM)),
@@ -33,7 +33,7 @@ def test_recovers_a_gaussian_from_half_of_the_coordinates():
   covariance, noisy, precision = make_vectors()
   mixture = start()
   for _ in range(60):
-    mixture = improve_masked_mixture(mixture, noisy, precision, FIRST)
+    mixture = improve_guided_mixture(mixture, noisy, precision, FIRST)
   np.testing.assert_allclose(mixture.means[0], [0.5] * DIM, atol=0.2)
   np.testing.assert_allclose(mixture.covariances[0], covariance, atol=0.3)
 
@@ -41,8 +41,8 @@ def test_recovers_a_gaussian_from_half_of_the_coordinates():
 def test_values_of_missing_parts_do_not_matter():
   _, noisy, precision = make_vectors()
   other = jnp.where(precision > 0, noisy, 7.0)
-  found = improve_masked_mixture(start(), other, precision, FIRST)
-  wanted = improve_masked_mixture(start(), noisy, precision, FIRST)
+  found = improve_guided_mixture(start(), other, precision, FIRST)
+  wanted = improve_guided_mixture(start(), noisy, precision, FIRST)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), found, wanted
   )
@@ -50,21 +50,21 @@ def test_values_of_missing_parts_do_not_matter():
 
 def test_an_empty_component_has_the_average_covariance():
   _, noisy, precision = make_vectors()
-  found = improve_masked_mixture(start(2), noisy, precision, FIRST)
+  found = improve_guided_mixture(start(2), noisy, precision, FIRST)
   np.testing.assert_allclose(*found.covariances, atol=1e-4)
   assert found.log_weights[1] < found.log_weights[0] - 5
 
 
 def test_other_vectors_of_the_same_shape_compile_nothing():
   (_, *first), (_, *second) = (make_vectors(seed) for seed in (0, 1))
-  improve_masked_mixture(start(), *first, FIRST)
+  improve_guided_mixture(start(), *first, FIRST)
   before = start()
   with compilation.measure_compilation() as meter:
-    improve_masked_mixture(before, *second, FIRST)
+    improve_guided_mixture(before, *second, FIRST)
   assert meter.count == 0
 
 
 def test_bad_arguments():
   _, noisy, precision = make_vectors()
   with pytest.raises(ValueError, match=r'\(1500, 5\) and \(1499, 5\)'):
-    improve_masked_mixture(start(), noisy, precision[1:], FIRST)
+    improve_guided_mixture(start(), noisy, precision[1:], FIRST)

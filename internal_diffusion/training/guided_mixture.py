@@ -15,8 +15,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from internal_diffusion.denoisers.guided_mixture import GuidedMixture
 from internal_diffusion.denoisers.masked_gaussian import condition
-from internal_diffusion.denoisers.masked_mixture import MaskedMixture
 from internal_diffusion.jax_settings import with_own_settings
 
 Array = jax.Array
@@ -26,9 +26,9 @@ _AVERAGE = 5.0  # Weight of the average covariance, as a number of vectors.
 
 
 @with_own_settings
-def improve_masked_mixture(
-  mixture: MaskedMixture, vectors: Array, precision: Array, component: Array
-) -> MaskedMixture:
+def improve_guided_mixture(
+  mixture: GuidedMixture, vectors: Array, precision: Array, component: Array
+) -> GuidedMixture:
   """One step of expectation-maximisation.
 
   Args:
@@ -50,8 +50,8 @@ def improve_masked_mixture(
 
 @jax.jit
 def _improve(
-  mixture: MaskedMixture, vectors: Array, precision: Array, component: Array
-) -> MaskedMixture:
+  mixture: GuidedMixture, vectors: Array, precision: Array, component: Array
+) -> GuidedMixture:
   num_components, dim = mixture.means.shape
   add = functools.partial(_add_chunk, mixture)
   nothing = (
@@ -69,7 +69,7 @@ def _improve(
   covariances = (covariances + jnp.swapaxes(covariances, 1, 2)) / 2
   average = jnp.tensordot(num / jnp.sum(num), covariances, axes=1)
   share = (_AVERAGE / (num + _AVERAGE))[:, None, None]
-  return MaskedMixture(
+  return GuidedMixture(
     jnp.log((num + 1) / jnp.sum(num + 1)),
     mixture.means + shift,
     (1 - share) * covariances + share * average[None],
@@ -84,7 +84,7 @@ def _cut(values: Array) -> Array:
 
 
 def _add_chunk(
-  mixture: MaskedMixture, total: Any, parts: tuple[Array, ...]
+  mixture: GuidedMixture, total: Any, parts: tuple[Array, ...]
 ) -> tuple[Any, None]:
   """Adds numbers, shifts of the mean and second moments by component."""
   x, precision, component, is_real = parts

@@ -1,0 +1,118 @@
+"""Fills of a hole, from a coarse level of the pyramid to the finest.
+
+A fill at one level is a source for each pixel. A step takes the picture that
+the sources make, draws a source for each patch from the posterior at a noise
+level sigma, and averages the patches; after the steps, which end at sigma = 0,
+seams are placed and pixels are copied again, so a fill is as sharp as the
+picture. More fills are drawn than asked for, and those are kept whose patches
+are nearest to patches of the picture.
+"""
+
+import jax
+import numpy as np
+
+from internal_diffusion.applications.editing import patch_sources
+from internal_diffusion.applications.editing.blend import blend
+from internal_diffusion.applications.editing.fill_levels import (
+  MARGIN,
+  FillLevel,
+  make_levels,
+)
+from internal_diffusion.applications.editing.first_field import (
+  draw_first_sources,
+)
+from internal_diffusion.applications.editing.pixel_sources import place_seams
+
+Array = jax.Array
+
+_NUM_STARTS = 8  # Number of fills that are drawn at first, at least.
+_MAX_HOLES = 2560  # Number of hole pixels at the first level, at most.
+_FIRST_SIGMAS = (0.0,) * 8
+_LATER_SIGMAS = (0.0,) * 4
+
+
+def complete(
+  key: Array, image: np.ndarray, mask: np.ndarray, *, num_samples: int
+) -> np.ndarray:
+  """Fills the hole of a picture.
+
+  Args:
+    key: One key.
+    image: [H, W, C].
+    mask: True at hole pixels, [H, W].
+    num_samples: Number K of fills.
+
+  Returns:
+    [K, H, W, C].
+
+  Raises:
+    ValueError: If no whole patch is known.
+  """
+  levels = make_levels(image, mask)
+  first = _first_level(levels)
+  start_key, *keys = jax.random.split(key, 2 + first)
+  sources = _draw_and_choose(start_key, levels[first], num=num_samples)
+  for index in range(first - 1, -1, -1):
+    coarse, level = levels[index + 1], levels[index]
+    finer = [patch_sources.finer_field(coarse, level, one) for one in sources]
+    own = jax.random.split(keys[index], num_samples)
+    sources, _ = _improve(
+      own, level, np.stack(finer), np.array(_LATER_SIGMAS, np.float32)
+    )
+  rows, columns = (slice(MARGIN, MARGIN + side) for side in mask.shape)
+  filled = [blend(levels[0], np.asarray(one)) for one in sources]
+  return np.stack([picture[rows, columns] for picture in filled])
+
+
+def _first_level(levels: list[FillLevel]) -> int:
+  """The finest level with few hole pixels."""
+  for index, level in enumerate(levels):
+    if level.num_holes <= _MAX_HOLES:
+      return index
+  return len(levels) - 1
+
+
+def _draw_and_choose(key: Array, level: FillLevel, *, num: int) -> np.ndarray:
+  """The best of several first fills, [num, H * W]."""
+  num_starts = max(_NUM_STARTS, 2 * num)
+  keys = jax.random.split(key, 2)
+  sources = draw_first_sources(keys[0], level, num=num_starts)
+  sources, distance = _improve(
+    jax.random.split(keys[1], num_starts),
+    level,
+    sources,
+    np.array(_FIRST_SIGMAS, np.float32),
+  )
+  best = np.argsort(np.asarray(distance), kind='stable')[:num]
+  return np.asarray(sources)[best]
+
+
+@jax.jit
+def _improve(
+  keys: Array, level: FillLevel, sources: Array, sigmas: Array
+) -> tuple[Array, Array]:
+  """Better fills, [B, H * W], and their mean distances to sources, [B]."""
+
+  def one(given: tuple[Array, Array]) -> tuple[Array, Array]:
+    key, sources = given
+
+    def step(index: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+      field, picture = state
+      field, distance = patch_sources.search(
+        jax.random.fold_in(key, index), level, picture, field, sigmas[index]
+      )
+      return field, patch_sources.vote(level, field, distance, picture)
+
+    start = (sources, _copy(level, sources))
+    field, picture = jax.lax.fori_loop(0, len(sigmas), step, start)
+    sources = place_seams(level, field, picture)
+    mean = patch_sources.mean_distance(level, _copy(level, sources), field)
+    return sources, mean
+
+  return jax.lax.map(one, (keys, sources))
+
+
+def _copy(level: FillLevel, sources: Array) -> Array:
+  """The picture [H, W, C] of sources [H * W]."""
+  flat = level.image.reshape(len(sources), -1)
+  return flat[sources].reshape(level.image.shape)

@@ -1,0 +1,235 @@
+"""The first fill: patches drawn one after another.
+
+The next patch is the one with the most known pixels around a missing one, and
+with the most contrast in them (after Criminisi et al. 2004). Its source is
+drawn
+from the posterior given its known pixels x,
+
+  log p(s | x) = -|W (x - x_s)|^2 / (2 sigma^2) + const,
+
+where W leaves out all that is missing, and sigma^2 is the squared distance per
+value to the nearest source: the noise level of highest likelihood. It fills
+what is missing of the patch, and counts as known with less weight.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion.applications.editing.fill_levels import (
+  MARGIN,
+  PATCH_SIZE,
+  FillLevel,
+)
+from internal_diffusion.applications.editing.patch_sources import windows
+
+Array = jax.Array
+
+_CONTRAST = 0.3  # Contrast of a flat patch, over the standard deviation of all.
+_DISORDER = 0.3  # Scale of the noise on the logarithm of the order.
+_MAX_SOURCES = 4096  # Number of sources that are compared.
+_REACH = 2 * MARGIN  # Distance at which a drawn patch changes the order.
+_SIZE = (PATCH_SIZE, PATCH_SIZE)
+
+
+class _State(NamedTuple):
+  """A hole that is filled in part.
+
+  Attributes:
+    picture: [H, W, C].
+    trust: 1 at known pixels, less at drawn ones, 0 at missing ones, [H, W].
+    sources: Position of the source of each pixel, [H, W].
+    order: Logarithm of how early each patch is drawn, [H, W].
+    index: Number of patches that were drawn.
+  """
+
+  picture: Array
+  trust: Array
+  sources: Array
+  order: Array
+  index: Array
+
+
+class _Bank(NamedTuple):
+  """Source patches: positions [M], values [M, P*P*C] and squares [M, P*P]."""
+
+  positions: Array
+  values: Array
+  squares: Array
+
+
+@functools.partial(jax.jit, static_argnames='num')
+def draw_first_sources(key: Array, level: FillLevel, *, num: int) -> Array:
+  """Draws fills of the hole.
+
+  Args:
+    key: One key.
+    level: Level of the pyramid.
+    num: Number B of fills.
+
+  Returns:
+    Positions of the sources of all pixels, [B, H * W]; known ones are their
+    own.
+  """
+  bank_key, key = jax.random.split(key)
+  bank = _make_bank(bank_key, level)
+  spread = _spread_of_known(level)
+  keys = jax.random.split(key, num)
+  return jax.vmap(lambda k: _draw_one(k, level, bank, spread))(keys)
+
+
+def _make_bank(key: Array, level: FillLevel) -> _Bank:
+  most = min(_MAX_SOURCES, len(level.sources))
+  # Every so many, from a random first one, so that all regions are there.
+  first = jax.random.uniform(key)
+  index = (jnp.arange(most) + first) * level.num_sources / most
+  positions = level.sources[index.astype(jnp.int32)]
+  values = windows(level.image, positions)
+  squares = jnp.sum(values**2, axis=-1).reshape(most, -1)
+  return _Bank(positions, values.reshape(most, -1), squares)
+
+
+def _spread_of_known(level: FillLevel) -> Array:
+  """Standard deviation of the known pixels."""
+  weight = level.known[..., None] / jnp.sum(level.known)
+  mean = jnp.sum(weight * level.image, axis=(0, 1), keepdims=True)
+  square = jnp.sum(weight * (level.image - mean) ** 2) / mean.size
+  return jnp.sqrt(square) + 1e-3
+
+
+def _draw_one(
+  key: Array, level: FillLevel, bank: _Bank, spread: Array
+) -> Array:
+  size = level.size
+  is_hole = (level.weight > 0) & (level.known == 0)
+
+  def is_open(state: _State) -> Array:
+    return jnp.any((state.trust == 0) & is_hole)
+
+  def step(state: _State) -> _State:
+    own_key = jax.random.fold_in(key, state.index)
+    order_key, source_key = jax.random.split(own_key)
+    noise = _DISORDER * jax.random.gumbel(order_key, size)
+    missing = (state.trust == 0) & is_hole
+    order = jnp.where(missing, state.order + noise, -jnp.inf)
+    place = jnp.argmax(order.ravel()).astype(jnp.int32)
+    source = _draw_source(source_key, bank, state, place)
+    return _reorder(_paste(state, level, place, source), level, place, spread)
+
+  whole = jnp.arange(size[0] * size[1], dtype=jnp.int32).reshape(size)
+  start = _State(
+    level.image,
+    level.known,
+    whole,
+    jnp.pad(_order(level.image, level.known, level.weight, spread), MARGIN),
+    jnp.int32(0),
+  )
+  return jax.lax.while_loop(is_open, step, start).sources.ravel()
+
+
+def _draw_source(key: Array, bank: _Bank, state: _State, place: Array) -> Array:
+  """Draws the position of a source given the known pixels of a patch."""
+  patch = windows(state.picture, place[None])[0]
+  own = windows(state.trust[..., None], place[None])[0]
+  weight = own / jnp.maximum(jnp.sum(own), 1e-6)
+  weighted = (weight * patch).ravel()
+  distance = bank.squares @ weight.ravel() - 2 * bank.values @ weighted
+  distance = distance + jnp.sum(weight * patch**2)
+  distance = jnp.maximum(distance, 0) / patch.shape[-1]
+  num_values = jnp.sum(own > 0) * patch.shape[-1]
+  noise = jnp.maximum(jnp.min(distance), 1e-5)
+  logits = -num_values * distance / (2 * noise)
+  return bank.positions[jax.random.categorical(key, logits)]
+
+
+def _paste(
+  state: _State, level: FillLevel, place: Array, source: Array
+) -> _State:
+  """Fills what is missing of the patch at `place` from a source."""
+  width, num_channels = level.size[1], level.image.shape[-1]
+  start = _corner(place, width, MARGIN)
+  steps = jnp.arange(PATCH_SIZE) - MARGIN
+  there = source + steps[:, None] * width + steps[None]
+  new = level.image.reshape(-1, num_channels)[there]
+  trust = jax.lax.dynamic_slice(state.trust, start, _SIZE)
+  inside = jax.lax.dynamic_slice(level.weight, start, _SIZE)
+  is_new = (trust == 0) & (inside > 0)
+  mean_trust = jnp.sum(trust) / jnp.maximum(jnp.sum(inside), 1)
+
+  def put(whole: Array, part: Array) -> Array:
+    start_of = (*start, 0)[: whole.ndim]
+    size = (*_SIZE, num_channels)[: whole.ndim]
+    old = jax.lax.dynamic_slice(whole, start_of, size)
+    where = is_new.reshape(is_new.shape + (1,) * (whole.ndim - 2))
+    return jax.lax.dynamic_update_slice(
+      whole, jnp.where(where, part, old), start_of
+    )
+
+  return state._replace(
+    picture=put(state.picture, new),
+    trust=put(state.trust, mean_trust),
+    sources=put(state.sources, there),
+    index=state.index + 1,
+  )
+
+
+def _reorder(
+  state: _State, level: FillLevel, place: Array, spread: Array
+) -> _State:
+  """Corrects the order of the patches around one that was drawn."""
+  reach = _REACH + MARGIN
+  side = 2 * reach + 1
+  # Near the border the block begins where it is whole.
+  row, column = _corner(place, level.size[1], reach)
+  row = jnp.clip(row, 0, level.size[0] - side)
+  column = jnp.clip(column, 0, level.size[1] - side)
+  picture = jax.lax.dynamic_slice(
+    state.picture, (row, column, 0), (side, side, level.image.shape[-1])
+  )
+  trust, weight = (
+    jax.lax.dynamic_slice(part, (row, column), (side, side))
+    for part in (state.trust, level.weight)
+  )
+  order = _order(picture, trust, weight, spread)
+  order = jax.lax.dynamic_update_slice(
+    state.order, order, (row + MARGIN, column + MARGIN)
+  )
+  return state._replace(order=order)
+
+
+def _order(picture: Array, trust: Array, weight: Array, spread: Array) -> Array:
+  """Logarithm of how early patches are drawn, without a margin."""
+  has = (trust > 0)[..., None].astype(picture.dtype)
+  parts = jnp.concatenate(
+    [has, has * picture, has * picture**2, trust[..., None], weight[..., None]],
+    axis=-1,
+  )
+  sums = _box_sum(parts)
+  num_channels = picture.shape[-1]
+  count, mean, square, trusted, inside = jnp.split(
+    sums, [1, 1 + num_channels, 1 + 2 * num_channels, 2 + 2 * num_channels], -1
+  )
+  mean, square = (part / jnp.maximum(count, 1) for part in (mean, square))
+  variance = jnp.mean(jnp.maximum(square - mean**2, 0), axis=-1)
+  contrast = jnp.sqrt(variance) / spread
+  known = (trusted / jnp.maximum(inside, 1))[..., 0]
+  return jnp.log(known * (_CONTRAST + contrast) + 1e-9)
+
+
+def _box_sum(image: Array) -> Array:
+  """Sums over the windows that fit an image [H, W, C]."""
+  return jax.lax.reduce_window(
+    image,
+    0.0,
+    jax.lax.add,
+    (PATCH_SIZE, PATCH_SIZE, 1),
+    (1, 1, 1),
+    'VALID',
+  )
+
+
+def _corner(place: Array, width: int, reach: int) -> tuple[Array, Array]:
+  row, column = jnp.divmod(place, width)
+  return row - reach, column - reach
