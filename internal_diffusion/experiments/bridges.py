@@ -41,8 +41,8 @@ from internal_diffusion.training.bridges import (
 )
 from internal_diffusion.training.options import DenoiserOptions
 
-_NUM_EXACT = 40_000
-_NUM_EXACT_STEPS = 1200
+_NUM_EXACT = 200_000
+_NUM_EXACT_STEPS = 500
 _NUM_FITTINGS = 10
 _NUM_EACH = 1000  # Samples from each point of a small set.
 _TEXTURE_SIGMA, _PAIR_SIGMA = 0.4, 0.1
