@@ -128,7 +128,7 @@ def _patches(
   mixture = fit_gaussian_mixture(
     key,
     vectors,
-    noise_std=_SIGMA_MIN / 2,
+    noise_std=1e-3,
     num_components=_NUM_COMPONENTS,
     max_dimensions=vectors.shape[1],
   )
@@ -158,7 +158,7 @@ def _image_there_and_back(
   prior = fit_mixture_prior(
     key,
     jax.device_put(image),
-    noise_std=_SIGMA_MIN / 2,
+    noise_std=1e-3,
     patch_size=_PATCH_SIZE,
     num_components=_NUM_COMPONENTS,
     stride=2,
