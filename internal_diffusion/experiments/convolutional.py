@@ -29,9 +29,9 @@ from internal_diffusion.training.unet import fit_unet
 _SIDE = 96  # Of the photograph, in pixels.
 _CROP = 32
 _SIZE = (64, 96)  # Of the images that are made.
-_NUM_STEPS = 2000
+_NUM_STEPS = 800
 _NUM_IMAGES = 3
-_NETWORK = UNet(width=24, depth=3)
+_NETWORK = UNet(width=16, depth=3)
 _NOISE = NoiseOptions(sigma_min=0.01, sigma_max=40.0)
 
 
@@ -42,7 +42,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   options = replace(
     TrainOptions(),
     seed=seed,
-    batch_size=16,
+    batch_size=8,
     num_steps=scaled(_NUM_STEPS, effort, at_least=2),
     steps_per_call=max(1, scaled(_NUM_STEPS, effort) // 40),
     optimizer={'learning_rate': 2e-3},

@@ -184,7 +184,7 @@ def _draw(
   if encoder is not None:
     data = np.asarray(_encode(encoder, jnp.asarray(real)))
   # A latent is shorter than a patch, and so is its network narrower.
-  width = 384 if encoder is None else 128
+  width = 384 if encoder is None else 96
   model = fit_denoiser(
     point_examples(data),
     _options(seed, effort, width=width),
