@@ -53,8 +53,8 @@ class Start(NamedTuple):
     sigma: Noise level on the picture, in [0.002, 100]; less keeps more of it.
     level: Pyramid level that begins with it, counted from the finest, 0;
       coarser levels are not made. None is the coarsest.
-    is_noisy: Whether the picture has its noise already, as an encoding has; by
-      default fresh noise is added.
+    is_noisy: Whether the picture has its noise already, as an encoding has; then
+      none is drawn, at finer levels neither. By default fresh noise is added.
   """
 
   picture: Array | np.ndarray
@@ -109,13 +109,13 @@ def sample_levels(
   first = len(levels) - 1
   if start is not None and start.level is not None:
     first = start.level
+  noise_scale = float(start is None or not start.is_noisy)
   made: list[Array] = []
   for level in range(first, -1, -1):
     size, sigma = sizes[level], levels[level].sigma_max
     carried = [constraint.at_size(size) for constraint in constraints]
     low_band: LowBand | None = None
     mean: Array | np.ndarray | None = None
-    noise_scale = 1.0
     if made:
       low_band = constraints_lib.make_low_band(
         made[0], size, sigma_min=_LAST_SIGMA, border=border
@@ -126,7 +126,6 @@ def sample_levels(
     else:
       sigma = start.sigma
       mean = resample(start.picture, size, border=border)[None]
-      noise_scale = float(not start.is_noisy)
     num = max(2, round(levels[level].step_factor * num_steps))
     sigmas = linear_flow_sigmas(num, sigma_max=sigma)
     own_key = jax.random.fold_in(key, first - level)

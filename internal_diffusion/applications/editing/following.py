@@ -85,9 +85,9 @@ def _unit(image: np.ndarray, size: Size, patch_size: int) -> float:
 
 
 def match_palette(
-  painting: np.ndarray, image: np.ndarray
+  picture: np.ndarray, image: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-  """A painting in colours that the image has, and whether it was changed.
+  """A picture in colours that the image has, and whether it was changed.
 
   Colours that the image has stay. Where on the mean they are far from its
   nearest ones, they get the mean and the covariance of its colours, by the
@@ -95,15 +95,15 @@ def match_palette(
   Monge-Kantorovitch map).
 
   Args:
-    painting: [h, w, C] in [-1, 1].
+    picture: [h, w, C] in [-1, 1].
     image: [H, W, C] in [-1, 1].
   """
-  colours, own = (x.reshape(-1, x.shape[-1]) for x in (painting, image))
+  colours, own = (x.reshape(-1, x.shape[-1]) for x in (picture, image))
   few = own[:: max(1, len(own) // _NUM_COLOURS)]
   queries = colours[:: max(1, len(colours) // _NUM_COLOURS)]
   distance, _ = spatial.cKDTree(few).query(queries)
   if distance.mean() <= _NEAR:
-    return painting, False
+    return picture, False
   mean, target = colours.mean(axis=0), own.mean(axis=0)
   jitter = 1e-4 * np.eye(len(mean))
   old, new = (np.atleast_2d(np.cov(x.T)) + jitter for x in (colours, own))
@@ -111,7 +111,7 @@ def match_palette(
   inverse = np.linalg.inv(root)
   linear = inverse @ _square_root(root @ new @ root) @ inverse
   mapped = (colours - mean) @ linear.T + target
-  mapped = mapped.reshape(painting.shape).clip(-1, 1).astype(np.float32)
+  mapped = mapped.reshape(picture.shape).clip(-1, 1).astype(np.float32)
   return mapped, True
 
 

@@ -70,7 +70,7 @@ class EditOptions:
     num_samples: Number of answers; of interpolate, number of frames. By
       default 4 and 9.
     strength: Number in [0, 1]. paint: how closely the painting is followed,
-      0.85 by default. vary and interpolate: how much changes at once, 0.5 by
+      0.9 by default. vary and interpolate: how much changes at once, 0.4 by
       default. harmonize: fraction of the change of tones, 1 by default.
     expand: New pixels at top, right, bottom and left, as in 0,64,0,64.
     size: Height and width of the answers, as in 240x320. extend adds the same

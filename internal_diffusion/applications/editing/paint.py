@@ -28,7 +28,7 @@ from internal_diffusion.data.operators import Size
 Array = jax.Array
 
 PATCH_SIZE = 9  # Small patches follow another picture's lines.
-STRENGTH = 0.85
+STRENGTH = 0.9
 
 
 def paint(

@@ -2,7 +2,9 @@
 
 The low band, the picture downscaled by a factor, is a linear observation of the
 new picture without noise. It is imposed on every clean estimate at every
-pyramid level, and exactly on the result.
+pyramid level, and exactly on the result. Where the reference has other colours
+than the picture, so have the patches: they are taken from the picture in the
+reference's colours.
 """
 
 import jax
@@ -13,6 +15,7 @@ from internal_diffusion.applications.editing.edited import (
   Edited,
   from_samples,
 )
+from internal_diffusion.applications.editing.following import match_palette
 from internal_diffusion.applications.images.inference import (
   check_size,
   generate,
@@ -76,6 +79,7 @@ def reference(
   _check_guide(guide, image, low_size)
   low = np.asarray(resample(guide, low_size)).clip(-1, 1)
   operator = make_downscaling(low_size, size)
+  image, is_matched = match_palette(image, guide)
   prior = make_image_prior(image, patch_size=PATCH_SIZE)
   constraint = LinearObservation(operator, jax.device_put(low))
   traces = [
@@ -88,6 +92,7 @@ def reference(
   found = {
     'factor': factor,
     'low_size': list(low_size),
+    'patches': 'in the colours of the guide' if is_matched else 'as they are',
     'low_band_psnr': [
       round(psnr(np.asarray(operator.apply(sample)), low), 1)
       for sample in samples

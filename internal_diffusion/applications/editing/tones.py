@@ -33,7 +33,8 @@ _TAIL = 4.0  # Scales at which the tail of the residuals begins.
 _WEIGHT = 0.05  # Of a line: neighbours are far from independent.
 _LIMIT = 2.0  # Of a parameter, for the search.
 _FEWEST_LINES = 8
-_STARTS = [(g, a) for g in (-0.4, 0.0, 0.4) for a in (-0.5, 0.0, 0.5)]
+# Exponents and angles that the search starts from.
+_STARTS = ((0.0, 0.0), (-0.4, 0.0), (0.4, 0.0), (0.0, -0.5), (0.0, 0.5))
 _STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 

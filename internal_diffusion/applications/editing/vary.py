@@ -34,7 +34,7 @@ from internal_diffusion.types import Denoiser
 Array = jax.Array
 
 PATCH_SIZE = 9
-STRENGTH = 0.5  # Of a variation and of a path.
+STRENGTH = 0.4  # Of a variation and of a path.
 NUM_FRAMES = 9
 _NUM_STEPS = 20  # Of an encoding.
 
