@@ -6,6 +6,11 @@ Example:
   (19,)
 """
 
+from internal_diffusion.diffusion.bridges import (
+  bridge_loss,
+  bridge_state,
+  entropic_plan,
+)
 from internal_diffusion.diffusion.conditioning import (
   augment_condition,
   draw_sigma_aug,
@@ -82,6 +87,8 @@ __all__ = [
   'add_noise',
   'apply_coefficients',
   'augment_condition',
+  'bridge_loss',
+  'bridge_state',
   'classifier_free_guidance',
   'classifier_guidance',
   'consistency_fn',
@@ -96,6 +103,7 @@ __all__ = [
   'edm_coefficients',
   'edm_process',
   'edm_weight',
+  'entropic_plan',
   'eps_to_x0',
   'exponential_sigmas',
   'flow_process',

@@ -18,6 +18,7 @@ Example:
 """
 
 from internal_diffusion.sampling.api import SampleFn, make_sample_fn
+from internal_diffusion.sampling.bridges import bridge_sigmas, transport
 from internal_diffusion.sampling.coarse_to_fine import Level, Start
 from internal_diffusion.sampling.constraints import (
   Constraint,
@@ -73,6 +74,7 @@ __all__ = [
   'Start',
   'WrappedBorder',
   'bits_per_dimension',
+  'bridge_sigmas',
   'decode',
   'encode',
   'estimate_log_density',
@@ -93,4 +95,5 @@ __all__ = [
   'sample_reverse_sde',
   'simulate_forward',
   'spherical_interpolation',
+  'transport',
 ]

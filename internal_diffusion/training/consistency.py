@@ -2,6 +2,10 @@
 
 The student is a `LearnedDenoiser`, read as a consistency function. It may begin
 as the trained denoiser, whose consistency function is one Euler step.
+
+Without a teacher, the clean estimate of a noisy example is the posterior mean
+over the batch, as in `denoising`: it has the expectation of the clean example
+and less variance.
 """
 
 import dataclasses
@@ -10,13 +14,17 @@ from typing import Any, NamedTuple
 import jax
 
 from internal_diffusion.data import principal_basis
+from internal_diffusion.denoisers import closed_form
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.diffusion import consistency, losses
 from internal_diffusion.diffusion.consistency import (
   ConsistencyModel,
   LevelPairs,
 )
-from internal_diffusion.training.denoising import make_denoiser
+from internal_diffusion.training.denoising import (
+  log_condition_prior,
+  make_denoiser,
+)
 from internal_diffusion.training.examples import Draw, Examples
 from internal_diffusion.training.fit import Fitted, fit
 from internal_diffusion.training.options import DenoiserOptions
@@ -26,10 +34,10 @@ Array = jax.Array
 
 
 class _Data(NamedTuple):
-  """What the loss draws from: the examples' arrays, and the teacher."""
+  """The examples' arrays, and the teacher or None."""
 
   examples: Any
-  teacher: LearnedDenoiser | None
+  teacher: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +48,14 @@ class ConsistencyLoss:
     draw: Draw of the examples.
     levels: Pairs of noise levels.
     batch_size: Number of examples in a step.
+    num_references: Number of examples that the estimates without a teacher are
+      averages over; 0 takes the examples themselves.
   """
 
   draw: Draw
   levels: LevelPairs
   batch_size: int
+  num_references: int
 
   def __call__(
     self,
@@ -57,21 +68,32 @@ class ConsistencyLoss:
     """Losses of the examples `index` [b] of a batch, [b]; see `step.Loss`."""
     model: LearnedDenoiser = state.model
     data_key, sigma_key, noise_key = jax.random.split(key, 3)
-    x0, cond = self.draw(data_key, data.examples, self.batch_size)
-    x0, cond = jax.tree.map(lambda c: c[index], (x0, cond))
+    num_drawn = max(self.num_references, self.batch_size)
+    x0, clean = self.draw(data_key, data.examples, num_drawn)
+    references = principal_basis.to_principal(model.basis, x0)
+    cond = jax.tree.map(lambda c: c[index], clean)
     uniform = losses.stratified_uniform(sigma_key, index, self.batch_size)
     sigma, sigma_next = self.levels(uniform, progress)
-    teacher = data.teacher
+
+    def teacher_mean(z: Array, sigma: Array) -> Array:
+      return data.teacher.denoise_principal(z, sigma, cond)
+
+    def batch_mean(z: Array, sigma: Array) -> Array:
+      shape = (len(z), num_drawn)
+      log_prior = log_condition_prior(cond, clean, shape, 0.0)
+      return closed_form.posterior_mean(
+        z, sigma, references, log_prior=log_prior
+      )
+
+    estimate_fn = batch_mean if self.num_references else None
     return consistency.consistency_loss(
       jax.vmap(lambda i: jax.random.fold_in(noise_key, i))(index),
       consistency.consistency_fn(
         lambda z, sigma: model.denoise_principal(z, sigma, cond),
         sigma_min=self.levels.sigma_min,
       ),
-      None
-      if teacher is None
-      else lambda z, sigma: teacher.denoise_principal(z, sigma, cond),
-      principal_basis.to_principal(model.basis, x0),
+      estimate_fn if data.teacher is None else teacher_mean,
+      references[index],
       sigma,
       sigma_next,
     )
@@ -113,6 +135,7 @@ def fit_consistency(
     examples.draw,
     LevelPairs(noise.sigma_min, noise.sigma_max),
     options.batch_size,
+    options.num_references,
   )
   data = _Data(examples.data, teacher)
   fitted = fit(model, data, loss, options, **fit_options)

@@ -139,4 +139,8 @@ def test_knows_every_experiment():
     'likelihood',
     'guidance',
     'consistency',
+    'bridges',
+    'latent',
+    'digits',
+    'inversion',
   }

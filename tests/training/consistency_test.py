@@ -34,11 +34,15 @@ def teacher(examples):
   return fit_denoiser(examples, OPTIONS).model
 
 
-@pytest.mark.parametrize('is_distilled', [True, False])
-def test_one_evaluation_lands_near_the_points(examples, teacher, is_distilled):
+@pytest.mark.parametrize(
+  ('is_distilled', 'num_references'), [(True, 0), (False, 0), (False, 256)]
+)
+def test_one_evaluation_lands_near_the_points(
+  examples, teacher, is_distilled, num_references
+):
   model = fit_consistency(
     examples,
-    OPTIONS,
+    replace(OPTIONS, num_references=num_references),
     start=teacher,
     teacher=teacher if is_distilled else None,
   ).model
