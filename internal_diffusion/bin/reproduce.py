@@ -24,7 +24,9 @@ from internal_diffusion.experiments import (
   checkerboard,
   circle,
   consistency,
+  digits,
   guidance,
+  inversion,
   kernel_equivalence,
   latent,
   likelihood,
@@ -52,6 +54,8 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'consistency': consistency.run,
   'bridges': bridges.run,
   'latent': latent.run,
+  'digits': digits.run,
+  'inversion': inversion.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

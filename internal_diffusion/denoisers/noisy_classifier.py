@@ -1,9 +1,10 @@
 """A classifier of noisy vectors, and denoisers guided by one.
 
-The classifier is a network of the principal coordinates of x, scaled to unit
-variance at each noise level. With it the unconditional denoiser becomes a
-conditional one (Dhariwal & Nichol 2021), see `diffusion.guidance`. A class is
-the condition's vector, one-hot, or its pyramid level.
+The classifier is a network of the Wiener estimate of x0 in principal
+coordinates, over their standard deviations, so that a coordinate which is
+nearly all noise has little influence. With it the unconditional denoiser
+becomes a conditional one (Dhariwal & Nichol 2021), see `diffusion.guidance`. A
+class is the condition's vector, one-hot, or its pyramid level.
 """
 
 from typing import cast
@@ -63,7 +64,8 @@ class NoisyClassifier:
     z = principal_basis.to_principal(self.basis, x)
     stddev = principal_basis.group_stddev(self.basis, None)
     scales = preconditioning.edm_coefficients(sigma, stddev)
-    logits = self.network.apply(self.params, scales.c_in * z, scales.c_noise)
+    estimate = scales.c_skip * z / stddev
+    logits = self.network.apply(self.params, estimate, scales.c_noise)
     return jax.nn.log_softmax(cast(Array, logits), axis=-1)
 
   def __call__(

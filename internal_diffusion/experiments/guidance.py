@@ -53,7 +53,7 @@ from internal_diffusion.types import Condition, Denoiser
 _WEIGHTS = (1.0, 3.0, 8.0)
 _PATCH_SIZE = 11
 _SIDE = 160  # Of a texture, in pixels.
-_NUM_STEPS, _NUM_CLASSIFIER_STEPS = 1500, 600
+_NUM_STEPS, _NUM_CLASSIFIER_STEPS = 2000, 1000
 _NUM_SAMPLES = 512  # Of each texture.
 _NUM_EXACT = 20_000
 _TEXTURES = ('brick', 'gravel')
@@ -203,7 +203,7 @@ def _train(
 
   options = replace(
     _options(seed, scaled(_NUM_STEPS, effort, at_least=4)),
-    condition={'dropout': 0.2},
+    condition={'dropout': 0.3},
     num_references=512,
   )
   num_steps = scaled(_NUM_CLASSIFIER_STEPS, effort, at_least=4)

@@ -141,4 +141,6 @@ def test_knows_every_experiment():
     'consistency',
     'bridges',
     'latent',
+    'digits',
+    'inversion',
   }
