@@ -53,8 +53,9 @@ class Start(NamedTuple):
     sigma: Noise level on the picture, in [0.002, 100]; less keeps more of it.
     level: Pyramid level that begins with it, counted from the finest, 0;
       coarser levels are not made. None is the coarsest.
-    is_noisy: Whether the picture has its noise already, as an encoding has; then
-      none is drawn, at finer levels neither. By default fresh noise is added.
+    is_noisy: Whether the picture has its noise already, as an encoding has;
+      then none is drawn, at finer levels neither. By default fresh noise is
+      added.
   """
 
   picture: Array | np.ndarray

@@ -137,7 +137,7 @@ def _run(
     case Mode.VARY:
       return vary(key, image, **given)
     case Mode.INTERPOLATE:
-      return interpolate(key, image, guide, **given)
+      return interpolate(key, image, guide=guide, **given)
 
 
 def _harmonize(
@@ -149,7 +149,7 @@ def _harmonize(
 ) -> Edited:
   if mask is None:
     mask = find_object(image, guide)
-  return harmonize(key, image, mask, **given)
+  return harmonize(key, image, mask=mask, **given)
 
 
 def expansion(

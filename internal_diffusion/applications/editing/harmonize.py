@@ -27,8 +27,8 @@ _SAME = 2.5 / 127.5  # Largest difference of pixels that count as equal.
 def harmonize(
   key: Array,
   image: np.ndarray,
-  mask: np.ndarray | None = None,
   *,
+  mask: np.ndarray | None = None,
   background: np.ndarray | None = None,
   strength: float = 1.0,
   num_samples: int = 4,

@@ -154,13 +154,14 @@ def moved(
       smooth, matrix, offset=offset, order=order, mode='constant'
     )
 
-  is_shift = place.scale == 1 and centre.dtype.kind == 'f'
-  order = 0 if is_shift else 3
+  order = 0 if place.scale == 1 else 3  # Whole pixels stay as they are.
   region = np.stack(
     [resample(channel, order) for channel in np.moveaxis(continued, -1, 0)], -1
   )
   soft = ndimage.gaussian_filter(mask.astype(np.float64), _SOFT)
-  weight = resample(soft * mask, 1).clip(0, 1)
+  weight = resample(soft, 1).clip(0, 1)
+  # Nothing changes beside the region.
+  weight = np.where(weight > 0.5, weight, 0.0)
   weight = np.where(weight > 0.9, 1.0, weight)
   return region.clip(-1, 1).astype(np.float32), weight
 

@@ -80,8 +80,8 @@ def vary(
 def interpolate(
   key: Array,
   image: np.ndarray,
-  guide: np.ndarray | None = None,
   *,
+  guide: np.ndarray | None = None,
   strength: float = STRENGTH,
   num_samples: int = NUM_FRAMES,
 ) -> Edited:

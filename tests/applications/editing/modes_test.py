@@ -106,7 +106,7 @@ def test_variations_go_from_the_picture_to_new_ones():
 
 def test_a_path_leads_from_one_picture_to_the_other():
   guide = IMAGE[::-1]
-  edited = interpolate(KEY, IMAGE, guide, num_samples=3)
+  edited = interpolate(KEY, IMAGE, guide=guide, num_samples=3)
   assert psnr(edited.samples[0], IMAGE) > 30
   assert psnr(edited.samples[-1], guide) > 30
   to_first = [distance(frame, IMAGE) for frame in edited.samples]
@@ -124,7 +124,7 @@ def test_a_path_leads_from_one_picture_to_the_other():
     (lambda: reference(KEY, IMAGE, IMAGE[..., :1]), '1 channels'),
     (lambda: vary(KEY, IMAGE, strength=-1), 'strength'),
     (lambda: vary(KEY, IMAGE, num_samples=0), 'num_samples'),
-    (lambda: interpolate(KEY, IMAGE, IMAGE[..., :1]), '1 channels'),
+    (lambda: interpolate(KEY, IMAGE, guide=IMAGE[..., :1]), '1 channels'),
     (lambda: interpolate(KEY, IMAGE, num_samples=1), 'num_samples'),
   ],
 )

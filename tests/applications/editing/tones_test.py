@@ -49,14 +49,14 @@ def test_the_hue_keeps_the_mean_and_greys():
 )
 def test_changed_tones_are_found(parameters):
   pasted = changed(IMAGE, parameters)
-  edited = harmonize(jax.random.key(0), pasted, MASK, num_samples=1)
+  edited = harmonize(jax.random.key(0), pasted, mask=MASK, num_samples=1)
   assert error(edited.samples[0], IMAGE) < 0.4 * error(pasted, IMAGE)
   np.testing.assert_array_equal(edited.samples[0][~MASK], pasted[~MASK])
   assert not edited.std.any()
 
 
 def test_what_fits_already_stays():
-  edited = harmonize(jax.random.key(0), IMAGE, MASK, num_samples=1)
+  edited = harmonize(jax.random.key(0), IMAGE, mask=MASK, num_samples=1)
   assert error(edited.samples[0], IMAGE) < 0.08
 
 
@@ -66,7 +66,7 @@ def test_a_grey_picture_and_a_strength():
   errors = [
     error(
       harmonize(
-        jax.random.key(0), pasted, MASK, strength=s, num_samples=1
+        jax.random.key(0), pasted, mask=MASK, strength=s, num_samples=1
       ).samples[0],
       grey,
     )
@@ -77,11 +77,15 @@ def test_a_grey_picture_and_a_strength():
 
 
 def test_answers_differ_in_the_object_only():
-  edited = harmonize(jax.random.key(0), changed(IMAGE, (-0.5, *[0] * 5)), MASK)
+  edited = harmonize(
+    jax.random.key(0), changed(IMAGE, (-0.5, *[0] * 5)), mask=MASK
+  )
   assert len(edited.samples) == len(edited.found['tones']) == 4
   assert (edited.std[MASK].mean(-1) > 0).all()
   assert not edited.std[~MASK].any()
-  again = harmonize(jax.random.key(0), changed(IMAGE, (-0.5, *[0] * 5)), MASK)
+  again = harmonize(
+    jax.random.key(0), changed(IMAGE, (-0.5, *[0] * 5)), mask=MASK
+  )
   np.testing.assert_array_equal(again.samples, edited.samples)
 
 
