@@ -22,7 +22,6 @@ def folder(tmp_path_factory):
   image_io.write_image(path / 'photo.png', PHOTO, bit_depth=16, metadata=kept)
   image_io.write_image(path / 'small.png', PHOTO[:9, :9])
   image_io.write_image(path / 'tiny.png', PHOTO[:6, :6])
-  image_io.write_image(path / 'tiny.png', PHOTO[:6, :6])
   image_io.write_image(path / 'grey.png', PHOTO[..., :1])
   image_io.write_image(path / 'flipped.png', PHOTO[:, ::-1])
   pasted = PHOTO.copy()
