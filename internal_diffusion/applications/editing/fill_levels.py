@@ -119,9 +119,9 @@ def _halve(
   blocks = [
     part.reshape(part.shape[0] // 2, 2, -1, 2) for part in (known, inside)
   ]
-  is_known = (blocks[0] >= blocks[1]).all(axis=(1, 3))
-  is_inside = blocks[1].any(axis=(1, 3))
-  is_known &= is_inside
+  is_known = np.all(blocks[0] >= blocks[1], axis=(1, 3))
+  is_inside = np.any(blocks[1], axis=(1, 3))
+  is_known = is_known & is_inside
   image = np.where(
     is_known[..., None], total / np.where(weights > 0, weights, 1), 0
   )

@@ -42,14 +42,14 @@ class _State(NamedTuple):
     trust: 1 at known pixels, less at drawn ones, 0 at missing ones, [H, W].
     sources: Position of the source of each pixel, [H, W].
     order: Logarithm of how early each patch is drawn, [H, W].
-    index: Number of patches that were drawn.
+    num_drawn: Number of patches that were drawn.
   """
 
   picture: Array
   trust: Array
   sources: Array
   order: Array
-  index: Array
+  num_drawn: Array
 
 
 class _Bank(NamedTuple):
@@ -109,7 +109,7 @@ def _draw_one(
     return jnp.any((state.trust == 0) & is_hole)
 
   def step(state: _State) -> _State:
-    own_key = jax.random.fold_in(key, state.index)
+    own_key = jax.random.fold_in(key, state.num_drawn)
     order_key, source_key = jax.random.split(own_key)
     noise = _DISORDER * jax.random.gumbel(order_key, size)
     missing = (state.trust == 0) & is_hole
@@ -171,7 +171,7 @@ def _paste(
     picture=put(state.picture, new),
     trust=put(state.trust, mean_trust),
     sources=put(state.sources, there),
-    index=state.index + 1,
+    num_drawn=state.num_drawn + 1,
   )
 
 

@@ -150,8 +150,8 @@ def _candidates(
   drawn = jax.random.randint(
     far_key, (_ANYWHERE, len(targets)), 0, level.num_sources
   )
-  found = jnp.concatenate([jnp.stack(found), level.sources[drawn]])
-  return jnp.clip(found, 0, num - 1)
+  every = jnp.concatenate([jnp.stack(found), level.sources[drawn]])
+  return jnp.clip(every, 0, num - 1)
 
 
 def mean_distance(level: FillLevel, picture: Array, field: Array) -> Array:
@@ -192,8 +192,8 @@ def vote(
   weight = jnp.exp(-distance / (2 * noise)) * _FALLOFF ** (-level.depth)
   weight = jnp.where(jnp.isfinite(distance), jnp.maximum(weight, 1e-20), 0)
   image = level.image.reshape(-1, num_channels)
-  steps = np.indices((PATCH_SIZE, PATCH_SIZE)).reshape(2, -1) - MARGIN
-  steps = jnp.asarray(steps[0] * width + steps[1], jnp.int32)
+  row, column = np.indices((PATCH_SIZE, PATCH_SIZE)).reshape(2, -1) - MARGIN
+  steps = jnp.asarray(row * width + column, jnp.int32)
 
   def body(index: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
     step = steps[index]
