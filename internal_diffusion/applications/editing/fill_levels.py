@@ -13,10 +13,16 @@ import jax
 import numpy as np
 from scipy import ndimage
 
+from internal_diffusion.types import static
+
 Array = jax.Array
 
 PATCH_SIZE = 7
-MARGIN = PATCH_SIZE // 2
+# Side of the patches that are drawn one after another, if the picture has
+# enough of them.
+FIRST_PATCH_SIZE = 15
+_ENOUGH_PATCHES = 128
+MARGIN = FIRST_PATCH_SIZE // 2
 OUTSIDE = 0  # A position in the margin.
 # The hole's inscribed radius at the coarsest level: there, most patches that
 # touch the hole have known pixels on two of its sides.
@@ -43,6 +49,9 @@ class FillLevel:
     targets: Positions of the patches that touch the hole, [N]; likewise.
     depth: Distance of each pixel to the nearest known one, [H * W].
     num_holes: Number of the hole's pixels.
+    first_sources: As `sources`, for patches of a side of `first_patch_size`.
+    num_first_sources: As `num_sources`.
+    first_patch_size: Side of the patches that are drawn one after another.
   """
 
   image: Array
@@ -55,6 +64,9 @@ class FillLevel:
   targets: Array
   depth: Array
   num_holes: np.int32
+  first_sources: Array
+  num_first_sources: Array
+  first_patch_size: int = static(default=PATCH_SIZE)
 
   @property
   def size(self) -> tuple[int, int]:
@@ -83,7 +95,7 @@ def make_levels(image: np.ndarray, mask: np.ndarray) -> list[FillLevel]:
   for index in range(num_levels):
     if index:
       image, known, inside = _halve(image, known, inside)
-    sources = _whole(known)
+    sources = _whole(known, PATCH_SIZE)
     if not sources.any():
       break
     levels.append(_make_level(image, known, inside, sources))
@@ -104,10 +116,9 @@ def _num_levels(mask: np.ndarray) -> int:
   return num
 
 
-def _whole(known: np.ndarray) -> np.ndarray:
-  """Centres of the patches that are known as a whole."""
-  square = np.ones((PATCH_SIZE, PATCH_SIZE), bool)
-  return ndimage.binary_erosion(known, square)
+def _whole(known: np.ndarray, size: int) -> np.ndarray:
+  """Centres of the patches of a side of `size` that are known as a whole."""
+  return ndimage.minimum_filter(known, size, mode='constant')
 
 
 def _halve(
@@ -148,9 +159,11 @@ def _make_level(
     np.pad(part, MARGIN) for part in (known, inside, sources)
   )
   hole = inside & ~known
-  square = np.ones((PATCH_SIZE, PATCH_SIZE), bool)
-  targets = ndimage.binary_dilation(hole, square) & inside
-  positions = np.flatnonzero(sources).astype(np.int32)
+  targets = ndimage.maximum_filter(hole, PATCH_SIZE) & inside
+  first_size = FIRST_PATCH_SIZE
+  first = _whole(known, first_size)
+  if first.sum() < _ENOUGH_PATCHES:
+    first_size, first = PATCH_SIZE, sources
   depth = ndimage.distance_transform_edt(~known).astype(np.float32)
   put = jax.device_put
   return FillLevel(
@@ -158,13 +171,21 @@ def _make_level(
     known=put(known.astype(np.float32)),
     weight=put(inside.astype(np.float32)),
     is_source=put(sources.ravel()),
-    sources=put(np.resize(positions, _rounded(len(positions)))),
-    num_sources=put(np.int32(len(positions))),
+    sources=put(_repeated(np.flatnonzero(sources))),
+    num_sources=put(np.int32(sources.sum())),
     holes=put(_padded(np.flatnonzero(hole))),
     targets=put(_padded(np.flatnonzero(targets))),
     depth=put(depth.ravel()),
     num_holes=np.int32(hole.sum()),
+    first_sources=put(_repeated(np.flatnonzero(first))),
+    num_first_sources=put(np.int32(first.sum())),
+    first_patch_size=first_size,
   )
+
+
+def _repeated(positions: np.ndarray) -> np.ndarray:
+  """Positions, repeated from the start."""
+  return np.resize(positions.astype(np.int32), _rounded(len(positions)))
 
 
 def _padded(positions: np.ndarray) -> np.ndarray:
