@@ -161,8 +161,9 @@ def _vote(
   sources = field[*targets.T]
   for dy in range(-_HALF, _HALF + 1):
     for dx in range(-_HALF, _HALF + 1):
-      there = targets + (dy, dx)
-      total[*there.T] += filled[*(sources + (dy, dx)).T]
+      step = np.array([[dy, dx]])
+      there = targets + step
+      total[*there.T] += filled[*(sources + step).T]
       count[*there.T] += 1
   voted = total / np.maximum(count, 1)
   use = hole[..., None] & (count > 0)

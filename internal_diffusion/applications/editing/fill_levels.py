@@ -18,11 +18,11 @@ from internal_diffusion.types import static
 Array = jax.Array
 
 PATCH_SIZE = 7
-# Side of the patches that are drawn one after another, if the picture has
-# enough of them.
-FIRST_PATCH_SIZE = 15
+# Sides of the patches of which the first fills are made, where the picture has
+# enough of them. Small ones follow edges, large ones keep texture whole.
+FIRST_SIDES = (15, 21)
 _ENOUGH_PATCHES = 128
-MARGIN = FIRST_PATCH_SIZE // 2
+MARGIN = max(FIRST_SIDES) // 2
 OUTSIDE = 0  # A position in the margin.
 # The hole's inscribed radius at the coarsest level: there, most patches that
 # touch the hole have known pixels on two of its sides.
@@ -49,9 +49,9 @@ class FillLevel:
     targets: Positions of the patches that touch the hole, [N]; likewise.
     depth: Distance of each pixel to the nearest known one, [H * W].
     num_holes: Number of the hole's pixels.
-    first_sources: As `sources`, for patches of a side of `first_patch_size`.
-    num_first_sources: As `num_sources`.
-    first_patch_size: Side of the patches that are drawn one after another.
+    first_sources: As `sources`, for the patches of each of `first_sides`.
+    num_first_sources: As `num_sources`, for each.
+    first_sides: Sides of the patches of which the first fills are made.
   """
 
   image: Array
@@ -64,9 +64,9 @@ class FillLevel:
   targets: Array
   depth: Array
   num_holes: np.int32
-  first_sources: Array
-  num_first_sources: Array
-  first_patch_size: int = static(default=PATCH_SIZE)
+  first_sources: tuple[Array, ...]
+  num_first_sources: tuple[Array, ...]
+  first_sides: tuple[int, ...] = static()
 
   @property
   def size(self) -> tuple[int, int]:
@@ -160,10 +160,10 @@ def _make_level(
   )
   hole = inside & ~known
   targets = ndimage.maximum_filter(hole, PATCH_SIZE) & inside
-  first_size = FIRST_PATCH_SIZE
-  first = _whole(known, first_size)
-  if first.sum() < _ENOUGH_PATCHES:
-    first_size, first = PATCH_SIZE, sources
+  first = {side: _whole(known, side) for side in FIRST_SIDES}
+  first = {k: v for k, v in first.items() if v.sum() >= _ENOUGH_PATCHES}
+  if not first:
+    first = {PATCH_SIZE: sources}
   depth = ndimage.distance_transform_edt(~known).astype(np.float32)
   put = jax.device_put
   return FillLevel(
@@ -177,9 +177,11 @@ def _make_level(
     targets=put(_padded(np.flatnonzero(targets))),
     depth=put(depth.ravel()),
     num_holes=np.int32(hole.sum()),
-    first_sources=put(_repeated(np.flatnonzero(first))),
-    num_first_sources=put(np.int32(first.sum())),
-    first_patch_size=first_size,
+    first_sources=tuple(
+      put(_repeated(np.flatnonzero(one))) for one in first.values()
+    ),
+    num_first_sources=tuple(put(np.int32(one.sum())) for one in first.values()),
+    first_sides=tuple(first),
   )
 
 

@@ -58,31 +58,39 @@ class _Bank(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames='num')
 def draw_first_sources(key: Array, level: FillLevel, *, num: int) -> Array:
-  """Draws fills of the hole.
+  """Draws fills of the hole, as many with patches of each side.
 
   Args:
     key: One key.
     level: Level of the pyramid.
-    num: Number B of fills.
+    num: Number B of fills, a multiple of the number of sides.
 
   Returns:
     Positions of the sources of all pixels, [B, H * W]; known ones are their
     own.
   """
-  bank_key, key = jax.random.split(key)
-  bank = _make_bank(bank_key, level)
   spread = _spread_of_known(level)
-  keys = jax.random.split(key, num)
-  return jax.vmap(lambda k: _draw_one(k, level, bank, spread))(keys)
+  found = []
+  for index, side in enumerate(level.first_sides):
+    bank_key, own_key = jax.random.split(jax.random.fold_in(key, index))
+    bank = _make_bank(bank_key, level, index)
+    keys = jax.random.split(own_key, num // len(level.first_sides))
+    draw = functools.partial(
+      _draw_one, level=level, bank=bank, spread=spread, side=side
+    )
+    found.append(jax.vmap(draw)(keys))
+  return jnp.concatenate(found)
 
 
-def _make_bank(key: Array, level: FillLevel) -> _Bank:
-  most = min(_MAX_SOURCES, len(level.first_sources))
+def _make_bank(key: Array, level: FillLevel, index: int) -> _Bank:
+  """Sources of the patches of one side."""
+  sources, side = level.first_sources[index], level.first_sides[index]
+  most = min(_MAX_SOURCES, len(sources))
   # Every so many, from a random first one, so that all regions are there.
   first = jax.random.uniform(key)
-  index = (jnp.arange(most) + first) * level.num_first_sources / most
-  positions = level.first_sources[index.astype(jnp.int32)]
-  values = windows(level.image, positions, side=level.first_patch_size)
+  chosen = (jnp.arange(most) + first) * level.num_first_sources[index] / most
+  positions = sources[chosen.astype(jnp.int32)]
+  values = windows(level.image, positions, side=side)
   squares = jnp.sum(values**2, axis=-1).reshape(most, -1)
   return _Bank(positions, values.reshape(most, -1), squares)
 
@@ -96,7 +104,7 @@ def _spread_of_known(level: FillLevel) -> Array:
 
 
 def _draw_one(
-  key: Array, level: FillLevel, bank: _Bank, spread: Array
+  key: Array, level: FillLevel, bank: _Bank, spread: Array, side: int
 ) -> Array:
   size = level.size
   is_hole = (level.weight > 0) & (level.known == 0)
@@ -111,10 +119,11 @@ def _draw_one(
     missing = (state.trust == 0) & is_hole
     order = jnp.where(missing, state.order + noise, -jnp.inf)
     place = jnp.argmax(order.ravel()).astype(jnp.int32)
-    source = _draw_source(source_key, level, bank, state, place)
-    return _reorder(_paste(state, level, place, source), level, place, spread)
+    source = _draw_source(source_key, bank, state, place, side)
+    return _reorder(
+      _paste(state, level, place, source, side), level, place, spread, side
+    )
 
-  side = level.first_patch_size
   order = _order(level.image, level.known, level.weight, spread, side)
   start = _State(
     picture=level.image,
@@ -127,10 +136,9 @@ def _draw_one(
 
 
 def _draw_source(
-  key: Array, level: FillLevel, bank: _Bank, state: _State, place: Array
+  key: Array, bank: _Bank, state: _State, place: Array, side: int
 ) -> Array:
   """Draws the position of a source given the known pixels of a patch."""
-  side = level.first_patch_size
   patch = windows(state.picture, place[None], side=side)[0]
   own = windows(state.trust[..., None], place[None], side=side)[0]
   weight = own / jnp.maximum(jnp.sum(own), 1e-6)
@@ -145,11 +153,10 @@ def _draw_source(
 
 
 def _paste(
-  state: _State, level: FillLevel, place: Array, source: Array
+  state: _State, level: FillLevel, place: Array, source: Array, side: int
 ) -> _State:
   """Fills what is missing of the patch at `place` from a source."""
   width, num_channels = level.size[1], level.image.shape[-1]
-  side = level.first_patch_size
   start = _corner(place, width, side // 2)
   steps = jnp.arange(side) - side // 2
   there = source + steps[:, None] * width + steps[None]
@@ -177,11 +184,15 @@ def _paste(
 
 
 def _reorder(
-  state: _State, level: FillLevel, place: Array, spread: Array
+  state: _State,
+  level: FillLevel,
+  place: Array,
+  spread: Array,
+  patch_side: int,
 ) -> _State:
   """Corrects the order of the patches around one that was drawn."""
   # A patch that overlaps the drawn one is up to its side away.
-  own = level.first_patch_size
+  own = patch_side
   reach = own + own // 2
   side = min(2 * reach + 1, *level.size)
   # Near the border the block begins where it is whole.
