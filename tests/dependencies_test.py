@@ -59,7 +59,7 @@ CONFINED = {
   'tifffile': {'data/image_decoding.py', 'data/image_encoding.py'},
   'orbax': {'training/checkpoint.py'},
   'tensorboardX': {'training/metrics.py'},
-  'sklearn': {'evaluation'},
+  'sklearn': {'evaluation', 'experiments'},
   'skimage': {'evaluation', 'bin', 'experiments'},
   'absl': {'bin'},
   'ml_collections': {

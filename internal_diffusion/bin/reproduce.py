@@ -20,9 +20,16 @@ from internal_diffusion import arrays, figures, files
 from internal_diffusion.bin import command, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.experiments import (
+  bridges,
   checkerboard,
   circle,
+  consistency,
+  digits,
+  guidance,
+  inversion,
   kernel_equivalence,
+  latent,
+  likelihood,
   memorization_1d,
   moving_triangle,
   one_to_many,
@@ -42,6 +49,13 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'circle': circle.run,
   'kernel_equivalence': kernel_equivalence.run,
   'score_model': score_model.run,
+  'likelihood': likelihood.run,
+  'guidance': guidance.run,
+  'consistency': consistency.run,
+  'bridges': bridges.run,
+  'latent': latent.run,
+  'digits': digits.run,
+  'inversion': inversion.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

@@ -109,7 +109,9 @@ def _restore_to(
     jax.random.key(options.seed), image, chosen.options, **also, progress=True
   )
   results.lap('run')
-  _write(results, restored, image, bit_depth)
+  # Missing pixels that are NaN are shown in black.
+  shown = np.nan_to_num(image, nan=-1.0)
+  _write(results, restored, shown, bit_depth)
   results.summary = f'{path.name}: {_sentence(restored)},'
   return {
     'found': {

@@ -1,7 +1,8 @@
 """Pictures as arrays in .npy files: floats that no picture format can hold.
 
 Such a file has [H, W] or [H, W, C] floats, where 0 is black and 1 is white.
-Values beyond are allowed, as noise has them that nobody clipped.
+Values beyond are allowed, as noise has them that nobody clipped. A pixel is
+missing where a colour is NaN.
 """
 
 import os
@@ -23,12 +24,13 @@ def read_array(path: str | os.PathLike[str]) -> np.ndarray:
       is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha).
 
   Returns:
-    The picture, float32 [H, W, C]: 2 v - 1 of each value v, not clipped.
+    The picture, float32 [H, W, C]: 2 v - 1 of each value v, not clipped; NaN
+    stays NaN.
 
   Raises:
     FileNotFoundError: If there is no such file.
-    ValueError: If the file does not hold such an array, a value is not finite
-      or is not in [-8, 9], or alpha is not in [0, 1].
+    ValueError: If the file does not hold such an array, all colours are NaN, a
+      value is infinite or is not in [-8, 9], or alpha is not in [0, 1].
   """
   path = pathlib.Path(path)
   if not path.exists():
@@ -63,15 +65,15 @@ def _to_picture(values: np.ndarray) -> np.ndarray:
       f'must have 1 to {MAX_PIXELS} pixels, got shape {values.shape}.'
     )
   picture = np.asarray(values, np.float32)
-  if not np.all(np.isfinite(picture)):
-    raise ValueError('must be finite, got NaN or infinite values.')
-  low, high = float(picture.min()), float(picture.max())
+  if np.isinf(picture).any() or np.isnan(picture).all():
+    raise ValueError('must be finite, got infinite values or nothing but NaN.')
+  low, high = float(np.nanmin(picture)), float(np.nanmax(picture))
   if low < _RANGE[0] or high > _RANGE[1]:
     raise ValueError(
       f'must have values about [0, 1], got [{low:g}, {high:g}]; divide grey'
       ' levels of 255 by 255.'
     )
   alpha = picture[..., -1:] if picture.shape[-1] in (2, 4) else picture[:0]
-  if np.any((alpha < 0) | (alpha > 1)):
+  if not np.all((alpha >= 0) & (alpha <= 1)):
     raise ValueError('must have alpha, its last channel, in [0, 1].')
   return 2 * picture - 1

@@ -128,6 +128,25 @@ class SimilarPatchesDenoiser:
     self._check(x, sigma, guide)
     return estimate_images(self, x, sigma, guide)
 
+  def combine(self, x: Array, sigma: Array, guide: Array) -> Array:
+    """The second step alone, with a guide; all of shape [B, H, W, C].
+
+    Args:
+      x: Noisy images.
+      sigma: Noise level, scalar.
+      guide: First estimate. It may be x itself where x has little noise.
+
+    Raises:
+      ValueError: If shapes are wrong or an image is smaller than a patch.
+    """
+    self._check(x, sigma, guide)
+
+    def one_image(images: tuple[Array, Array]) -> Array:
+      noisy, guide = images
+      return _step(self, noisy, jnp.full_like(noisy, sigma**2), guide).mean
+
+    return jax.lax.map(one_image, (x, guide))
+
   def _check(self, x: Array, sigma: Array, guide: Array | None) -> None:
     """Raises ValueError for wrong shapes and options."""
     if x.ndim != 4:

@@ -6,11 +6,21 @@ Example:
   (19,)
 """
 
+from internal_diffusion.diffusion.bridges import (
+  bridge_loss,
+  bridge_state,
+  entropic_plan,
+)
 from internal_diffusion.diffusion.conditioning import (
   augment_condition,
   draw_sigma_aug,
   drop_condition,
   give_parts,
+)
+from internal_diffusion.diffusion.consistency import (
+  ConsistencyModel,
+  consistency_fn,
+  consistency_loss,
 )
 from internal_diffusion.diffusion.guidance import (
   classifier_free_guidance,
@@ -72,12 +82,17 @@ from internal_diffusion.diffusion.sdes import drift_and_diffusion
 
 __all__ = [
   'Coefficients',
+  'ConsistencyModel',
   'NoiseProcess',
   'add_noise',
   'apply_coefficients',
   'augment_condition',
+  'bridge_loss',
+  'bridge_state',
   'classifier_free_guidance',
   'classifier_guidance',
+  'consistency_fn',
+  'consistency_loss',
   'cosine_sigmas',
   'denoising_loss',
   'draw_sigma_aug',
@@ -88,6 +103,7 @@ __all__ = [
   'edm_coefficients',
   'edm_process',
   'edm_weight',
+  'entropic_plan',
   'eps_to_x0',
   'exponential_sigmas',
   'flow_process',

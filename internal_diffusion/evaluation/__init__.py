@@ -29,6 +29,7 @@ from internal_diffusion.evaluation.flow_error import (
   textured,
 )
 from internal_diffusion.evaluation.flow_report import judge_flow
+from internal_diffusion.evaluation.frechet import frechet_distance
 from internal_diffusion.evaluation.image_report import compare_images
 from internal_diffusion.evaluation.memorization import (
   is_copy,
@@ -64,6 +65,7 @@ __all__ = [
   'endpoint_error',
   'find_nearest_patches',
   'flow_errors',
+  'frechet_distance',
   'gaussian_coverage',
   'gaussian_log_likelihood',
   'interval_coverage',

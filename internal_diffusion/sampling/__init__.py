@@ -18,6 +18,7 @@ Example:
 """
 
 from internal_diffusion.sampling.api import SampleFn, make_sample_fn
+from internal_diffusion.sampling.bridges import bridge_sigmas, transport
 from internal_diffusion.sampling.coarse_to_fine import Level, Start
 from internal_diffusion.sampling.constraints import (
   Constraint,
@@ -38,10 +39,16 @@ from internal_diffusion.sampling.langevin import (
   sample_langevin,
   sample_predictor_corrector,
 )
-from internal_diffusion.sampling.likelihood import log_density
+from internal_diffusion.sampling.likelihood import (
+  DensityEstimate,
+  bits_per_dimension,
+  estimate_log_density,
+  log_density,
+)
 from internal_diffusion.sampling.moments import mean_and_covariance
 from internal_diffusion.sampling.samplers import (
   Sampler,
+  sample_consistency,
   sample_ddim,
   sample_ddpm,
   sample_euler,
@@ -56,6 +63,7 @@ from internal_diffusion.sampling.sde import (
 
 __all__ = [
   'Constraint',
+  'DensityEstimate',
   'Level',
   'LinearObservation',
   'LowBand',
@@ -65,13 +73,17 @@ __all__ = [
   'Sampler',
   'Start',
   'WrappedBorder',
+  'bits_per_dimension',
+  'bridge_sigmas',
   'decode',
   'encode',
+  'estimate_log_density',
   'langevin_step_size',
   'log_density',
   'make_low_band',
   'make_sample_fn',
   'mean_and_covariance',
+  'sample_consistency',
   'sample_ddim',
   'sample_ddpm',
   'sample_euler',
@@ -83,4 +95,5 @@ __all__ = [
   'sample_reverse_sde',
   'simulate_forward',
   'spherical_interpolation',
+  'transport',
 ]

@@ -152,3 +152,19 @@ def sample_euler_maruyama(
   """The reverse SDE by Euler-Maruyama: T evaluations, many steps needed."""
   step_fn = steps.euler_maruyama_step
   return _sample(key, step_fn, denoiser, x, sigmas, **options)
+
+
+def sample_consistency(
+  key: Array,
+  denoiser: Denoiser | BoundDenoiseFn,
+  x: Array,
+  sigmas: Array,
+  **options: Unpack[ScanOptions],
+) -> Array:
+  """Samples of a consistency model: T evaluations, T from 1 to about 4.
+
+  Each step takes x to the clean end of the flow and adds noise of the next
+  level (Song et al. 2023, algorithm 1). With one step, sigmas is [sigma_max,
+  0].
+  """
+  return _sample(key, steps.renoise_step, denoiser, x, sigmas, **options)

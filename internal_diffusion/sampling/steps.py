@@ -150,6 +150,20 @@ def ddim_step(
   return x + fresh * arrays.normal(key, x.shape) if eta else x
 
 
+def renoise_step(
+  key: Array,
+  x: Array,
+  sigma: Array,
+  sigma_next: Array,
+  denoise_fn: BoundDenoiseFn,
+) -> Array:
+  """The clean estimate with fresh noise (Song et al. 2023, algorithm 1).
+
+  It is right for a consistency model, whose estimates are samples.
+  """
+  return denoise_fn(x, sigma) + sigma_next * arrays.normal(key, x.shape)
+
+
 def euler_maruyama_step(
   key: Array,
   x: Array,

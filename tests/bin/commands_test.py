@@ -17,6 +17,7 @@ NAMES = (
   'upscale',
   'flow',
   'reproduce',
+  'surprise',
   'demo',
 )
 COMMON = ('image', 'frames', 'out', 'workdir', 'seed', 'overwrite')

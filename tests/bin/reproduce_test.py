@@ -136,4 +136,11 @@ def test_knows_every_experiment():
     'kernel_equivalence',
     'samplers',
     'score_model',
+    'likelihood',
+    'guidance',
+    'consistency',
+    'bridges',
+    'latent',
+    'digits',
+    'inversion',
   }

@@ -33,6 +33,8 @@ def test_floats_are_shifted_and_not_clipped(tmp_path, dtype, shape):
     (np.zeros((4, 5, 5)), 'shape'),
     (np.zeros((4, 0)), 'pixels'),
     (np.full((4, 5), np.nan), 'finite'),
+    (np.full((4, 5), np.inf), 'finite'),
+    (np.full((4, 5, 2), [0, np.nan]), 'alpha'),
     (np.full((4, 5), 128.0), 'divide'),
     (np.full((4, 5, 2), 1.5), 'alpha'),
     (np.array([[None]]), 'Cannot read'),
@@ -43,6 +45,13 @@ def test_wrong_arrays_are_named(tmp_path, values, words):
   with pytest.raises(ValueError, match=words) as caught:
     array_io.read_array(path)
   assert 'a.npy' in str(caught.value)
+
+
+def test_nan_is_kept(tmp_path):
+  values = np.full((4, 5), 0.5)
+  values[1, 2] = np.nan
+  found = array_io.read_array(save(tmp_path / 'a.npy', values))
+  np.testing.assert_array_equal(np.isnan(found[..., 0]), np.isnan(values))
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path):

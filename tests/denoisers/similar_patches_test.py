@@ -211,3 +211,15 @@ def test_bad_input(options, shape, sigma, match):
 def test_a_guide_of_another_size_is_refused():
   with pytest.raises(ValueError, match='guide'):
     MODEL.estimate(picture(), 0.1, guide=picture(23, 20))
+
+
+def test_one_step_with_a_guide():
+  clean = picture()
+  noisy = clean + noise(clean.shape)
+  found = MODEL.combine(noisy, jnp.float32(SIGMA), clean)
+  before, after = (float(jnp.std(x - clean)) for x in (noisy, found))
+  assert after < 0.6 * before
+  same = MODEL.combine(noisy, jnp.float32(1e-4), noisy)
+  np.testing.assert_allclose(same, noisy, atol=1e-3)
+  with pytest.raises(ValueError, match='`guide`'):
+    MODEL.combine(noisy, jnp.float32(SIGMA), clean[:, 1:])

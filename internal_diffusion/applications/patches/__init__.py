@@ -16,6 +16,11 @@ from internal_diffusion.applications.patches.options import (
   joint_options,
   target_given_source_options,
 )
+from internal_diffusion.applications.patches.surprise import (
+  Surprise,
+  model_surprise_map,
+  surprise_map,
+)
 from internal_diffusion.applications.patches.training import (
   PatchModel,
   learn_patches,
@@ -26,14 +31,17 @@ __all__ = [
   'GeneratedPatches',
   'PatchModel',
   'PatchOptions',
+  'Surprise',
   'cascade_options',
   'delta_given_pair_options',
   'denoising_states',
   'draw_triplets',
   'joint_options',
   'learn_patches',
+  'model_surprise_map',
   'real_patches',
   'sample_patches',
   'sample_vectors',
+  'surprise_map',
   'target_given_source_options',
 ]

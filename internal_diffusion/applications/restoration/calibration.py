@@ -5,7 +5,8 @@ at half of its size is nearly free of damage and has patches like the picture's
 own, so it serves as a truth: it is damaged in the same way and restored. The
 variance of the error of a pixel is then a sum of non-negative multiples of
 
-  1, the local mean of (restored - damaged)^2, and that of the finest detail^2,
+  1, the variance that the prior leaves, and the local means of
+  (restored - damaged)^2 and of |gradient of restored|^2,
 
 fitted to the squared errors of the smaller picture and applied to the picture
 itself. A last factor makes the intervals of 90% hold 90% of these errors.
@@ -23,50 +24,58 @@ from internal_diffusion.data.resampling import resample
 
 Array = jax.Array
 
-_WINDOW = 2.0  # Standard deviation of the window of a local mean, in pixels.
-_DETAIL = 1.0  # Standard deviation of the blur that detail is what is left of.
+# Standard deviations of the windows of local means, in pixels.
+_CHANGE_WINDOW, _GRADIENT_WINDOW = 2.0, 1.0
 _QUANTILE = 1.6449  # Of a Gaussian's absolute value at 90%.
 _SMALLEST_SIDE = 48  # Of the smaller version.
-# The smaller version has lost the grain that the damage removed, so the errors
-# of the picture itself are larger. Chosen on four photographs of scikit-image.
-_UNSEEN_FACTOR, _UNSEEN_STD = 1.2, 1.2 * 2 / 255
+# The errors of the picture itself are larger than those of the smaller one.
+# Chosen, as the grain, on camera, coffee, astronaut and rocket of scikit-image.
+_LARGER = 1.2
 _FLOOR = 0.3 * 2 / 255  # Smallest standard deviation: rounding.
 
 
 class Attempt(NamedTuple):
-  """A restoration whose truth is known; all [h, w, C]."""
+  """A restoration; all [h, w, C].
 
-  truth: Array
+  Attributes:
+    restored: The restored picture.
+    damaged: The damaged picture, or an interpolation of its size.
+    variance: Posterior variance of the restored picture by the prior.
+  """
+
   restored: Array
   damaged: Array
+  variance: Array
 
 
 def learn_std(
-  restored: Array,
-  damaged: Array,
-  restore_again: Callable[[Array], Attempt],
+  attempt: Attempt,
+  again: Callable[[Array], tuple[Array, Attempt]],
+  *,
+  unseen: float,
 ) -> np.ndarray:
   """Standard deviation of the error of a restored picture.
 
   Args:
-    restored: Restored picture, [H, W, C].
-    damaged: The damaged picture as an image of the same size, [H, W, C].
-    restore_again: Damages a smaller true picture [h, w, C] in the same way and
-      restores it.
+    attempt: The restoration of the picture, [H, W, C].
+    again: Damages a smaller true picture [h, w, C] in the same way and restores
+      it; returns the truth, as the restoration shows it, and the restoration.
+    unseen: Standard deviation of the error by grain, which the damage removed:
+      the smaller picture has none.
 
   Returns:
     [H, W, C].
   """
-  size = _half(restored.shape[0]), _half(restored.shape[1])
-  truth = jnp.clip(resample(restored, size), -1, 1)
-  attempt = restore_again(truth)
-  errors = np.asarray(attempt.restored - attempt.truth)
-  signs = _signs(attempt.restored, attempt.damaged)
+  height, width, _ = attempt.restored.shape
+  size = _half(height), _half(width)
+  truth, own = again(jnp.clip(resample(attempt.restored, size), -1, 1))
+  errors = np.asarray(own.restored - truth)
+  signs = _signs(own)
   weights = _fit(signs, errors)
   small_std = _std(signs, weights)
   factor = calibrating_factor(errors, small_std)
-  std = factor * _std(_signs(restored, damaged), weights)
-  return np.hypot(_UNSEEN_FACTOR * std, _UNSEEN_STD)
+  std = factor * _std(_signs(attempt), weights)
+  return np.hypot(_LARGER * std, unseen)
 
 
 def calibrating_factor(errors: np.ndarray, std: np.ndarray) -> float:
@@ -98,20 +107,26 @@ def _std(signs: np.ndarray, weights: np.ndarray) -> np.ndarray:
   return np.sqrt(np.maximum(signs @ weights, _FLOOR**2))
 
 
-def _signs(restored: Array, damaged: Array) -> np.ndarray:
-  """What tells the size of the error, [H, W, C, 3]."""
-  return np.asarray(_signs_on_device(restored, damaged), np.float64)
+def _signs(attempt: Attempt) -> np.ndarray:
+  """What tells the size of the error, [H, W, C, 4]."""
+  return np.asarray(_signs_on_device(attempt), np.float64)
 
 
 @jax.jit
-def _signs_on_device(restored: Array, damaged: Array) -> Array:
-  change = _blur((restored - damaged) ** 2, _WINDOW)
-  detail = _blur((restored - _blur(restored, _DETAIL)) ** 2, _WINDOW)
-  return jnp.stack([jnp.ones_like(change), change, detail], axis=-1)
+def _signs_on_device(attempt: Attempt) -> Array:
+  restored, damaged, variance = attempt
+  change = local_mean((restored - damaged) ** 2, _CHANGE_WINDOW)
+  slopes = jnp.gradient(restored, axis=(0, 1))
+  steepness = local_mean(slopes[0] ** 2 + slopes[1] ** 2, _GRADIENT_WINDOW)
+  ones = jnp.ones_like(restored)
+  return jnp.stack([ones, variance, change, steepness], axis=-1)
 
 
-def _blur(image: Array, std: float) -> Array:
-  """Gaussian blur of an image [H, W, C]; borders are continued."""
+def local_mean(image: Array, std: float) -> Array:
+  """Mean of an image [H, W, C] in a Gaussian window of `std` pixels.
+
+  Pixels beyond a border are those at the border.
+  """
   radius = int(np.ceil(3 * std))
   profile = np.exp(-((np.arange(-radius, radius + 1) / std) ** 2) / 2)
   weights = (profile / profile.sum()).astype(np.float32)

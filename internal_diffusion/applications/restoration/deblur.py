@@ -4,24 +4,17 @@ The scene is larger than the picture by the kernel, and what lies outside is
 unknown, so borders do not ring.
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.applications.restoration.calibration import (
-  Attempt,
-  learn_std,
+from internal_diffusion.applications.restoration.estimate import (
+  Levels,
+  Problem,
+  estimate,
 )
-from internal_diffusion.applications.restoration.loop import (
-  falling,
-  restore_by_splitting,
-)
-from internal_diffusion.applications.restoration.posterior_samples import (
-  draw_samples,
-)
+from internal_diffusion.applications.restoration.loop import falling
 from internal_diffusion.applications.restoration.restored import (
   Restored,
   from_std,
@@ -34,7 +27,12 @@ from internal_diffusion.sampling.constraints import LinearObservation
 Array = jax.Array
 
 # Noise levels of the loop, in grey levels of 255.
-_FIRST, _LAST, _NUM_STEPS = 30.0, 3.0, 8
+_FIRST, _LAST, _NUM_STEPS = 30.0, 2.0, 9
+# Those after it and the first of a sample, over the loop's last level.
+_GROUPS, _SAMPLE = (1.0,), 1.0
+_UNSEEN = (
+  0.5  # Standard deviation of the grain that no restoration brings back.
+)
 _LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.
 
 
@@ -63,26 +61,18 @@ def deblur(
     ValueError: If the kernel or the noise level is not valid.
   """
   image = np.asarray(image, np.float32)
-  keys = jax.random.split(key, 3)
   if sigma is None:
     sigma = estimate_noise(image).grey_levels
   arrays.check_in_range('sigma', sigma, 0, 255)
   sigma = max(float(sigma), _LEAST_NOISE)
   blur = make_blur(image.shape[:2], kernel)
-  observed = jax.device_put(image)
   noise_std = jax.device_put(np.float32(2 * sigma / 255))
-  constraint = LinearObservation(blur, observed, noise_std)
-  sigmas = falling(_FIRST, max(_LAST, 1.5 * sigma), _NUM_STEPS)
-  scene, prior = restore_by_splitting(
-    keys[0],
-    blur.interpolate(observed),
-    [constraint],
-    sigmas,
-    progress=progress,
-  )
-  mean = blur.crop(scene)
 
-  def restore_again(truth: Array) -> Attempt:
+  def problem(blur: Blur, observed: Array) -> Problem:
+    constraint = LinearObservation(blur, observed, noise_std)
+    return Problem(blur.interpolate(observed), constraint, blur.margin)
+
+  def damage(key: Array, truth: Array) -> tuple[Array, Problem]:
     # A picture is at least as large as its kernel; a scene is larger still.
     added = [
       (0, max(0, 2 * k - 1 - side))
@@ -92,31 +82,28 @@ def deblur(
     rows, columns = blur.margin
     size = (truth.shape[0] - 2 * rows, truth.shape[1] - 2 * columns)
     own = make_blur(size, np.asarray(kernel))
-    noise_key, own_key = jax.random.split(keys[1])
-    damaged = _blur_again(noise_key, own, truth, noise_std)
-    restored, _ = restore_by_splitting(
-      own_key,
-      own.interpolate(damaged),
-      [LinearObservation(own, damaged, noise_std)],
-      sigmas,
-    )
-    return Attempt(own.crop(truth), own.crop(restored), damaged)
+    return truth, problem(own, _blur_again(key, own, truth, noise_std))
 
-  std = learn_std(mean, observed, restore_again)
-  samples = draw_samples(
-    keys[2],
-    dataclasses.replace(prior, stride=2),
-    scene,
-    num=num_samples,
-    sigma=float(sigmas[-1]),
-    is_noisy=False,
-    constraints=(constraint,),
+  last = max(_LAST, 1.5 * sigma)
+  levels = Levels(
+    falling(_FIRST, last, _NUM_STEPS),
+    np.multiply(_GROUPS, last * 2 / 255),
+    None,
+    _SAMPLE * last * 2 / 255,
+    _UNSEEN * 2 / 255,
+  )
+  found = estimate(
+    key,
+    problem(blur, jax.device_put(image)),
+    damage,
+    levels,
+    num_samples=num_samples,
     progress=progress,
   )
   return from_std(
-    np.asarray(mean),
-    std,
-    samples=np.asarray(blur.crop(jnp.asarray(samples))),
+    np.asarray(blur.crop(found.scene)),
+    found.std,
+    samples=found.samples,
     found={'sigma': round(sigma, 2)},
   )
 

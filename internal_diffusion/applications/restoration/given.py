@@ -35,7 +35,8 @@ class Given:
   Attributes:
     image: Grey or RGB, [H, W, 1 or 3] float32; [-1, 1] and noise beyond.
     alpha: Its transparency, [H, W, 1] in [-1, 1], or None.
-    mask: True where a pixel is missing, [H, W] bool, or None.
+    mask: True where a pixel is missing, [H, W] bool, or None; with the pixels
+      that are NaN in the picture.
     kernel: Blur kernel of sum 1, [k, l] with odd sides, or None.
     scribbles: Picture with marks of colour, [H, W, C], or None.
     reference: Colour picture of the same scene, [h, w, 3], or None.
@@ -65,10 +66,13 @@ def check_given(
   Raises:
     ValueError: If an input is wrong; the message names it and its value.
   """
-  pixels, alpha = _check_picture(image)
+  filled, is_nan = _split_nan(image)
+  pixels, alpha = _check_picture(filled)
   size = pixels.shape[:2]
   if mask is not None:
     mask = masks.check_mask(mask, size)
+  if is_nan is not None:
+    mask = masks.check_mask(is_nan if mask is None else is_nan | mask, size)
   if kernel is not None:
     kernel = blur_kernel.check_kernel(kernel)
     if kernel.shape[0] > size[0] or kernel.shape[1] > size[1]:
@@ -118,6 +122,7 @@ def named_task(given: Given, options: RestoreOptions) -> Task:
     if _TASK_OF[name] is not task:
       raise ValueError(
         f'`{name}` is for the task {_TASK_OF[name]}; the task is {task}.'
+        + (' NaN in the picture is a mask too.' if name == 'mask' else '')
       )
   if task is Task.INPAINT and given.mask is None:
     raise ValueError('`mask` is required by the task inpaint.')
@@ -143,6 +148,25 @@ def _check_noise(task: Task, given: Given, options: RestoreOptions) -> None:
       '`sigma` must be given: the noise of a picture of one colour is not'
       ' known.'
     )
+
+
+def _split_nan(image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+  """The picture with 0 for NaN, and where a colour was NaN, [H, W] or None.
+
+  NaN in the alpha channel stays and is refused later.
+  """
+  image = np.asarray(image)
+  if image.dtype.kind != 'f' or image.ndim != 3:
+    return image, None
+  num_colours = image.shape[-1] - (image.shape[-1] in (2, 4))
+  is_nan = np.isnan(image[..., :num_colours])
+  if not is_nan.any():
+    return image, None
+  if is_nan.any(axis=-1).all():
+    raise ValueError('`image` must have pixels that are not missing (NaN).')
+  filled = image.copy()
+  filled[..., :num_colours][is_nan] = 0
+  return filled, is_nan.any(axis=-1)
 
 
 def _check_picture(

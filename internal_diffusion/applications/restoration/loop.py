@@ -26,6 +26,7 @@ _STEPS_PER_FIT = 3
 _FIT_NOISE = 0.5  # Noise level of a fit, over sigma_t.
 # Steps of expectation-maximisation of the first fit, and of later ones.
 _FIRST_FIT, _LATER_FIT = 8, 4
+_MAX_PATCHES = 100_000  # Of a fit.
 
 
 def restore_by_splitting(
@@ -68,6 +69,7 @@ def restore_by_splitting(
       num_steps=_FIRST_FIT if prior is None else _LATER_FIT,
       start=prior,
       stride=stride,
+      max_patches=_MAX_PATCHES,
     )
     image = _steps(step_key, prior, image, part, tuple(constraints))
     bar.update(len(part) - 1)

@@ -30,7 +30,7 @@ Array = jax.Array
 PATCH_SIZE = 7
 NUM_COMPONENTS = 60
 _PATCHES_PER_COMPONENT = 500  # At least, on average, in small pictures.
-_MAX_PATCHES = 300_000  # Number of patches that a mixture is fitted to, about.
+MAX_PATCHES = 300_000  # Number of patches that a mixture is fitted to, about.
 
 
 @flax.struct.dataclass
@@ -100,6 +100,7 @@ def fit_mixture_prior(
   start: MixtureImageDenoiser | None = None,
   stride: int = 1,
   hidden_share: float = 0.0,
+  max_patches: int = MAX_PATCHES,
 ) -> MixtureImageDenoiser:
   """Fits the prior to an image with white noise.
 
@@ -113,9 +114,10 @@ def fit_mixture_prior(
     start: Prior to start from; None starts anew.
     stride: Distance of the patches that the prior denoises, in pixels.
     hidden_share: See `fit_gaussian_mixture`.
+    max_patches: Number of patches that it is fitted to, about.
   """
   num = (image.shape[0] - patch_size + 1) * (image.shape[1] - patch_size + 1)
-  apart = max(1, math.ceil(math.sqrt(num / _MAX_PATCHES)))
+  apart = max(1, math.ceil(math.sqrt(num / max_patches)))
   vectors = patch_vectors(image, patch_size=patch_size, stride=apart)
   mixture = fit_gaussian_mixture(
     key,

@@ -29,6 +29,7 @@ from internal_diffusion.applications.restoration.options import (
   Task,
 )
 from internal_diffusion.applications.restoration.restored import Restored
+from internal_diffusion.applications.restoration.seen_noise import noise_of_seen
 from internal_diffusion.data.jpeg import JpegCells, encode_cells
 from internal_diffusion.jax_settings import with_own_settings
 
@@ -54,7 +55,7 @@ def restore(
     key: One key.
     image: Damaged picture, [H, W, C] float32, C from 1 to 4: grey or colour,
       and alpha, which is passed through unchanged. Values are in [-1, 1];
-      noise that nobody clipped may lie beyond.
+      noise that nobody clipped may lie beyond. A pixel with NaN is missing.
     options: Task, noise level and number of samples; None for the defaults.
     mask: True where a pixel is missing, [H, W] bool; for the task inpaint.
     kernel: Blur kernel [k, l] with odd sides, turned as for a convolution; for
@@ -202,13 +203,21 @@ def _inpaint(
   key: Array, given: Given, options: RestoreOptions, progress: bool
 ) -> Restored:
   assert given.mask is not None  # `named_task` has checked it.
-  return inpaint(
+  sigma, reasons = options.sigma, []
+  if sigma is None:
+    sigma = noise_of_seen(given.image, given.mask)
+    if sigma:
+      text = f'the noise has a standard deviation of {sigma} grey levels'
+      reasons = [f'{text}; seen pixels are denoised too']
+  restored = inpaint(
     key,
     given.image,
     given.mask,
+    sigma=sigma,
     num_samples=options.num_samples,
     progress=progress,
   )
+  return restored._replace(found={**restored.found, 'reasons': reasons})
 
 
 def _colorize(

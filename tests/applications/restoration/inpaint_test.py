@@ -8,6 +8,7 @@ from internal_diffusion import compilation
 from internal_diffusion.applications.restoration import inpaint
 from tests.applications.restoration.small_pictures import (
   SIZE,
+  make_noise,
   make_picture,
   psnr,
 )
@@ -22,9 +23,8 @@ RAMP = (0.8 * ROW - 0.5 * COLUMN + 0.1).astype(np.float32)
 @pytest.fixture(autouse=True, scope='module')
 def few_steps():
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(MODULE, '_NUM_STEPS', 3)
-    patch.setattr(MODULE, '_EM_STEPS', 3)
-    patch.setattr(MODULE, '_RANK', 8)
+    patch.setattr(MODULE, '_RHOS', (100.0, 8.0, 8.0))
+    patch.setattr(MODULE, '_FIRST_STEPS', 2)
     yield
 
 
@@ -76,9 +76,21 @@ def test_one_seed_one_result(restored):
 def test_a_ramp_is_continued_and_nothing_compiled_again(restored):
   key = jax.random.key(1)
   with compilation.measure_compilation() as meter:
-    found = inpaint(key, damage(RAMP), MASK, num_samples=1)
+    found = inpaint(key, damage(RAMP), MASK, num_samples=2)
   assert meter.count == 0
   np.testing.assert_allclose(found.mean, RAMP, atol=0.02)
+
+
+def test_noise_is_removed_from_seen_pixels_too():
+  # A ramp is known to its two slopes and level: nearly no error is left.
+  noisy = RAMP + make_noise(20)
+  found = inpaint(KEY, damage(noisy), MASK, sigma=20.0, num_samples=1)
+  error = (found.mean - RAMP) * 127.5
+  for where in (MASK, ~MASK):
+    assert np.sqrt(np.mean(error[where] ** 2)) < 6
+  assert (found.std > 0).all()
+  assert found.found['sigma'] == 20
+  assert np.abs(found.samples[0] - noisy)[~MASK].max() > 0.01
 
 
 def test_colour():
@@ -97,6 +109,11 @@ def test_two_seen_pixels_are_enough():
   for values in found[:4]:
     assert np.isfinite(values).all()
   assert (found.std[mask] > 0).all()
+
+
+def test_bad_noise_level():
+  with pytest.raises(ValueError, match='sigma'):
+    inpaint(KEY, make_picture(), MASK, sigma=-1.0)
 
 
 @pytest.mark.parametrize(

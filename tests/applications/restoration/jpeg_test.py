@@ -78,7 +78,8 @@ def test_noise_levels_fall_and_grow_with_the_steps():
     for quality in (10, 20, 40)
   ]
   for coarse, fine in itertools.pairwise(levels):
-    assert (coarse > fine).all()
-    assert (np.diff(coarse) < 0).all()
+    assert (coarse.loop > fine.loop).all()
+    assert (np.diff(coarse.loop) < 0).all()
   # Half of the steps, and the levels are lower by the square root of 2.
-  np.testing.assert_allclose(levels[0] / levels[1], 2**0.5, rtol=0.01)
+  for ten, twenty in zip(*levels[:2], strict=True):
+    np.testing.assert_allclose(ten / twenty, 2**0.5, rtol=0.01)

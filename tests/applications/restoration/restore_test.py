@@ -82,7 +82,8 @@ def test_noise_of_one_colour_is_not_known_but_may_be_given():
   ('inputs', 'words'),
   [
     ({'image': 255 * IMAGE}, '255'),
-    ({'image': IMAGE * np.nan}, 'finite'),
+    ({'image': IMAGE * np.nan}, 'NaN'),
+    ({'image': IMAGE + np.inf}, 'inf'),
     ({'image': (IMAGE > 0).astype(np.uint8)}, 'uint8'),
     ({'image': IMAGE[..., 0]}, 'shape'),
     ({'image': IMAGE[:15]}, '16x16'),
@@ -98,6 +99,20 @@ def test_noise_of_one_colour_is_not_known_but_may_be_given():
 def test_wrong_inputs_are_named(inputs, words):
   with pytest.raises(ValueError, match=words):
     check_given(**{'image': IMAGE, **inputs})
+
+
+def test_nan_joins_the_mask():
+  holes = IMAGE.copy()
+  holes[3, 4, 1] = np.nan
+  given = check_given(holes)
+  assert given.mask.sum() == 1
+  assert given.mask[3, 4]
+  assert np.isfinite(given.image).all()
+  assert named_task(given, RestoreOptions()) is Task.INPAINT
+  both = check_given(holes, mask=MASK)
+  np.testing.assert_array_equal(both.mask, MASK | given.mask)
+  with pytest.raises(ValueError, match='mask'):
+    named_task(given, RestoreOptions(task='denoise'))
 
 
 def test_noise_beyond_the_range_is_kept():

@@ -1,0 +1,229 @@
+"""A picture restored by the loop, with its uncertainty and samples.
+
+What deblurring and JPEG have in common. A problem is a first estimate of the
+scene and what is known of it, and
+
+1. the mean is the loop's result, denoised further by groups of similar patches:
+   they find what recurs, which the mixture of Gaussians smooths;
+2. the standard deviation is learnt from a smaller picture, which is damaged and
+   restored in the same way (`calibration`);
+3. samples come from a mixture of Gaussians of the restored picture at a smaller
+   size. Its patches resemble those of the picture (Glasner, Bagon & Irani 2009)
+   and are sharp, so samples have the detail that the mean cannot have. Their
+   distance from the mean is brought down to the standard deviation that was
+   learnt, so flat ground stays flat.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from internal_diffusion.applications.restoration.calibration import (
+  Attempt,
+  learn_std,
+  local_mean,
+)
+from internal_diffusion.applications.restoration.loop import (
+  restore_by_splitting,
+)
+from internal_diffusion.applications.restoration.mixture_prior import (
+  MixtureImageDenoiser,
+  fit_mixture_prior,
+)
+from internal_diffusion.applications.restoration.posterior_samples import (
+  draw_samples,
+)
+from internal_diffusion.data.operators import Size
+from internal_diffusion.data.resampling import resample
+from internal_diffusion.denoisers.similar_patches import SimilarPatchesDenoiser
+from internal_diffusion.sampling.constraints import Constraint
+
+Array = jax.Array
+
+_GROUPS = SimilarPatchesDenoiser(stride=6)
+_STRIDE = 2  # Distance of the patches of a sample, in pixels.
+_LARGE = 2**17  # Pixels of a picture whose mean has that distance too.
+_SMALLER = 3  # Size of the picture over that which samples learn from.
+_SMALLEST_SIDE = 48
+# Window, in pixels, in which the distance of a sample from the mean is brought
+# down to the standard deviation.
+_WINDOW = 2.0
+_ROUNDING = 0.3 * 2 / 255  # Noise of 8 bits.
+
+
+class Problem(NamedTuple):
+  """A damaged picture.
+
+  Attributes:
+    first: First estimate of the scene, [H, W, C]; where the picture is, the
+      damaged picture itself.
+    constraint: What is known of the scene.
+    margin: Rows and columns of the scene beyond each border of the picture.
+  """
+
+  first: Array
+  constraint: Constraint
+  margin: Size = (0, 0)
+
+  def crop(self, scene: Array) -> Array:
+    """The picture's part of scenes [..., H, W, C]."""
+    (rows, columns), (height, width) = self.margin, scene.shape[-3:-1]
+    inside = scene[..., rows : height - rows, :, :]
+    return inside[..., columns : width - columns, :]
+
+
+class Levels(NamedTuple):
+  """Noise levels, in units of images in [-1, 1].
+
+  Attributes:
+    loop: Those of the loop, which fall, [T].
+    groups: Those of the steps of similar patches after it.
+    old: That of the damaged picture for a step of similar patches which are
+      found in the loop's result; None for damage that is nothing like noise.
+    sample: That at which samples start.
+    unseen: That of the grain which the damage removes from pictures.
+  """
+
+  loop: np.ndarray
+  groups: np.ndarray
+  old: float | None
+  sample: float
+  unseen: float
+
+
+class Estimate(NamedTuple):
+  """Scene [H, W, C]; standard deviation [h, w, C], samples [K, h, w, C]."""
+
+  scene: Array
+  std: np.ndarray
+  samples: np.ndarray
+
+
+def estimate(
+  key: Array,
+  problem: Problem,
+  damage: Callable[[Array, Array], tuple[Array, Problem]],
+  levels: Levels,
+  *,
+  num_samples: int,
+  progress: bool,
+) -> Estimate:
+  """Restores a picture.
+
+  Args:
+    key: One key.
+    problem: The damaged picture.
+    damage: `(key, truth) -> (scene, problem)` damages a picture [h, w, C] in
+      the same way; `scene` is the truth at the size of the problem's scene.
+    levels: Noise levels.
+    num_samples: Number K of samples.
+    progress: Whether to show progress bars.
+  """
+  loop_key, again_key, sample_key = jax.random.split(key, 3)
+  scene, prior = _restore(loop_key, problem, levels, progress=progress)
+
+  def attempt(
+    problem: Problem, scene: Array, prior: MixtureImageDenoiser
+  ) -> Attempt:
+    last = jax.device_put(np.float32(levels.loop[-1]))
+    variance = _variance(prior, scene, last)
+    return Attempt(*map(problem.crop, (scene, problem.first, variance)))
+
+  def again(truth: Array) -> tuple[Array, Attempt]:
+    damage_key, own_key = jax.random.split(again_key)
+    truth, own = damage(damage_key, truth)
+    return own.crop(truth), attempt(own, *_restore(own_key, own, levels))
+
+  std = learn_std(attempt(problem, scene, prior), again, unseen=levels.unseen)
+  if not num_samples:
+    return Estimate(scene, std, np.empty((0, *std.shape), np.float32))
+  drawn = draw_samples(
+    sample_key,
+    _sharp_prior(sample_key, scene),
+    scene,
+    num=num_samples,
+    sigma=levels.sample,
+    is_noisy=False,
+    constraints=(problem.constraint,),
+    progress=progress,
+  )
+  around = [(side, side) for side in problem.margin]
+  wide = np.pad(std, (*around, (0, 0)), mode='edge').astype(np.float32)
+  wide = jax.device_put(wide)
+  scaled = [
+    np.asarray(problem.crop(_rescale(problem.constraint, scene, sample, wide)))
+    for sample in drawn
+  ]
+  return Estimate(scene, std, np.stack(scaled))
+
+
+def _restore(
+  key: Array, problem: Problem, levels: Levels, *, progress: bool = False
+) -> tuple[Array, MixtureImageDenoiser]:
+  """The restored scene and the prior of the loop's last steps."""
+  constraints = (problem.constraint,)
+  height, width, _ = problem.first.shape
+  scene, prior = restore_by_splitting(
+    key,
+    problem.first,
+    constraints,
+    levels.loop,
+    stride=_STRIDE if height * width >= _LARGE else 1,
+    progress=progress,
+  )
+  if levels.old is not None:
+    scene = (scene + _group_step(problem, problem.first, scene, levels.old)) / 2
+  for sigma in levels.groups:
+    scene = _group_step(problem, scene, scene, sigma)
+  return scene, prior
+
+
+def _group_step(
+  problem: Problem, image: Array, guide: Array, sigma: float
+) -> Array:
+  level = jax.device_put(np.float32(sigma))
+  return _denoise_groups(problem.constraint, image, guide, level)
+
+
+@jax.jit
+def _denoise_groups(
+  constraint: Constraint, image: Array, guide: Array, sigma: Array
+) -> Array:
+  found = _GROUPS.combine(image[None], sigma, guide[None])
+  return constraint.project(jax.random.key(0), found, image[None], sigma)[0]
+
+
+@jax.jit
+def _variance(prior: MixtureImageDenoiser, image: Array, sigma: Array) -> Array:
+  """Posterior variance by the prior if the image had noise of `sigma`."""
+  coarse = dataclasses.replace(prior, stride=_STRIDE)
+  # The mean hides the grid of the patches.
+  return local_mean(coarse.posterior(image[None], sigma)[1][0], 1.0)
+
+
+@jax.jit
+def _rescale(
+  constraint: Constraint, scene: Array, sample: Array, std: Array
+) -> Array:
+  """A sample whose distance from the mean is at most as expected, [H, W, C]."""
+  distance = sample - scene
+  wanted, found = (local_mean(x**2, _WINDOW) for x in (std, distance))
+  ratio = jnp.sqrt(wanted / jnp.maximum(found, _ROUNDING**2))
+  scaled = (scene + jnp.minimum(ratio, 1) * distance)[None]
+  sigma = jnp.float32(0)
+  return constraint.project(jax.random.key(0), scaled, scaled, sigma)[0]
+
+
+def _sharp_prior(key: Array, scene: Array) -> MixtureImageDenoiser:
+  """A prior of the patches of a smaller version of the scene [H, W, C]."""
+  size = _smaller(scene.shape[0]), _smaller(scene.shape[1])
+  small = jnp.clip(resample(scene, size), -1, 1)
+  return fit_mixture_prior(key, small, noise_std=_ROUNDING, stride=_STRIDE)
+
+
+def _smaller(side: int) -> int:
+  return min(side, max(_SMALLEST_SIDE, round(side / _SMALLER)))

@@ -1,0 +1,66 @@
+"""Gaussian vectors of which every coordinate is observed with its own noise.
+
+x is Gaussian with mean m and covariance C. Coordinate d is observed with noise
+of variance 1 / q_d; q_d = 0 where nothing is seen. With T = diag(sqrt(q)),
+
+  E[x | y]    = m + C T (I + T C T)^-1 T (y - m)
+  Cov[x | y]  = C - C T (I + T C T)^-1 T C,
+
+which holds for any mixture of seen, noisy and missing coordinates.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from internal_diffusion.denoisers.matrix_inverse import inverse_of_positive
+
+Array = jax.Array
+
+
+class Conditional(NamedTuple):
+  """Vectors given their observations.
+
+  Attributes:
+    mean: Posterior means, [N, B, D].
+    covariance: Posterior covariances, [N, D, D].
+  """
+
+  mean: Array
+  covariance: Array
+
+
+def condition(
+  y: Array, precision: Array, mean: Array, covariance: Array
+) -> Conditional:
+  """Posterior of N Gaussian vectors, each of which is observed B times apart.
+
+  Args:
+    y: Observations, [N, B, D]; finite, also where the precision is 0.
+    precision: Inverse variances q of the noise, at least 0, [N, D].
+    mean: Prior means, [N, D].
+    covariance: Prior covariances, [N, D, D].
+  """
+  root = jnp.sqrt(precision)
+  inside = covariance * root[:, :, None] * root[:, None, :]
+  inverse = inverse_of_positive(inside + jnp.eye(y.shape[-1])[None])
+  # T (I + T C T)^-1 T, and the gain C of it.
+  inverse = inverse * root[:, :, None] * root[:, None, :]
+  gain = covariance @ inverse
+  shift = jnp.einsum('ndi,nbi->nbd', gain, y - mean[:, None])
+  return Conditional(mean[:, None] + shift, covariance - gain @ covariance)
+
+
+def in_chunks(function: Callable[..., Any], chunk: int, *values: Array) -> Any:
+  """Applies a function of arrays [n, ...] to chunks of arrays [N, ...]."""
+  num = len(values[0])
+  chunk = min(chunk, num)
+
+  def cut(values: Array) -> Array:
+    edge = ((0, -num % chunk), *((0, 0),) * (values.ndim - 1))
+    return jnp.pad(values, edge).reshape(-1, chunk, *values.shape[1:])
+
+  out = jax.lax.map(lambda part: function(*part), tuple(map(cut, values)))
+  return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:])[:num], out)
