@@ -19,7 +19,7 @@ from scipy.sparse import linalg
 
 from internal_diffusion.applications.editing.fill_levels import FillLevel
 
-_SCREENING = 2e-3  # Weight a.
+_SCREENING = 0.03  # Weight a.
 _EDGE = 0.15  # Difference r, in units of the values.
 
 

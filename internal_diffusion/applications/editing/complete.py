@@ -25,7 +25,7 @@ from internal_diffusion.applications.editing.pixel_sources import place_seams
 
 Array = jax.Array
 
-_NUM_STARTS = 8  # Number of fills that are drawn at first, at least.
+_NUM_STARTS = 12  # Number of fills that are drawn at first, at least.
 _MAX_HOLES = 2560  # Number of hole pixels at the first level, at most.
 _FIRST_SIGMAS = (0.0,) * 8
 _LATER_SIGMAS = (0.0,) * 4
@@ -74,7 +74,7 @@ def _first_level(levels: list[FillLevel]) -> int:
 
 def _draw_and_choose(key: Array, level: FillLevel, *, num: int) -> np.ndarray:
   """The best of several first fills, [num, H * W]."""
-  num_starts = max(_NUM_STARTS, 2 * num)
+  num_starts = max(_NUM_STARTS, 2 * num)  # Even, for two sides of patches.
   keys = jax.random.split(key, 2)
   sources = draw_first_sources(keys[0], level, num=num_starts)
   sources, distance = _improve(

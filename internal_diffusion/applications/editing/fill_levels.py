@@ -13,10 +13,16 @@ import jax
 import numpy as np
 from scipy import ndimage
 
+from internal_diffusion.types import static
+
 Array = jax.Array
 
 PATCH_SIZE = 7
-MARGIN = PATCH_SIZE // 2
+# Sides of the patches of which the first fills are made, where the picture has
+# enough of them. Small ones follow edges, large ones keep texture whole.
+FIRST_SIDES = (15, 21)
+_ENOUGH_PATCHES = 128
+MARGIN = max(FIRST_SIDES) // 2
 OUTSIDE = 0  # A position in the margin.
 # The hole's inscribed radius at the coarsest level: there, most patches that
 # touch the hole have known pixels on two of its sides.
@@ -43,6 +49,9 @@ class FillLevel:
     targets: Positions of the patches that touch the hole, [N]; likewise.
     depth: Distance of each pixel to the nearest known one, [H * W].
     num_holes: Number of the hole's pixels.
+    first_sources: As `sources`, for the patches of each of `first_sides`.
+    num_first_sources: As `num_sources`, for each.
+    first_sides: Sides of the patches of which the first fills are made.
   """
 
   image: Array
@@ -55,6 +64,9 @@ class FillLevel:
   targets: Array
   depth: Array
   num_holes: np.int32
+  first_sources: tuple[Array, ...]
+  num_first_sources: tuple[Array, ...]
+  first_sides: tuple[int, ...] = static()
 
   @property
   def size(self) -> tuple[int, int]:
@@ -83,7 +95,7 @@ def make_levels(image: np.ndarray, mask: np.ndarray) -> list[FillLevel]:
   for index in range(num_levels):
     if index:
       image, known, inside = _halve(image, known, inside)
-    sources = _whole(known)
+    sources = _whole(known, PATCH_SIZE)
     if not sources.any():
       break
     levels.append(_make_level(image, known, inside, sources))
@@ -104,10 +116,9 @@ def _num_levels(mask: np.ndarray) -> int:
   return num
 
 
-def _whole(known: np.ndarray) -> np.ndarray:
-  """Centres of the patches that are known as a whole."""
-  square = np.ones((PATCH_SIZE, PATCH_SIZE), bool)
-  return ndimage.binary_erosion(known, square)
+def _whole(known: np.ndarray, size: int) -> np.ndarray:
+  """Centres of the patches of a side of `size` that are known as a whole."""
+  return ndimage.minimum_filter(known, size, mode='constant')
 
 
 def _halve(
@@ -119,9 +130,9 @@ def _halve(
   blocks = [
     part.reshape(part.shape[0] // 2, 2, -1, 2) for part in (known, inside)
   ]
-  is_known = (blocks[0] >= blocks[1]).all(axis=(1, 3))
-  is_inside = blocks[1].any(axis=(1, 3))
-  is_known &= is_inside
+  is_known = np.all(blocks[0] >= blocks[1], axis=(1, 3))
+  is_inside = np.any(blocks[1], axis=(1, 3))
+  is_known = is_known & is_inside
   image = np.where(
     is_known[..., None], total / np.where(weights > 0, weights, 1), 0
   )
@@ -148,9 +159,11 @@ def _make_level(
     np.pad(part, MARGIN) for part in (known, inside, sources)
   )
   hole = inside & ~known
-  square = np.ones((PATCH_SIZE, PATCH_SIZE), bool)
-  targets = ndimage.binary_dilation(hole, square) & inside
-  positions = np.flatnonzero(sources).astype(np.int32)
+  targets = ndimage.maximum_filter(hole, PATCH_SIZE) & inside
+  first = {side: _whole(known, side) for side in FIRST_SIDES}
+  first = {k: v for k, v in first.items() if v.sum() >= _ENOUGH_PATCHES}
+  if not first:
+    first = {PATCH_SIZE: sources}
   depth = ndimage.distance_transform_edt(~known).astype(np.float32)
   put = jax.device_put
   return FillLevel(
@@ -158,13 +171,23 @@ def _make_level(
     known=put(known.astype(np.float32)),
     weight=put(inside.astype(np.float32)),
     is_source=put(sources.ravel()),
-    sources=put(np.resize(positions, _rounded(len(positions)))),
-    num_sources=put(np.int32(len(positions))),
+    sources=put(_repeated(np.flatnonzero(sources))),
+    num_sources=put(np.int32(sources.sum())),
     holes=put(_padded(np.flatnonzero(hole))),
     targets=put(_padded(np.flatnonzero(targets))),
     depth=put(depth.ravel()),
     num_holes=np.int32(hole.sum()),
+    first_sources=tuple(
+      put(_repeated(np.flatnonzero(one))) for one in first.values()
+    ),
+    num_first_sources=tuple(put(np.int32(one.sum())) for one in first.values()),
+    first_sides=tuple(first),
   )
+
+
+def _repeated(positions: np.ndarray) -> np.ndarray:
+  """Positions, repeated from the start."""
+  return np.resize(positions.astype(np.int32), _rounded(len(positions)))
 
 
 def _padded(positions: np.ndarray) -> np.ndarray:

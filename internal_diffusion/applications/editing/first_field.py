@@ -19,8 +19,6 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion.applications.editing.fill_levels import (
-  MARGIN,
-  PATCH_SIZE,
   FillLevel,
 )
 from internal_diffusion.applications.editing.patch_sources import windows
@@ -30,8 +28,6 @@ Array = jax.Array
 _CONTRAST = 0.3  # Contrast of a flat patch, over the standard deviation of all.
 _DISORDER = 0.3  # Scale of the noise on the logarithm of the order.
 _MAX_SOURCES = 4096  # Number of sources that are compared.
-_REACH = 2 * MARGIN  # Distance at which a drawn patch changes the order.
-_SIZE = (PATCH_SIZE, PATCH_SIZE)
 
 
 class _State(NamedTuple):
@@ -42,14 +38,14 @@ class _State(NamedTuple):
     trust: 1 at known pixels, less at drawn ones, 0 at missing ones, [H, W].
     sources: Position of the source of each pixel, [H, W].
     order: Logarithm of how early each patch is drawn, [H, W].
-    index: Number of patches that were drawn.
+    num_drawn: Number of patches that were drawn.
   """
 
   picture: Array
   trust: Array
   sources: Array
   order: Array
-  index: Array
+  num_drawn: Array
 
 
 class _Bank(NamedTuple):
@@ -62,31 +58,39 @@ class _Bank(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames='num')
 def draw_first_sources(key: Array, level: FillLevel, *, num: int) -> Array:
-  """Draws fills of the hole.
+  """Draws fills of the hole, as many with patches of each side.
 
   Args:
     key: One key.
     level: Level of the pyramid.
-    num: Number B of fills.
+    num: Number B of fills, a multiple of the number of sides.
 
   Returns:
     Positions of the sources of all pixels, [B, H * W]; known ones are their
     own.
   """
-  bank_key, key = jax.random.split(key)
-  bank = _make_bank(bank_key, level)
   spread = _spread_of_known(level)
-  keys = jax.random.split(key, num)
-  return jax.vmap(lambda k: _draw_one(k, level, bank, spread))(keys)
+  found = []
+  for index, side in enumerate(level.first_sides):
+    bank_key, own_key = jax.random.split(jax.random.fold_in(key, index))
+    bank = _make_bank(bank_key, level, index)
+    keys = jax.random.split(own_key, num // len(level.first_sides))
+    draw = functools.partial(
+      _draw_one, level=level, bank=bank, spread=spread, side=side
+    )
+    found.append(jax.vmap(draw)(keys))
+  return jnp.concatenate(found)
 
 
-def _make_bank(key: Array, level: FillLevel) -> _Bank:
-  most = min(_MAX_SOURCES, len(level.sources))
+def _make_bank(key: Array, level: FillLevel, index: int) -> _Bank:
+  """Sources of the patches of one side."""
+  sources, side = level.first_sources[index], level.first_sides[index]
+  most = min(_MAX_SOURCES, len(sources))
   # Every so many, from a random first one, so that all regions are there.
   first = jax.random.uniform(key)
-  index = (jnp.arange(most) + first) * level.num_sources / most
-  positions = level.sources[index.astype(jnp.int32)]
-  values = windows(level.image, positions)
+  chosen = (jnp.arange(most) + first) * level.num_first_sources[index] / most
+  positions = sources[chosen.astype(jnp.int32)]
+  values = windows(level.image, positions, side=side)
   squares = jnp.sum(values**2, axis=-1).reshape(most, -1)
   return _Bank(positions, values.reshape(most, -1), squares)
 
@@ -100,7 +104,7 @@ def _spread_of_known(level: FillLevel) -> Array:
 
 
 def _draw_one(
-  key: Array, level: FillLevel, bank: _Bank, spread: Array
+  key: Array, level: FillLevel, bank: _Bank, spread: Array, side: int
 ) -> Array:
   size = level.size
   is_hole = (level.weight > 0) & (level.known == 0)
@@ -109,30 +113,34 @@ def _draw_one(
     return jnp.any((state.trust == 0) & is_hole)
 
   def step(state: _State) -> _State:
-    own_key = jax.random.fold_in(key, state.index)
+    own_key = jax.random.fold_in(key, state.num_drawn)
     order_key, source_key = jax.random.split(own_key)
     noise = _DISORDER * jax.random.gumbel(order_key, size)
     missing = (state.trust == 0) & is_hole
     order = jnp.where(missing, state.order + noise, -jnp.inf)
     place = jnp.argmax(order.ravel()).astype(jnp.int32)
-    source = _draw_source(source_key, bank, state, place)
-    return _reorder(_paste(state, level, place, source), level, place, spread)
+    source = _draw_source(source_key, bank, state, place, side)
+    return _reorder(
+      _paste(state, level, place, source, side), level, place, spread, side
+    )
 
-  whole = jnp.arange(size[0] * size[1], dtype=jnp.int32).reshape(size)
+  order = _order(level.image, level.known, level.weight, spread, side)
   start = _State(
-    level.image,
-    level.known,
-    whole,
-    jnp.pad(_order(level.image, level.known, level.weight, spread), MARGIN),
-    jnp.int32(0),
+    picture=level.image,
+    trust=level.known,
+    sources=jnp.arange(size[0] * size[1], dtype=jnp.int32).reshape(size),
+    order=jnp.pad(order, side // 2),
+    num_drawn=jnp.int32(0),
   )
   return jax.lax.while_loop(is_open, step, start).sources.ravel()
 
 
-def _draw_source(key: Array, bank: _Bank, state: _State, place: Array) -> Array:
+def _draw_source(
+  key: Array, bank: _Bank, state: _State, place: Array, side: int
+) -> Array:
   """Draws the position of a source given the known pixels of a patch."""
-  patch = windows(state.picture, place[None])[0]
-  own = windows(state.trust[..., None], place[None])[0]
+  patch = windows(state.picture, place[None], side=side)[0]
+  own = windows(state.trust[..., None], place[None], side=side)[0]
   weight = own / jnp.maximum(jnp.sum(own), 1e-6)
   weighted = (weight * patch).ravel()
   distance = bank.squares @ weight.ravel() - 2 * bank.values @ weighted
@@ -145,22 +153,22 @@ def _draw_source(key: Array, bank: _Bank, state: _State, place: Array) -> Array:
 
 
 def _paste(
-  state: _State, level: FillLevel, place: Array, source: Array
+  state: _State, level: FillLevel, place: Array, source: Array, side: int
 ) -> _State:
   """Fills what is missing of the patch at `place` from a source."""
   width, num_channels = level.size[1], level.image.shape[-1]
-  start = _corner(place, width, MARGIN)
-  steps = jnp.arange(PATCH_SIZE) - MARGIN
+  start = _corner(place, width, side // 2)
+  steps = jnp.arange(side) - side // 2
   there = source + steps[:, None] * width + steps[None]
   new = level.image.reshape(-1, num_channels)[there]
-  trust = jax.lax.dynamic_slice(state.trust, start, _SIZE)
-  inside = jax.lax.dynamic_slice(level.weight, start, _SIZE)
+  trust = jax.lax.dynamic_slice(state.trust, start, (side, side))
+  inside = jax.lax.dynamic_slice(level.weight, start, (side, side))
   is_new = (trust == 0) & (inside > 0)
   mean_trust = jnp.sum(trust) / jnp.maximum(jnp.sum(inside), 1)
 
   def put(whole: Array, part: Array) -> Array:
     start_of = (*start, 0)[: whole.ndim]
-    size = (*_SIZE, num_channels)[: whole.ndim]
+    size = (side, side, num_channels)[: whole.ndim]
     old = jax.lax.dynamic_slice(whole, start_of, size)
     where = is_new.reshape(is_new.shape + (1,) * (whole.ndim - 2))
     return jax.lax.dynamic_update_slice(
@@ -171,16 +179,22 @@ def _paste(
     picture=put(state.picture, new),
     trust=put(state.trust, mean_trust),
     sources=put(state.sources, there),
-    index=state.index + 1,
+    num_drawn=state.num_drawn + 1,
   )
 
 
 def _reorder(
-  state: _State, level: FillLevel, place: Array, spread: Array
+  state: _State,
+  level: FillLevel,
+  place: Array,
+  spread: Array,
+  patch_side: int,
 ) -> _State:
   """Corrects the order of the patches around one that was drawn."""
-  reach = _REACH + MARGIN
-  side = 2 * reach + 1
+  # A patch that overlaps the drawn one is up to its side away.
+  own = patch_side
+  reach = own + own // 2
+  side = min(2 * reach + 1, *level.size)
   # Near the border the block begins where it is whole.
   row, column = _corner(place, level.size[1], reach)
   row = jnp.clip(row, 0, level.size[0] - side)
@@ -192,21 +206,23 @@ def _reorder(
     jax.lax.dynamic_slice(part, (row, column), (side, side))
     for part in (state.trust, level.weight)
   )
-  order = _order(picture, trust, weight, spread)
+  order = _order(picture, trust, weight, spread, own)
   order = jax.lax.dynamic_update_slice(
-    state.order, order, (row + MARGIN, column + MARGIN)
+    state.order, order, (row + own // 2, column + own // 2)
   )
   return state._replace(order=order)
 
 
-def _order(picture: Array, trust: Array, weight: Array, spread: Array) -> Array:
+def _order(
+  picture: Array, trust: Array, weight: Array, spread: Array, side: int
+) -> Array:
   """Logarithm of how early patches are drawn, without a margin."""
   has = (trust > 0)[..., None].astype(picture.dtype)
   parts = jnp.concatenate(
     [has, has * picture, has * picture**2, trust[..., None], weight[..., None]],
     axis=-1,
   )
-  sums = _box_sum(parts)
+  sums = _box_sum(parts, side)
   num_channels = picture.shape[-1]
   count, mean, square, trusted, inside = jnp.split(
     sums, [1, 1 + num_channels, 1 + 2 * num_channels, 2 + 2 * num_channels], -1
@@ -218,13 +234,13 @@ def _order(picture: Array, trust: Array, weight: Array, spread: Array) -> Array:
   return jnp.log(known * (_CONTRAST + contrast) + 1e-9)
 
 
-def _box_sum(image: Array) -> Array:
+def _box_sum(image: Array, side: int) -> Array:
   """Sums over the windows that fit an image [H, W, C]."""
   return jax.lax.reduce_window(
     image,
     0.0,
     jax.lax.add,
-    (PATCH_SIZE, PATCH_SIZE, 1),
+    (side, side, 1),
     (1, 1, 1),
     'VALID',
   )

@@ -35,19 +35,20 @@ _JUMPS = (1, 3, 8)
 _NEAR = 3  # Number of random candidates near the present source.
 _ANYWHERE = 2  # Number of random candidates anywhere.
 _FALLOFF = 1.3  # Weights of votes fall by this for each pixel into the hole.
+_BREAK = 1.0
 _CHUNK = 12_288 * 4  # Number of targets at a time divides this.
 _BEST = 0.75  # Quantile of the distances that is the noise level of votes.
 
 
-def windows(image: Array, positions: Array) -> Array:
+def windows(image: Array, positions: Array, *, side: int = PATCH_SIZE) -> Array:
   """Windows [N, P, P, C] of an image [H, W, C] around positions [N]."""
   row, column = jnp.divmod(positions, image.shape[1])
-  size = (PATCH_SIZE, PATCH_SIZE, image.shape[2])
+  size = (side, side, image.shape[2])
 
   def cut(row: Array, column: Array) -> Array:
     return jax.lax.dynamic_slice(image, (row, column, jnp.int32(0)), size)
 
-  return jax.vmap(cut)(row - MARGIN, column - MARGIN)
+  return jax.vmap(cut)(row - side // 2, column - side // 2)
 
 
 def _distances(
@@ -109,6 +110,11 @@ def _search_chunk(
   weights = windows(level.weight[..., None], targets)[..., 0]
   candidate_key, noise_key = jax.random.split(key)
   candidates = _candidates(candidate_key, level, field, targets)
+  width, num = level.size[1], field.shape[0]
+  steps = [1, -1, width, -width]
+  continued = jnp.stack(
+    [field[jnp.clip(targets + step, 0, num - 1)] - step for step in steps]
+  )
   # A distance is a mean over the values of a patch, in units of 2 sigma^2.
   num_values = jnp.sum(weights, axis=(1, 2)) * picture.shape[-1]
   factor = 2 * sigma**2 / jnp.maximum(num_values, 1)
@@ -119,7 +125,10 @@ def _search_chunk(
     other = candidates[index]
     distance = _distances(level.image, patches, weights, other)
     own_key = jax.random.fold_in(noise_key, index)
-    score = distance - factor * jax.random.gumbel(own_key, targets.shape)
+    breaks = jnp.mean((continued != other[None]).astype(jnp.float32), axis=0)
+    score = distance * (1 + _BREAK * breaks) - factor * jax.random.gumbel(
+      own_key, targets.shape
+    )
     is_better = level.is_source[other] & (score < best[0])
     new = (score, other, distance)
     return jax.tree.map(lambda a, b: jnp.where(is_better, a, b), new, best)
@@ -150,8 +159,8 @@ def _candidates(
   drawn = jax.random.randint(
     far_key, (_ANYWHERE, len(targets)), 0, level.num_sources
   )
-  found = jnp.concatenate([jnp.stack(found), level.sources[drawn]])
-  return jnp.clip(found, 0, num - 1)
+  every = jnp.concatenate([jnp.stack(found), level.sources[drawn]])
+  return jnp.clip(every, 0, num - 1)
 
 
 def mean_distance(level: FillLevel, picture: Array, field: Array) -> Array:
@@ -192,8 +201,9 @@ def vote(
   weight = jnp.exp(-distance / (2 * noise)) * _FALLOFF ** (-level.depth)
   weight = jnp.where(jnp.isfinite(distance), jnp.maximum(weight, 1e-20), 0)
   image = level.image.reshape(-1, num_channels)
-  steps = np.indices((PATCH_SIZE, PATCH_SIZE)).reshape(2, -1) - MARGIN
-  steps = jnp.asarray(steps[0] * width + steps[1], jnp.int32)
+  row, column = np.indices((PATCH_SIZE, PATCH_SIZE)).reshape(2, -1)
+  row, column = row - PATCH_SIZE // 2, column - PATCH_SIZE // 2
+  steps = jnp.asarray(row * width + column, jnp.int32)
 
   def body(index: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
     step = steps[index]
