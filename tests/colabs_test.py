@@ -13,6 +13,7 @@ COLABS = pathlib.Path(__file__).parents[1] / 'colabs'
 SMALL = {
   'quickstart.ipynb': {'MINUTES': 1e-4, 'NUM_PATCHES': 16},
   'joint_distribution.ipynb': {'EFFORT': 1e-3},
+  'frameworks.ipynb': {'EFFORT': 1e-3},
   'restoration.ipynb': {'SIDE': 48, 'NUM_SAMPLES': 2},
 }
 
@@ -84,6 +85,17 @@ def test_joint_distribution(tmp_path, monkeypatch):
     assert result.measures
     assert result.pictures
     assert result.samples
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings('ignore:More than 20 figures')
+@pytest.mark.filterwarnings('ignore::sklearn.exceptions.ConvergenceWarning')
+def test_frameworks(tmp_path, monkeypatch):
+  names = run('frameworks.ipynb', tmp_path, monkeypatch)
+  assert len(names['results']) == 10
+  for result in names['results'].values():
+    assert result.measures
+    assert result.pictures
 
 
 @pytest.mark.long

@@ -24,6 +24,7 @@ from internal_diffusion.experiments import (
   checkerboard,
   circle,
   consistency,
+  convolutional,
   digits,
   guidance,
   inversion,
@@ -56,6 +57,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'latent': latent.run,
   'digits': digits.run,
   'inversion': inversion.run,
+  'convolutional': convolutional.run,
   'samplers': samplers.run,
 }
 # mypy knows enumerations of literal names only.

@@ -41,8 +41,8 @@ from internal_diffusion.training.bridges import (
 )
 from internal_diffusion.training.options import DenoiserOptions
 
-_NUM_EXACT = 40_000
-_NUM_EXACT_STEPS = 1200
+_NUM_EXACT = 200_000
+_NUM_EXACT_STEPS = 500
 _NUM_FITTINGS = 10
 _NUM_EACH = 1000  # Samples from each point of a small set.
 _TEXTURE_SIGMA, _PAIR_SIGMA = 0.4, 0.1
@@ -105,7 +105,7 @@ def gaussian_errors(key: jax.Array, num: int) -> tuple[float, float]:
   first = (np.array([0.5, -1.0]), np.array([[1.0, 0.6], [0.6, 0.5]]))
   second = (np.array([-1.0, 2.0]), np.array([[0.3, -0.1], [-0.1, 0.8]]))
   model = gaussian_schroedinger_bridge(first, second, sigma_max=1.0)
-  x1 = second[0] + jax.random.normal(key, (num, 2)) @ jnp.asarray(
+  x1 = second[0][None] + jax.random.normal(key, (num, 2)) @ jnp.asarray(
     np.linalg.cholesky(second[1]).T, jnp.float32
   )
   sigmas = bridge_sigmas(_NUM_EXACT_STEPS, sigma_max=1.0)

@@ -56,6 +56,7 @@ _SIDE = 160  # Of a texture, in pixels.
 _NUM_STEPS, _NUM_CLASSIFIER_STEPS = 2000, 1000
 _NUM_SAMPLES = 512  # Of each texture.
 _NUM_EXACT = 20_000
+_CHURN = 16.0
 _TEXTURES = ('brick', 'gravel')
 _SHOWN = 60
 
@@ -227,9 +228,11 @@ def _draw_all(
   model, guide = models['model'], models['guide']
   variance = real.var(axis=1).sum(axis=-1)
   sample_fn = make_sample_fn(
-    schedules.karras_sigmas(18, sigma_min=0.01, sigma_max=20.0),
+    schedules.karras_sigmas(40, sigma_min=0.01, sigma_max=20.0),
     sample_shape=real.shape[-1:],
     chunk_size=num,
+    # Fresh noise corrects what the classifier's gradient gets wrong.
+    s_churn=_CHURN,
   )
   classes = np.repeat(np.eye(2, dtype=np.float32), num, axis=0)
   cond = Condition(vector=jax.device_put(classes))

@@ -34,8 +34,8 @@ from internal_diffusion.training.options import DenoiserOptions
 _PATCH_SIZE = 17
 _DIM = _PATCH_SIZE**2
 _SIDE = 220
-_LATENT_DIMS = (8, 24, 64)
-_CHOSEN = 24  # Length of the latents that diffusion draws.
+_LATENT_DIMS = (16, 48, 128)
+_CHOSEN = 128  # Length of the latents that diffusion draws.
 _NUM_ENCODER_STEPS, _NUM_STEPS = 1200, 1500
 _NUM_SAMPLES = 1536
 _SHOWN = 40
@@ -67,7 +67,11 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
       batch_size=256,
     )
     encoders['variational'][dim] = fit_encoder(
-      point_examples(real), options, latent_dim=dim, progress=progress
+      point_examples(real),
+      options,
+      latent_dim=dim,
+      noise_std=0.02,
+      progress=progress,
     ).model
     encoders['principal'][dim] = PrincipalEncoder.create(real, latent_dim=dim)
   curves = {
@@ -179,8 +183,8 @@ def _draw(
   data = real
   if encoder is not None:
     data = np.asarray(_encode(encoder, jnp.asarray(real)))
-  # A latent is a ninth of a patch, and so is its network.
-  width = 320 if encoder is None else 96
+  # A latent is shorter than a patch, and so is its network narrower.
+  width = 384 if encoder is None else 96
   model = fit_denoiser(
     point_examples(data),
     _options(seed, effort, width=width),

@@ -19,6 +19,7 @@ from internal_diffusion.figures.style import (
 )
 
 # isort: split
+from internal_diffusion.figures.editing import editing_figure
 from internal_diffusion.figures.flow import (
   Density,
   densities,
@@ -49,6 +50,7 @@ __all__ = [
   'back_and_forth',
   'denoising_strip',
   'densities',
+  'editing_figure',
   'ellipses',
   'flow_colours',
   'flow_figure',

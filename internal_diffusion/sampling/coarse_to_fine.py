@@ -53,11 +53,15 @@ class Start(NamedTuple):
     sigma: Noise level on the picture, in [0.002, 100]; less keeps more of it.
     level: Pyramid level that begins with it, counted from the finest, 0;
       coarser levels are not made. None is the coarsest.
+    is_noisy: Whether the picture has its noise already, as an encoding has;
+      then none is drawn, at finer levels neither. By default fresh noise is
+      added.
   """
 
   picture: Array | np.ndarray
   sigma: float = 0.8
   level: int | None = None
+  is_noisy: bool = False
 
 
 def linear_flow_sigmas(
@@ -106,6 +110,7 @@ def sample_levels(
   first = len(levels) - 1
   if start is not None and start.level is not None:
     first = start.level
+  noise_scale = float(start is None or not start.is_noisy)
   made: list[Array] = []
   for level in range(first, -1, -1):
     size, sigma = sizes[level], levels[level].sigma_max
@@ -127,7 +132,10 @@ def sample_levels(
     own_key = jax.random.fold_in(key, first - level)
     denoiser = levels[level].denoiser
     made.insert(
-      0, _sample_level(own_key, denoiser, mean, low_band, sigmas, carried)
+      0,
+      _sample_level(
+        own_key, denoiser, mean, low_band, sigmas, noise_scale, carried
+      ),
     )
   return made
 
@@ -139,6 +147,7 @@ def _sample_level(
   mean: Array | np.ndarray | None,
   low_band: LowBand | None,
   sigmas: Array,
+  noise_scale: float,
   constraints: list[Constraint],
 ) -> Array:
   """One level [B, H, W, C], from a mean or from the coarser level."""
@@ -151,7 +160,7 @@ def _sample_level(
   noise = jax.random.normal(key, mean.shape)
   for constraint in constraints:
     noise = constraint.project_noise(noise)
-  x = sigmas[0] * noise + mean
+  x = noise_scale * sigmas[0] * noise + mean
   x = sample_euler(key, denoiser, x, sigmas, cond=cond, constraints=constraints)
   # Once more, to remove rounding errors of the last step.
   return constraints_lib.project(key, x, x, jnp.float32(0), constraints)

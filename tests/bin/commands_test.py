@@ -15,6 +15,7 @@ NAMES = (
   'evaluate',
   'generate',
   'upscale',
+  'edit',
   'flow',
   'reproduce',
   'surprise',

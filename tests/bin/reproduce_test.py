@@ -143,4 +143,5 @@ def test_knows_every_experiment():
     'latent',
     'digits',
     'inversion',
+    'convolutional',
   }

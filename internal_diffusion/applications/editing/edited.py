@@ -1,5 +1,6 @@
 """What an edit returns."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,14 @@ class Edited(NamedTuple):
     samples: Edited pictures, [K, H, W, C] float32 in [-1, 1].
     std: Standard deviation between the samples, [H, W, C]; zeros for one.
     found: What was done, by name: numbers, texts and lists, for reports.
+    traces: Pyramid levels of each sample, finest first, [h, w, C]; empty where
+      they are not made level by level.
   """
 
   samples: np.ndarray
   std: np.ndarray
   found: dict[str, Any]
+  traces: Sequence[Sequence[np.ndarray]] = ()
 
 
 def from_samples(samples: np.ndarray, found: dict[str, Any]) -> Edited:

@@ -9,11 +9,13 @@ Levels are halvings of the image, counted from the finest, 0.
 """
 
 import math
+from collections.abc import Sequence
 
 import flax.struct
 import jax
 import numpy as np
 
+from internal_diffusion import arrays
 from internal_diffusion.data import image_io, patches
 from internal_diffusion.data.operators import Size
 from internal_diffusion.data.resampling import resample
@@ -176,6 +178,7 @@ def make_image_prior(
   patch_size: int = PATCH_SIZE,
   num_levels: int | None = None,
   mirrored: int | None = None,
+  others: Sequence[np.ndarray] = (),
 ) -> ImagePrior:
   """The closed-form prior of an image's patches at all levels; no training.
 
@@ -186,19 +189,33 @@ def make_image_prior(
     mirrored: Axis along which mirrored patches are added, which a
       `MirrorSymmetry` of that axis needs: 0 for top and bottom, 1 for left and
       right.
+    others: Further images of the same shape, whose patches are added; not with
+      `mirrored`.
 
   Raises:
-    ValueError: If the image or an option is not valid.
+    ValueError: If an image or an option is not valid.
   """
+  if len(others) and mirrored is not None:
+    raise ValueError('`mirrored` and `others` exclude each other.')
+  for other in others:
+    arrays.check_same_shape(image=image, other=other)
+  beside = [
+    build_levels(other, patch_size=patch_size, num_levels=num_levels)
+    for other in others
+  ]
   images = build_levels(image, patch_size=patch_size, num_levels=num_levels)
   factors = [1.0] * len(images)
   factors[0] = _STEPS_AT_FINEST
   factors[-1] = _STEPS_AT_COARSEST
   levels = tuple(
     closed_form_level(
-      level, patch_size=patch_size, mirrored=mirrored, step_factor=factor
+      level,
+      patch_size=patch_size,
+      mirrored=mirrored,
+      others=[levels[index] for levels in beside],
+      step_factor=factors[index],
     )
-    for level, factor in zip(images, factors, strict=True)
+    for index, level in enumerate(images)
   )
   finest = levels[0].denoiser
   assert isinstance(finest, ClosedFormImageDenoiser)
@@ -236,10 +253,14 @@ def tree_stride_of(size: Size) -> int:
 
 
 def build_tree(
-  level: np.ndarray, *, patch_size: int, mirrored: int | None = None
+  level: np.ndarray,
+  *,
+  patch_size: int,
+  mirrored: int | None = None,
+  others: Sequence[np.ndarray] = (),
 ) -> PatchTree:
-  """Reference patches of a level, and of its mirror image along an axis."""
-  images = [level]
+  """Reference patches of a level, its mirror image, and others of its size."""
+  images = [level, *others]
   if mirrored is not None:
     images.append(np.flip(level, mirrored))
   return build_patch_tree(
@@ -255,12 +276,13 @@ def closed_form_level(
   *,
   patch_size: int,
   mirrored: int | None = None,
+  others: Sequence[np.ndarray] = (),
   step_factor: float = _STEPS_AT_COARSEST,
 ) -> Level:
   """The closed form over the patches of a level [h, w, C]."""
   size = level.shape[:2]
   denoiser = ClosedFormImageDenoiser(
-    build_tree(level, patch_size=patch_size, mirrored=mirrored),
+    build_tree(level, patch_size=patch_size, mirrored=mirrored, others=others),
     patch_size,
     stride_of(size),
     tree_stride_of(size),

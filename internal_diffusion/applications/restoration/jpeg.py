@@ -27,7 +27,7 @@ Array = jax.Array
 # mean square of its steps of low frequencies. Chosen on camera, astronaut,
 # coffee, chelsea, brick and rocket of scikit-image.
 _FIRST, _LAST, _NUM_STEPS = 14.0, 5.0, 8
-_OLD, _GROUPS, _SAMPLE = 12.0, (6.0, 4.0), 20.0
+_OLD, _GROUPS, _SAMPLE = 12.0, (6.0, 4.0), 28.0
 _UNSEEN = 2.2
 _STEP_AT_10 = 72.0
 

@@ -1,0 +1,105 @@
+"""An object that was pasted into a picture takes on the picture's tones.
+
+The tones are mapped by few parameters (`tones`), chosen by what the picture's
+own pixels say about the pixels on both sides of the object's border. So the
+object keeps its shape and its texture, and the picture around it stays as it
+is, bit for bit. Where the border says little, the answers differ.
+"""
+
+import jax
+import numpy as np
+from scipy import ndimage
+
+from internal_diffusion import arrays
+from internal_diffusion.applications.editing import tones
+from internal_diffusion.applications.editing.edited import (
+  Edited,
+  from_samples,
+)
+from internal_diffusion.data import image_io
+from internal_diffusion.data.masks import check_mask
+
+Array = jax.Array
+
+_SAME = 2.5 / 127.5  # Largest difference of pixels that count as equal.
+
+
+def harmonize(
+  key: Array,
+  image: np.ndarray,
+  *,
+  mask: np.ndarray | None = None,
+  background: np.ndarray | None = None,
+  strength: float = 1.0,
+  num_samples: int = 4,
+) -> Edited:
+  """Gives a pasted object the tones of the picture around it.
+
+  Args:
+    key: One key.
+    image: Picture with the object, [H, W, C] in [-1, 1].
+    mask: True at the object, [H, W]; its border must be that of the object. A
+      soft shadow outside of it stays. None finds it by the `background`.
+    background: The picture without the object, [H, W, C].
+    strength: Fraction of the change of tones that is made, in [0, 1].
+    num_samples: Number K of answers: the first is the most probable one, the
+      others are drawn from the posterior of the tones.
+
+  Returns:
+    The answers; `found` has the parameters of each and the number of lines
+    across the border that they were estimated from.
+
+  Raises:
+    ValueError: If an argument is not valid.
+  """
+  arrays.check_positive_int('num_samples', num_samples)
+  arrays.check_in_range('strength', strength, 0, 1)
+  image = image_io.check_image(image)
+  if mask is None:
+    mask = find_object(image, background)
+  mask = check_mask(mask, image.shape[:2])
+  values = (image.astype(np.float64) + 1) / 2
+  found = tones.fit_tones(values, mask)
+  drawn = np.array(
+    jax.random.normal(key, (num_samples, len(found.mode))), np.float64
+  )
+  drawn[0] = 0
+  root = np.linalg.cholesky(found.covariance)
+  parameters = strength * (found.mode + drawn @ root.T)
+  samples = np.repeat(image[None], num_samples, axis=0)
+  for sample, own in zip(samples, parameters, strict=True):
+    sample[mask] = 2 * tones.apply_tones(values[mask], own) - 1
+  report = {
+    'object': round(float(mask.mean()), 4),
+    'lines_across_border': found.num_lines,
+    'tones': [tones.describe(own) for own in parameters],
+  }
+  return from_samples(samples, report)
+
+
+def find_object(image: np.ndarray, background: np.ndarray | None) -> np.ndarray:
+  """The mask [H, W] of what a picture has and its background has not.
+
+  Raises:
+    ValueError: If there is no background, it has another shape, or nothing or
+      everything differs.
+  """
+  if background is None:
+    raise ValueError(
+      '`mask` is required, or a `guide`: the picture without the object.'
+    )
+  background = image_io.check_image(background, name='guide')
+  if background.shape != image.shape:
+    raise ValueError(
+      f'`guide`, the picture without the object, must have the shape'
+      f' {image.shape} of the image, got {background.shape}.'
+    )
+  differs = (abs(image - background) > _SAME).any(axis=-1)
+  # Specks of compression, and places where both have the same colour.
+  mask = ndimage.binary_fill_holes(ndimage.binary_opening(differs))
+  if mask.all() or not mask.any():
+    raise ValueError(
+      f'`guide`, the picture without the object, differs from the image'
+      f' {"everywhere" if mask.all() else "nowhere"}; give a `mask`.'
+    )
+  return mask
