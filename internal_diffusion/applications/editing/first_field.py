@@ -8,8 +8,10 @@ from the posterior given its known pixels x,
   log p(s | x) = -|W (x - x_s)|^2 / (2 sigma^2) + const,
 
 where W leaves out all that is missing, and sigma^2 is the squared distance per
-value to the nearest source: the noise level of highest likelihood. It fills
-what is missing of the patch, and counts as known with less weight.
+value to the nearest source: the noise level of highest likelihood. Neighbouring
+values are alike, so the distance counts as one of `_NUM_VALUES` values. The
+source fills what is missing of the patch, which then counts as known with less
+weight.
 """
 
 import functools
@@ -27,6 +29,8 @@ Array = jax.Array
 
 _CONTRAST = 0.3  # Contrast of a flat patch, over the standard deviation of all.
 _DISORDER = 0.3  # Scale of the noise on the logarithm of the order.
+# Number of independent values of a patch: far fewer than its pixels.
+_NUM_VALUES = 20
 _MAX_SOURCES = 4096  # Number of sources that are compared.
 
 
@@ -146,9 +150,8 @@ def _draw_source(
   distance = bank.squares @ weight.ravel() - 2 * bank.values @ weighted
   distance = distance + jnp.sum(weight * patch**2)
   distance = jnp.maximum(distance, 0) / patch.shape[-1]
-  num_values = jnp.sum(own > 0) * patch.shape[-1]
   noise = jnp.maximum(jnp.min(distance), 1e-5)
-  logits = -num_values * distance / (2 * noise)
+  logits = -_NUM_VALUES * distance / (2 * noise)
   return bank.positions[jax.random.categorical(key, logits)]
 
 
