@@ -39,6 +39,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Trains, makes images by both denoisers, compares."""
   photograph = skimage.data.coffee().astype(np.float32) / 127.5 - 1
   image = image_io.bound_side(photograph, max_side=_SIDE)
+  num = scaled(_NUM_IMAGES, effort)
   options = replace(
     TrainOptions(),
     seed=seed,
@@ -64,13 +65,13 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
     s_churn=10.0,
   )
   start = time.perf_counter()
-  learned = sample_fn(model, jax.random.key(seed), num_samples=_NUM_IMAGES)
-  seconds = (time.perf_counter() - start) / _NUM_IMAGES
+  learned = sample_fn(model, jax.random.key(seed), num_samples=num)
+  seconds = (time.perf_counter() - start) / num
   prior = make_image_prior(image)
   exact = np.stack(
     [
       np.asarray(generate(jax.random.key(seed + i), prior, size=_SIZE)[0])
-      for i in range(_NUM_IMAGES)
+      for i in range(num)
     ]
   )
   made = {'U-Net': np.clip(learned, -1, 1), 'closed form': exact}
@@ -100,10 +101,11 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
 
 @figures.own_style
 def _picture(image: np.ndarray, made: dict[str, np.ndarray]) -> figures.Figure:
+  num = len(made['U-Net'])
   figure = figures.new_figure(
-    3 * (1 + _NUM_IMAGES), 4.6, title='Whole images of one photograph'
+    3 * (1 + num), 4.6, title='Whole images of one photograph'
   )
-  axes = figure.subplots(len(made), 1 + _NUM_IMAGES)
+  axes = figure.subplots(len(made), 1 + num)
   for row, (name, images) in zip(axes, made.items(), strict=True):
     figures.show_image(row[0], image, 'photograph')
     for ax, found in zip(row[1:], images, strict=True):

@@ -50,7 +50,10 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   del progress
   key = jax.random.key(seed)
   sigmas = schedules.karras_sigmas(
-    _NUM_STEPS, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX, rho=5.0
+    scaled(_NUM_STEPS, effort, at_least=10),
+    sigma_min=_SIGMA_MIN,
+    sigma_max=_SIGMA_MAX,
+    rho=5.0,
   )
   mixture = mixtures.three_modes()
   num = scaled(_NUM_POINTS, effort, at_least=256)
