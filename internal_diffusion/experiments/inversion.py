@@ -69,6 +69,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   decibels = _decibels(patches_back, shown)
   between = _between(patch_model, codes, sigmas)
   image_code, image_back = _image_there_and_back(key, image, sigmas)
+  image_back = image_back.clip(-1, 1)
   normal = max(
     scipy.stats.kstest(noise[:, axis], 'norm').statistic for axis in range(2)
   )

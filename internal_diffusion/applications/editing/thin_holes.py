@@ -43,6 +43,9 @@ def fill_thin(
 
   Returns:
     [K, H, W, C]; known pixels are those of the picture.
+
+  Raises:
+    ValueError: If no patch is known as a whole.
   """
   num_channels = image.shape[-1]
   size = _PATCH_SIZES.get(num_channels, 7)
@@ -52,6 +55,11 @@ def fill_thin(
   is_whole = seen.all(axis=(2, 3))
   rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
   whole = np.argwhere(is_whole)
+  if not len(whole):
+    raise ValueError(
+      f'`mask` must leave a whole patch of {size}x{size} pixels to learn from,'
+      ' but it leaves none.'
+    )
   chosen = rng.choice(len(whole), min(len(whole), _MAX_PATCHES), replace=False)
   vectors = windows[tuple(whole[chosen].T)].reshape(len(chosen), -1)
   num = max(1, min(_NUM_COMPONENTS, len(chosen) // _PER_COMPONENT))
