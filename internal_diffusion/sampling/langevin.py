@@ -81,7 +81,7 @@ def langevin_step_size(*, ratio: float, num: int) -> float:
 
   Example:
     >>> round(langevin_step_size(ratio=2.0, num=10), 2)
-    0.29
+    0.42
   """
   arrays.check_in_range('ratio', ratio, 1, float('inf'), open_low=True)
   arrays.check_positive_int('num', num)
