@@ -15,6 +15,7 @@ SMALL = {
   'joint_distribution.ipynb': {'EFFORT': 1e-3},
   'frameworks.ipynb': {'EFFORT': 1e-3},
   'restoration.ipynb': {'SIDE': 48, 'NUM_SAMPLES': 2},
+  'editing.ipynb': {'SIDE': 48, 'NUM_SAMPLES': 2},
 }
 
 
@@ -104,3 +105,13 @@ def test_restoration(tmp_path, monkeypatch):
   for name in ('denoised', 'filled', 'sharp', 'smooth'):
     assert len(names[name].samples) == 2
     assert (names[name].low <= names[name].high).all()
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings('ignore:More than 20 figures')
+def test_editing(tmp_path, monkeypatch):
+  names = run('editing.ipynb', tmp_path, monkeypatch)
+  for name in ('filled', 'painted', 'fitted', 'referred', 'varied'):
+    assert len(names[name].samples) == 2
+  assert names['error'] < 15
+  assert min(names['referred'].found['low_band_psnr']) > 45
