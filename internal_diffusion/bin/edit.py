@@ -162,8 +162,8 @@ def _write_figures(
   mask: np.ndarray | None,
   guide: np.ndarray | None,
 ) -> None:
-  std = _colours(edited.std)
-  samples = [_colours(sample) for sample in edited.samples]
+  std = image_io.without_alpha(edited.std)
+  samples = [image_io.without_alpha(sample) for sample in edited.samples]
   if len(samples) > 1:
     figures.write_or_warn(
       results.picture('difference.png', 'Where the answers differ.'),
@@ -176,18 +176,13 @@ def _write_figures(
   figures.write_or_warn(
     results.picture('comparison.png', 'What was given, and the answers.'),
     figures.editing_figure,
-    _colours(image),
+    image_io.without_alpha(image),
     samples,
     std,
     mask=mask,
-    guide=None if guide is None else _colours(guide),
+    guide=None if guide is None else image_io.without_alpha(guide),
     title=f'{results.inputs[0].name}: {options.mode}',
   )
-
-
-def _colours(image: np.ndarray) -> np.ndarray:
-  """The channels [H, W, 1 or 3] of an image without its alpha, if any."""
-  return image[..., :3] if image.shape[-1] > 2 else image[..., :1]
 
 
 def run() -> None:

@@ -185,7 +185,10 @@ def _write(
       results.picture('kernel.png', 'The kernel that was estimated.'),
       2 * kernel[..., None] / kernel.max() - 1,
     )
-  std, mean = _colours(restored.std), _colours(restored.mean)
+  std, mean = (
+    image_io.without_alpha(restored.std),
+    image_io.without_alpha(restored.mean),
+  )
   figures.write_or_warn(
     results.picture('std.png', 'Standard deviation of the error of the mean.'),
     figures.heat_maps,
@@ -194,11 +197,11 @@ def _write(
     label='grey levels of 255',
     image=mean,
   )
-  samples = [_colours(sample) for sample in restored.samples[:1]]
+  samples = [image_io.without_alpha(sample) for sample in restored.samples[:1]]
   figures.write_or_warn(
     results.picture('comparison.png', 'Before, after, and a detail of it.'),
     figures.restoration_figure,
-    _colours(image),
+    image_io.without_alpha(image),
     mean,
     std,
     sample=samples[0] if samples else None,
@@ -228,12 +231,9 @@ def _sentence(restored: Restored) -> str:
 
 def _mean_std(restored: Restored) -> float:
   """Root mean square of the standard deviation, in grey levels of 255."""
-  return 127.5 * float(np.sqrt(np.mean(_colours(restored.std) ** 2)))
-
-
-def _colours(image: np.ndarray) -> np.ndarray:
-  """The channels [H, W, 1 or 3] of an image without its alpha, if any."""
-  return image[..., :3] if image.shape[-1] > 2 else image[..., :1]
+  return 127.5 * float(
+    np.sqrt(np.mean(image_io.without_alpha(restored.std) ** 2))
+  )
 
 
 def run() -> None:

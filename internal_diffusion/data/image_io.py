@@ -103,6 +103,11 @@ def read_image_with_alpha(path: _PathLike) -> tuple[np.ndarray, int]:
   return 2 * pixels - 1, bit_depth
 
 
+def without_alpha(image: np.ndarray) -> np.ndarray:
+  """The colours [..., 1 or 3] of an image [..., 1 to 4], grey or RGB."""
+  return image[..., :3] if image.shape[-1] > 2 else image[..., :1]
+
+
 def bound_side(image: np.ndarray, *, max_side: int) -> np.ndarray:
   """Downscales an image [H, W, C] in [-1, 1] to a longest side of `max_side`.
 

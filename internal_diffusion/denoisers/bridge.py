@@ -8,6 +8,7 @@ A bridge's state x at level sigma is Gaussian given its pair of ends
 At sigma_max the state is x1 itself; a little variance keeps the weights finite.
 """
 
+import dataclasses
 from typing import Self
 
 import flax.struct
@@ -62,8 +63,8 @@ class PairsBridge:
 
   def swapped(self) -> Self:
     """The denoiser E[x1 | x] of the same bridges, run from the other end."""
-    return self.replace(  # type: ignore[attr-defined]
-      first=self.second, second=self.first, log_plan=self.log_plan.T
+    return dataclasses.replace(
+      self, first=self.second, second=self.first, log_plan=self.log_plan.T
     )
 
 

@@ -222,8 +222,9 @@ def pair_patches() -> tuple[np.ndarray, np.ndarray]:
       )
       for values in (image, large)
     ]
-    halves.append([f.reshape(-1, f.shape[-1]) for f in found])
-  return halves[0], halves[1]  # type: ignore[return-value]
+    halves.append(np.stack([f.reshape(-1, f.shape[-1]) for f in found]))
+  first, second = halves
+  return first, second
 
 
 def _all_symmetries(vectors: np.ndarray) -> np.ndarray:

@@ -247,3 +247,10 @@ def test_read_image_holds_8_bit_grey_with_alpha_as_rgb(tmp_path):
   path = save(tmp_path / 'a.png', 'LA', samples(5, 7, 2))
   with pytest.warns(UserWarning, match='white'):
     assert image_io.read_image(path, channels=None).shape == (5, 7, 3)
+
+
+@pytest.mark.parametrize('channels', [1, 2, 3, 4])
+def test_colours_without_alpha(channels):
+  image = np.arange(6 * channels, dtype=np.float32).reshape(2, 3, channels)
+  found = image_io.without_alpha(image)
+  np.testing.assert_array_equal(found, image[..., : 3 if channels > 2 else 1])
