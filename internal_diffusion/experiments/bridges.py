@@ -294,17 +294,11 @@ def _fitting(fitted: list[float]) -> figures.Figure:
   return figure
 
 
-@figures.own_style
 def _rows(shown: dict[str, np.ndarray]) -> figures.Figure:
-  figure = figures.new_figure(
-    12, 0.85 * len(shown), title='Bridges between patches'
+  return figures.named_patches(
+    shown,
+    title='Bridges between patches',
+    num=_SHOWN,
+    num_columns=_SHOWN,
+    zoom=4,
   )
-  axes = np.ravel(figure.subplots(len(shown), 1))
-  for ax, (name, found) in zip(axes, shown.items(), strict=True):
-    side = round(found.shape[-1] ** 0.5)
-    squares = np.asarray(found[:_SHOWN]).reshape(-1, side, side, 1)
-    grid = image_io.make_grid(
-      np.clip(squares, -1, 1), num_columns=_SHOWN, zoom=4
-    )
-    figures.show_image(ax, grid, name)
-  return figure

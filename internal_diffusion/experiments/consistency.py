@@ -129,16 +129,11 @@ def _draw(
   return sample_fn(model, jax.random.key(seed), num_samples=num)
 
 
-@figures.own_style
 def _picture(shown: dict[str, np.ndarray]) -> figures.Figure:
-  figure = figures.new_figure(
-    11, 1.5 * len(shown), title='Consistency models of patches'
+  return figures.named_patches(
+    shown,
+    title='Consistency models of patches',
+    num=_SHOWN,
+    num_columns=_SHOWN // 3,
+    zoom=3,
   )
-  axes = np.ravel(figure.subplots(len(shown), 1))
-  for ax, (name, found) in zip(axes, shown.items(), strict=True):
-    squares = found[:_SHOWN].reshape(-1, _PATCH_SIZE, _PATCH_SIZE, 1)
-    grid = image_io.make_grid(
-      np.clip(squares, -1, 1), num_columns=_SHOWN // 3, zoom=3
-    )
-    figures.show_image(ax, grid, name)
-  return figure

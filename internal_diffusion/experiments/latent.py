@@ -230,16 +230,11 @@ def _compression(curves: dict[str, list[float]]) -> figures.Figure:
   return figure
 
 
-@figures.own_style
 def _patches(shown: dict[str, np.ndarray]) -> figures.Figure:
-  figure = figures.new_figure(
-    11, 1.5 * len(shown), title='Diffusion in latent spaces'
+  return figures.named_patches(
+    shown,
+    title='Diffusion in latent spaces',
+    num=_SHOWN,
+    num_columns=_SHOWN // 2,
+    zoom=2,
   )
-  axes = np.ravel(figure.subplots(len(shown), 1))
-  for ax, (name, found) in zip(axes, shown.items(), strict=True):
-    squares = found[:_SHOWN].reshape(-1, _PATCH_SIZE, _PATCH_SIZE, 1)
-    grid = image_io.make_grid(
-      np.clip(squares, -1, 1), num_columns=_SHOWN // 2, zoom=2
-    )
-    figures.show_image(ax, grid, name)
-  return figure

@@ -38,6 +38,7 @@ from internal_diffusion.figures.images import (
 from internal_diffusion.figures.patches import (
   denoising_strip,
   loss_curve,
+  named_patches,
   patch_comparison,
   variance_ratios,
 )
@@ -57,6 +58,7 @@ __all__ = [
   'heat_maps',
   'level_frames',
   'loss_curve',
+  'named_patches',
   'new_figure',
   'own_style',
   'patch_comparison',

@@ -1,5 +1,6 @@
 """Figures of a patch model: its patches beside real ones, and its training."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -27,6 +28,37 @@ def patch_comparison(
   ):
     grid = image_io.make_grid(images, num_columns=num_columns, zoom=4)
     show_image(axes, grid, name)
+  return figure
+
+
+@own_style
+def named_patches(
+  vectors: Mapping[str, np.ndarray],
+  *,
+  title: str,
+  num: int,
+  num_columns: int,
+  zoom: int = 3,
+) -> Figure:
+  """Grids of grey square patches, one below the other.
+
+  Args:
+    vectors: Patches as vectors [N, P * P] in [-1, 1] by the name of their set.
+    title: Title of the figure.
+    num: Number of patches to show of each set.
+    num_columns: Number of patches in a row.
+    zoom: Number of repetitions of a pixel along each axis.
+  """
+  height = 11 * math.ceil(num / num_columns) / num_columns + 0.4
+  figure = new_figure(11, height * len(vectors), title=title)
+  axes = np.ravel(figure.subplots(len(vectors), 1))
+  for ax, (name, found) in zip(axes, vectors.items(), strict=True):
+    side = math.isqrt(found.shape[-1])
+    squares = np.asarray(found[:num]).reshape(-1, side, side, 1)
+    grid = image_io.make_grid(
+      np.clip(squares, -1, 1), num_columns=num_columns, zoom=zoom
+    )
+    show_image(ax, grid, name)
   return figure
 
 

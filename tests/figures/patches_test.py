@@ -18,6 +18,19 @@ def test_comparison_shows_every_patch_at_its_place():
   assert [axes.get_title() for axes in drawn.axes] == ['generated', 'real']
 
 
+def test_named_patches_show_the_first_of_each_set_at_its_place():
+  levels = np.linspace(-1, 1, 6)
+  vectors = np.tile(levels[:, None], (1, 9))
+  drawn = figures.named_patches(
+    {'up': vectors, 'down': vectors[::-1]}, title='3x3', num=4, num_columns=2
+  )
+  for axes, values in zip(drawn.axes, (levels, levels[::-1]), strict=True):
+    # Patches of 9 pixels, with gaps of one.
+    shown = np.asarray(axes.images[0].get_array())[5::10, 5::10]
+    np.testing.assert_allclose(2 * shown.ravel() - 1, values[:4], atol=1e-6)
+  assert [axes.get_title() for axes in drawn.axes] == ['up', 'down']
+
+
 def test_strip_has_unit_scale_and_at_most_13_sigmas():
   for num_steps in (3, 40):
     sigmas = np.linspace(num_steps, 0, num_steps + 1)
