@@ -43,3 +43,19 @@ def test_chunks(chunk):
   both = in_chunks(lambda a, b: (a + b, a[:, 0]), chunk, x, 2 * x)
   np.testing.assert_allclose(both[0], 3 * x)
   np.testing.assert_array_equal(both[1], x[:, 0])
+
+
+def test_strong_contrast_keeps_its_precision():
+  # Nearly one direction of large variance, as at an edge in colour.
+  rng = np.random.default_rng(0)
+  dim = 75
+  factors = rng.standard_normal((4, dim, 3)) * [2.0, 0.3, 0.02]
+  covariance = factors @ factors.swapaxes(1, 2) + 1e-7 * np.eye(dim)
+  x = np.einsum('ndk,nk->nd', factors, rng.standard_normal((4, 3)))
+  precision = np.where(np.arange(dim) % 5 == 0, 0.0, 3e4) * np.ones((4, 1))
+  found = condition(
+    *map(np.float32, (x[:, None], precision, np.zeros_like(x), covariance))
+  )
+  np.testing.assert_allclose(found.mean[:, 0], x, atol=0.1)
+  values = np.linalg.eigvalsh(np.float64(found.covariance))
+  assert values.min() > -1e-4

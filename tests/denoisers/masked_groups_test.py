@@ -57,7 +57,8 @@ def groups(precision, **options):
 def test_exact_pixels_are_kept_and_certain():
   mean, variance = groups(jnp.full_like(GUIDE, 1e6)).posterior()
   np.testing.assert_allclose(mean, GUIDE, atol=1e-2)
-  assert float(variance.max()) < 1e-4
+  # The precision is bounded: 1e-4 of a patch's total variance remains.
+  assert float(variance.max()) < 1e-3
 
 
 def test_a_state_is_one_more_observation():
