@@ -21,6 +21,7 @@ from internal_diffusion.bin import command, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.experiments import (
   bridges,
+  cascade_noise,
   checkerboard,
   circle,
   consistency,
@@ -30,6 +31,7 @@ from internal_diffusion.experiments import (
   inversion,
   kernel_equivalence,
   latent,
+  level_guidance,
   likelihood,
   memorization_1d,
   moving_triangle,
@@ -52,6 +54,8 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
   'score_model': score_model.run,
   'likelihood': likelihood.run,
   'guidance': guidance.run,
+  'level_guidance': level_guidance.run,
+  'cascade_noise': cascade_noise.run,
   'consistency': consistency.run,
   'bridges': bridges.run,
   'latent': latent.run,

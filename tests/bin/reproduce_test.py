@@ -138,6 +138,8 @@ def test_knows_every_experiment():
     'score_model',
     'likelihood',
     'guidance',
+    'level_guidance',
+    'cascade_noise',
     'consistency',
     'bridges',
     'latent',
