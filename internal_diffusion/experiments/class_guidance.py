@@ -260,7 +260,9 @@ def class_patches(
     **{
       name: drawn[name].vectors
       for name in drawn
-      if name.endswith(('weight 1', 'weight 8', ' threshold'))
+      if name.endswith(
+        ('weight 1', 'weight 8', 'static threshold', 'dynamic threshold')
+      )
     },
   }
   width = 5.5 * len(names)

@@ -1,11 +1,12 @@
 """Guidance to a level of one photograph's pyramid.
 
-The classes are three pyramid levels of coffee, halvings: a patch of a coarse
-level shows more of the photograph and has more contrast. Many patches, the
-quiet ones above all, may be of any level, so no classifier can be right about
-all. The measure of a draw is therefore the share that the judge assigns to the
-level asked for, beside the same share of real patches. `class_guidance` says
-what is trained and compared.
+The classes are three pyramid levels of gravel, halvings: stones are smooth
+inside at the finest level and smaller than a patch at the coarsest. Some
+patches may be of any level, so no classifier can be right about all. The
+measure of a draw is therefore the share that the judge assigns to the level
+asked for, beside the same share of real patches. (Photographs of scenes look
+much alike at all scales: levels of coffee are told apart with an accuracy of
+0.39, where chance is 0.33.) `class_guidance` says what is trained and compared.
 
 The photograph is cut into vertical bands. Every second band is fitted, and the
 judge learns the others.
@@ -17,16 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 import skimage.data
 
-from internal_diffusion.data import image_io, patches
+from internal_diffusion.data import patches
 from internal_diffusion.data.pyramid import build_levels
 from internal_diffusion.experiments import class_guidance
 from internal_diffusion.experiments.result import Result
 from internal_diffusion.experiments.training import scaled
 
-_PATCH_SIZE = 7
-_SIDE = 256
+_PATCH_SIZE = 11
 _NUM_LEVELS = 3
-_BAND = 64  # Width of a band, in pixels of the finest level.
+_BAND = 128  # Width of a band, in pixels of the finest level.
 _NUM_PATCHES = 6000  # Of each level.
 _NUM_SAMPLES = 512  # Of each level.
 _TOLERANCE = 0.02  # By which draws may fall short of real patches.
@@ -57,7 +57,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
           drawn,
           fitted,
           tuple(f'level {level}' for level in range(_NUM_LEVELS)),
-          shape=(_PATCH_SIZE, _PATCH_SIZE, 3),
+          shape=(_PATCH_SIZE, _PATCH_SIZE, 1),
         ),
         'Patches of three pyramid levels by guidance, beside real ones.',
       ),
@@ -71,8 +71,7 @@ def level_patches(seed: int) -> tuple[np.ndarray, np.ndarray]:
   Patches across the border of two bands are left out. Each level has equally
   many, drawn at random with replacement.
   """
-  photograph = skimage.data.coffee().astype(np.float32) / 127.5 - 1
-  image = image_io.bound_side(photograph, max_side=_SIDE)
+  image = skimage.data.gravel()[..., None].astype(np.float32) / 127.5 - 1
   sizes = [
     (image.shape[0] >> level, image.shape[1] >> level)
     for level in range(_NUM_LEVELS)
