@@ -21,6 +21,7 @@ import numpy as np
 from internal_diffusion import figures
 from internal_diffusion.applications.patches import inference
 from internal_diffusion.data import image_io
+from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.denoisers.noisy_classifier import (
   ClassifierGuided,
   NoisyClassifier,
@@ -52,7 +53,7 @@ class Models(NamedTuple):
     judge: The classifier that judges.
   """
 
-  denoiser: Denoiser
+  denoiser: LearnedDenoiser
   guide: NoisyClassifier
   judge: NoisyClassifier
 

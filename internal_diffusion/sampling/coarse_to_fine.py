@@ -132,7 +132,7 @@ def sample_levels(
       sigma = start.sigma
       mean = resample(start.picture, size, border=border)[None]
     num = max(2, round(levels[level].step_factor * num_steps))
-    sigmas = linear_flow_sigmas(num, sigma_max=sigma)
+    sigmas = jax.device_put(linear_flow_sigmas(num, sigma_max=sigma))
     own_key = jax.random.fold_in(key, first - level)
     denoiser = levels[level].denoiser
     arguments = denoiser, mean, low_band, sigmas, noise_scale, carried

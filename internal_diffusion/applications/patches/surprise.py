@@ -130,7 +130,7 @@ def model_surprise_map(
     # The last chunk is filled up with copies of its last patch.
     index = np.minimum(start + np.arange(_CHUNK), len(x) - 1)
     chunk_key = jax.random.fold_in(key, start)
-    arguments = model, x[index], tuple(sigmas), num_probes
+    arguments = model, jax.device_put(x[index]), tuple(sigmas), num_probes
     values = _estimate(chunk_key, *arguments)
     if not finite.is_finite(values):
       _estimate_log_density(chunk_key, *arguments)  # Names the step.
