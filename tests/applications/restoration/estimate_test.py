@@ -15,7 +15,9 @@ def test_samples_are_no_further_from_the_mean_than_expected():
   sample = constraint.project_noise(noise)[0]
   # Nearly certain above, and less certain than the sample below.
   std = jnp.where(jnp.arange(40)[:, None, None] < 20, 0.1, 3) + 0 * SCENE
-  found = np.asarray(estimate._rescale(constraint, SCENE, sample, std))
+  most = jnp.float32(1)
+  found = estimate._rescale(constraint, SCENE, sample - SCENE, std, most)
+  found = np.asarray(found)
   np.testing.assert_allclose(found[-10:], sample[-10:], rtol=1e-5)
   assert abs(np.std(found[:10]) - 0.1) < 0.02
   np.testing.assert_allclose(found, found[:, ::-1], atol=1e-6)
