@@ -1,27 +1,31 @@
 """What quantisation has removed from a picture, from its JPEG file alone.
 
-Blocks are sorted by the energy of their levels. In the blocks of class k, a
+Blocks are of several kinds, from flat to busy. In blocks of kind k, a
 coefficient of frequency (u, v) is taken to have a Laplace distribution (Lam &
 Goodman 2000) of mean 0 and variance
 
   s_k(u, v)^2 = exp(2 a_k) (u + v)^(-2 alpha_k) + (half a grey level)^2.
 
-The file counts how often a coefficient of each frequency has each level, so a_k
-and alpha_k are those of the highest posterior density. A frequency whose levels
-are all 0 has an upper bound only; the power law continues the others (Brandao &
-Queluz 2008 estimate the PSNR of a file in this spirit). Then the variance of a
-coefficient given its level is
+The kind of a block is not known, so the levels have a mixture of distributions,
+which is fitted by expectation-maximisation. A frequency whose levels are all 0
+has an upper bound only; the power law continues the others (Brandao & Queluz
+2008 estimate the PSNR of a file in this spirit). The variance of a coefficient
+given its level is then
 
   level 0                that of the Laplace distribution inside the cell,
   other levels, mean     step^2 / 12.
 
-On ten photographs of scikit-image at qualities 10 and 40, its root mean square
-was 0.93 to 1.26 times that of the true loss, 1.07 times on average.
+and a block has the mean over its kinds. On ten photographs of scikit-image at
+qualities 10, 20 and 40, the root mean square was 0.87 to 1.18 times that of the
+true loss, 1.05 times on average, and the blocks' rank correlation with the true
+loss 0.78. Scans whose finest frequencies rise, or end, cannot be told from the
+file: 0.81 and 1.35 at quality 40.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import special
 
 from internal_diffusion.data.jpeg import (
   JpegCells,
@@ -33,8 +37,9 @@ from internal_diffusion.data.jpeg_plane import PlaneCells
 
 Array = jax.Array
 
-_CLASSES = 6  # Of blocks, all of one size.
-_BLOCKS_PER_CLASS = 100  # At least, on average.
+_KINDS = 6  # Of blocks.
+_BLOCKS_PER_KIND = 100  # At least, on average.
+_NUM_STEPS = 15  # Of expectation-maximisation.
 _LEAST = 0.5  # Grey levels.
 # Means and standard deviations of the Gaussian priors of a and alpha.
 _PRIOR_A, _PRIOR_ALPHA = (2.0, 3.0), (1.5, 0.7)
@@ -100,57 +105,58 @@ def _of_plane(plane: PlaneCells) -> np.ndarray:
   """Variances of the coefficients of one plane, [R, C, 8, 8]."""
   levels = np.abs(np.asarray(plane.levels, np.float64))
   steps = np.asarray(plane.steps, np.float64)
-  which = _classes(levels * steps)
-  variance = np.broadcast_to(steps**2 / 12, levels.shape).copy()
-  table = _Likelihood(steps)
-  for own in range(which.max() + 1):
-    members = which == own
-    inside = levels[members]
-    at_zero = _variance_around_zero(table.best_scale(inside), steps)
-    is_zero = (inside == 0) & ~_IS_MEAN
-    variance[members] = np.where(is_zero, at_zero, variance[members])
-  return variance
+  weights, scales = _fit(levels.reshape(-1, 64), steps)
+  at_zero = _variance_around_zero(scales, steps).reshape(-1, 64)
+  expected = (weights @ at_zero).reshape(levels.shape)
+  is_zero = (levels == 0) & ~_IS_MEAN
+  return np.where(is_zero, expected, steps**2 / 12)
 
 
-def _classes(coefficients: np.ndarray) -> np.ndarray:
-  """Class of each block by its energy, [R, C], from 0."""
-  energy = np.sum(np.where(_IS_MEAN, 0, coefficients) ** 2, axis=(-1, -2))
-  num = max(1, min(_CLASSES, energy.size // _BLOCKS_PER_CLASS))
-  order = np.argsort(energy, axis=None, kind='stable')
-  rank = np.empty(energy.size, int)
-  rank[order] = np.arange(energy.size)
-  return (rank * num // energy.size).reshape(energy.shape)
+def _fit(
+  levels: np.ndarray, steps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Mixture of kinds of blocks of levels [N, 64], at least 0.
 
+  With h = step / (2 b) and b = s / sqrt(2), a level is 0 with probability 1 -
+  exp(-h), and plus or minus n with exp(h - 2 n h) (1 - exp(-2 h)) together.
 
-class _Likelihood:
-  """Log likelihoods of the levels for a table of scales b = s / sqrt(2).
-
-  With h = step / (2 b), a level is 0 with probability 1 - exp(-h), and plus or
-  minus n with exp(h - 2 n h) (1 - exp(-2 h)) together.
+  Returns:
+    Posterior probabilities of the kinds, [N, K], and scales b, [K, 8, 8].
   """
+  order = np.log(np.where(_IS_MEAN, 1, _ORDER))
+  a, alpha = (grid.ravel() for grid in np.meshgrid(_A, _ALPHA, indexing='ij'))
+  log_std = a[:, None, None] - alpha[:, None, None] * order
+  scales = np.sqrt((np.exp(2 * log_std) + _LEAST**2) / 2)
+  ratio = steps / (2 * scales)
+  zero = np.log(np.maximum(-np.expm1(-ratio), _TINY))
+  other = np.log(np.maximum(-np.expm1(-2 * ratio), _TINY)) + ratio
+  # The log likelihood of [is 0, is another, level] is linear in them.
+  table = np.stack([zero, other, -2 * ratio], axis=1) * ~_IS_MEAN
+  table = table.reshape(len(table), -1)
+  counts = np.concatenate([levels == 0, levels > 0, levels], axis=1)
+  log_prior = -(
+    ((a - _PRIOR_A[0]) / _PRIOR_A[1]) ** 2
+    + ((alpha - _PRIOR_ALPHA[0]) / _PRIOR_ALPHA[1]) ** 2
+  )
+  weights = _by_energy(levels, steps)
+  for _ in range(_NUM_STEPS):
+    fits = (weights.T @ counts) @ table.T + log_prior / 2
+    best = np.argmax(fits, axis=1)
+    share = np.maximum(weights.mean(axis=0), _TINY)
+    weights = special.softmax(counts @ table[best].T + np.log(share), axis=1)
+  return weights, scales[best]
 
-  def __init__(self, steps: np.ndarray):
-    order = np.log(np.where(_IS_MEAN, 1, _ORDER))
-    log_std = _A[:, None, None, None] - _ALPHA[:, None, None] * order
-    self.scales = np.sqrt((np.exp(2 * log_std) + _LEAST**2) / 2)
-    self.ratio = steps / (2 * self.scales)
-    self.zero = np.log(np.maximum(-np.expm1(-self.ratio), _TINY))
-    self.other = np.log(np.maximum(-np.expm1(-2 * self.ratio), _TINY))
-    a = (_A[:, None] - _PRIOR_A[0]) / _PRIOR_A[1]
-    alpha = (_ALPHA - _PRIOR_ALPHA[0]) / _PRIOR_ALPHA[1]
-    self.log_prior = -(a**2 + alpha**2) / 2
 
-  def best_scale(self, levels: np.ndarray) -> np.ndarray:
-    """The scales [8, 8] of the highest posterior for levels [N, 8, 8] >= 0."""
-    num_others = np.sum(levels > 0, axis=0)
-    log_joint = (
-      (len(levels) - num_others) * self.zero
-      + num_others * (self.other + self.ratio)
-      - 2 * np.sum(levels, axis=0) * self.ratio
-    )
-    total = np.sum(np.where(_IS_MEAN, 0, log_joint), axis=(-1, -2))
-    best = np.argmax(total + self.log_prior)
-    return self.scales[np.unravel_index(best, total.shape)]
+def _by_energy(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
+  """First kinds of blocks of levels [N, 64]: by energy, of equal size, [N, K].
+
+  Each row has a 1 for its block's kind.
+  """
+  energy = np.sum((levels * (steps * ~_IS_MEAN).ravel()) ** 2, axis=1)
+  num = max(1, min(_KINDS, energy.size // _BLOCKS_PER_KIND))
+  rank = np.empty(energy.size, int)
+  rank[np.argsort(energy, kind='stable')] = np.arange(energy.size)
+  return np.eye(num)[rank * num // energy.size]
 
 
 def _variance_around_zero(scale: np.ndarray, steps: np.ndarray) -> np.ndarray:

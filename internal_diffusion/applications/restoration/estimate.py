@@ -115,13 +115,13 @@ class Spread(NamedTuple):
   Attributes:
     std: Its standard deviation in the picture, [h, w, C].
     most_gain: Largest factor of the distance of a sample from the mean.
-    shape: Changes the distance [H, W, C] of a sample from the mean before; None
-      leaves it.
+    equalise: Changes the distance [H, W, C] of a sample from the mean after
+      that; None leaves it.
   """
 
   std: np.ndarray
   most_gain: float = 1.0
-  shape: Callable[[Array], Array] | None = None
+  equalise: Callable[[Array], Array] | None = None
 
 
 def estimate(
@@ -165,10 +165,10 @@ def estimate(
   most = jax.device_put(np.float32(spread.most_gain))
   samples = []
   for sample in drawn:
-    distance = sample - scene
-    if spread.shape is not None:
-      distance = spread.shape(distance)
-    scaled = _rescale(problem.constraint, scene, distance, wide, most)
+    distance = _rescale(sample - scene, wide, most)
+    if spread.equalise is not None:
+      distance = spread.equalise(distance)
+    scaled = _project(problem.constraint, scene + distance)
     samples.append(np.asarray(problem.crop(scaled)))
   return Estimate(scene, spread.std, np.stack(samples))
 
@@ -260,19 +260,20 @@ def _variance(prior: MixtureImageDenoiser, image: Array, sigma: Array) -> Array:
 
 
 @jax.jit
-def _rescale(
-  constraint: Constraint,
-  scene: Array,
-  distance: Array,
-  std: Array,
-  most_gain: Array,
-) -> Array:
-  """A sample as far from the mean as expected, [H, W, C]."""
+def _rescale(distance: Array, std: Array, most_gain: Array) -> Array:
+  """The distance [H, W, C] of a sample from the mean, as large as expected."""
   wanted, found = (local_mean(x**2, _WINDOW) for x in (std, distance))
   ratio = jnp.sqrt(wanted / jnp.maximum(found, _ROUNDING**2))
-  scaled = (scene + jnp.minimum(ratio, most_gain) * distance)[None]
+  return jnp.minimum(ratio, most_gain) * distance
+
+
+@jax.jit
+def _project(constraint: Constraint, scene: Array) -> Array:
+  """The nearest scene [H, W, C] that satisfies the constraint."""
   sigma = jnp.float32(0)
-  return constraint.project(jax.random.key(0), scaled, scaled, sigma)[0]
+  return constraint.project(jax.random.key(0), scene[None], scene[None], sigma)[
+    0
+  ]
 
 
 def _sharp_prior(key: Array, scene: Array) -> MixtureImageDenoiser:
