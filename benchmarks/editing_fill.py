@@ -4,16 +4,21 @@
 
 Two rectangles of 32 to 96 pixels are filled in each of ten pictures with a
 short side of 256 pixels: photographs of scikit-image, on which the fill was
-tuned, and those of the files, which nothing was tuned on. Beside `fill` stand the fills of `benchmarks.editing_rivals`. The
-figures are those of `evaluation.seams`, for the truth too: its seams are what
-the test finds where there are none. Each figure of ours is that of the first
-sample; `samples` has those of all four.
+tuned, and those of the files, which nothing was tuned on. Beside `fill` stand
+the fills of `benchmarks.editing_rivals`. The figures are those of
+`evaluation.seams`, for the truth too: its seams are what the test finds where
+there are none. The detail of a typical pixel, by the median, leaves out edges
+that only the truth has. Each figure of ours is that of the first sample;
+`samples` has those of all four.
 
 The diversity is the standard deviation between four fills over that between
 pictures cut out of the known picture, of the hole's size. Thin holes, where the
 truth is determined, are scratches and text drawn on the same pictures, and the
 mask of `--kate` (FILE.png and FILE_mask.png) if it is given; their figure is
 the PSNR inside.
+
+Photographs of a short side of 128 pixels are extended by half of their width
+on the right; beside their coherence stands that of new pictures of `generate`.
 
 Time and memory are those of a process of its own for each size.
 """
@@ -31,12 +36,18 @@ import jax
 import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from benchmarks import editing_rivals, timing
 from benchmarks.generation import at_short_side
-from internal_diffusion.applications.editing import fill
+from internal_diffusion.applications.editing import extend, fill
+from internal_diffusion.applications.images import generate, make_image_prior
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.fidelity import psnr
+from internal_diffusion.evaluation.nearest_patches import (
+  all_vectors,
+  nearest_vectors,
+)
 from internal_diffusion.evaluation.seams import (
   hole_coherence,
   hole_detail,
@@ -50,6 +61,8 @@ _NUM_RECTANGLES = 2
 _MARGIN = 12  # Between a rectangle and the picture's border.
 _NUM_SAMPLES = 4
 _NUM_CROPS = 64
+_SMALL_SIDE = 128  # Of photographs that are extended.
+_PATCH_SIZE = 7
 _PROCESSES = ('256', '512', '4000x3000')
 
 
@@ -87,8 +100,20 @@ def figures(
   return {
     'coherence': hole_coherence(image, mask),
     'detail': hole_detail(image, truth, mask),
+    'typical_detail': typical_detail(image, truth, mask),
     'seam_p_value': seam_p_value(image, mask),
   }
+
+
+def typical_detail(
+  image: np.ndarray, truth: np.ndarray, mask: np.ndarray
+) -> float:
+  """As `hole_detail`, with the squared median in place of the energy."""
+  found = []
+  for picture in (image, truth):
+    smooth = ndimage.gaussian_filter(picture, (1, 1, 0))
+    found.append(float(np.median(abs(picture - smooth)[mask])))
+  return (found[0] / max(found[1], 1e-6)) ** 2
 
 
 def spread_of_crops(image: np.ndarray, mask: np.ndarray) -> float:
@@ -152,7 +177,9 @@ def thin_masks(size: tuple[int, int], seed: int) -> dict[str, np.ndarray]:
   pen = ImageDraw.Draw(scratches)
   for _ in range(12):
     points = np.cumsum(rng.normal(0, 25, (8, 2)), axis=0)
-    points = points - points.mean(axis=0) + rng.uniform(0, 1, 2) * (width, height)
+    points = (
+      points - points.mean(axis=0) + rng.uniform(0, 1, 2) * (width, height)
+    )
     line = [(float(x), float(y)) for x, y in points]
     pen.line(line, fill=1, width=int(rng.integers(1, 4)))
   pen = ImageDraw.Draw(text)
@@ -166,9 +193,7 @@ def thin_masks(size: tuple[int, int], seed: int) -> dict[str, np.ndarray]:
 def filled_thin(truth: np.ndarray, mask: np.ndarray) -> dict[str, object]:
   """PSNR inside a thin hole, of `fill` and of biharmonic interpolation."""
   holed = np.where(mask[..., None], 0, truth)
-  functions: dict[str, Callable[..., np.ndarray]] = dict(
-    editing_rivals.fills()
-  )
+  functions: dict[str, Callable[..., np.ndarray]] = dict(editing_rivals.fills())
   edited = fill(jax.random.key(0), holed, mask, num_samples=2)
   found = {
     'ours': edited.samples[0],
@@ -179,6 +204,29 @@ def filled_thin(truth: np.ndarray, mask: np.ndarray) -> dict[str, object]:
   }
   result['std'] = float(np.sqrt(np.mean(edited.std[mask] ** 2)))
   return result
+
+
+def extended(image: np.ndarray, path: pathlib.Path | None) -> dict[str, object]:
+  """Figures of a photograph that is extended by half on the right."""
+  half = image.shape[1] // 2
+  edited = extend(jax.random.key(0), image, (0, half, 0, 0), num_samples=2)
+  mask = np.zeros(edited.samples.shape[1:3], bool)
+  mask[:, image.shape[1] :] = True
+  prior = make_image_prior(image)
+  made = [generate(jax.random.key(seed), prior)[0] for seed in range(2)]
+  if path:
+    image_io.write_image(path, np.concatenate([*edited.samples, *made], axis=1))
+  bank = all_vectors(image, _PATCH_SIZE)
+  generated = [
+    nearest_vectors(all_vectors(x, _PATCH_SIZE)[::3], bank)[1] for x in made
+  ]
+  return {
+    'coherence': [hole_coherence(x, mask) for x in edited.samples],
+    'coherence_of_generate': [
+      float(np.sqrt(squares[:, 0]).mean()) for squares in generated
+    ],
+    'seam_p_value': [seam_p_value(x, mask) for x in edited.samples],
+  }
 
 
 def measured_process(size: str) -> dict[str, float]:
@@ -210,15 +258,16 @@ def fill_once(size: str) -> dict[str, float]:
   mask[hole] = True
   found = {}
   for name, seed in (('first', 0), ('later', 1)):
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     fill(jax.random.key(seed), image, mask, num_samples=1)
     found[name] = time.perf_counter() - start
+    found[f'{name}_cpu'] = time.process_time() - used
   used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return {**found, 'peak_gib': used / 2**20}
 
 
 def read_pair(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-  """A picture and the mask beside it, NAME_mask.png, in which a hole is black."""
+  """A picture and its mask, NAME_mask.png, in which a hole is black."""
   mask = image_io.read_image(path.with_stem(f'{path.stem}_mask'), channels=1)
   return image_io.read_image(path), mask[..., 0] < 0
 
@@ -248,7 +297,14 @@ def main() -> None:
     truth, mask = read_pair(options.determined)
     run = {'picture': options.determined.stem, 'tuned': False, 'mask': 'own'}
     thin_runs.append({**run, **filled_thin(truth, mask)})
+  extended_runs = []
+  for name, image, _ in pictures([]):
+    path = options.out / f'{name}_extended.png' if options.out else None
+    small = at_short_side(image, _SMALL_SIDE)
+    extended_runs.append({'picture': name, **extended(small, path)})
+    print(extended_runs[-1], flush=True)
   results: dict[str, object] = {
+    'extended': extended_runs,
     'rectangles': rectangle_runs,
     'thin': thin_runs,
     'resources': {size: measured_process(size) for size in _PROCESSES},

@@ -4,7 +4,8 @@ A fill at one level is a source for each pixel. A step takes the picture that
 the sources make, draws a source for each patch from the posterior at a noise
 level sigma, and averages the patches; after the steps, which end at sigma = 0,
 seams are placed and pixels are copied again, so a fill is as sharp as the
-picture. More fills are drawn than asked for, and those are kept whose patches
+picture. Distances compare how rough the picture is, too, so that averages do
+not lead to smooth places. More fills are drawn than asked for, and those are kept whose patches
 are nearest to patches of the picture.
 """
 
@@ -22,11 +23,13 @@ from internal_diffusion.applications.editing.first_field import (
   draw_first_sources,
 )
 from internal_diffusion.applications.editing.pixel_sources import place_seams
+from internal_diffusion.applications.editing.roughness import roughness
 
 Array = jax.Array
 
 _NUM_STARTS = 12  # Number of fills that are drawn at first, at least.
 _MAX_HOLES = 2560  # Number of hole pixels at the first level, at most.
+_ROUGHNESS = 4.0  # Weight of roughness in distances, beside that of values.
 _FIRST_SIGMAS = (0.0,) * 8
 _LATER_SIGMAS = (0.0,) * 4
 
@@ -48,7 +51,9 @@ def complete(
   Raises:
     ValueError: If no whole patch is known.
   """
-  levels = make_levels(image, mask)
+  num_channels = image.shape[-1]
+  rough = _ROUGHNESS * roughness(image, ~mask)
+  levels = make_levels(np.concatenate([image, rough], axis=-1), mask)
   first = _first_level(levels)
   start_key, *keys = jax.random.split(key, 2 + first)
   sources = _draw_and_choose(start_key, levels[first], num=num_samples)
@@ -60,7 +65,8 @@ def complete(
       own, level, np.stack(finer), np.array(_LATER_SIGMAS, np.float32)
     )
   rows, columns = (slice(MARGIN, MARGIN + side) for side in mask.shape)
-  filled = [blend(levels[0], np.asarray(one)) for one in sources]
+  finest = levels[0].replace(image=levels[0].image[..., :num_channels])
+  filled = [blend(finest, np.asarray(one)) for one in sources]
   return np.stack([picture[rows, columns] for picture in filled])
 
 
