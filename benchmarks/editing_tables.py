@@ -18,8 +18,8 @@ _THIN_NOTE = """PSNR in the holes, in decibels."""
 _RESOURCES_NOTE = """One answer in a process of its own: seconds of the process
 with imports, of the first answer with compilation and of a later one (in
 brackets: of all cores together, which other work on the machine does not
-lengthen), and peak memory. A square with a tenth of the pixels missing; 4000x3000 with a hole of 40
-pixels."""
+lengthen), and peak memory. A square with a tenth of the pixels missing;
+4000x3000 with a hole of 40 pixels."""
 _MODES_NOTE = """Four photographs of scikit-image at a short side of 128 pixels.
 Low distance: root mean square of the low band (by 8) of a painted picture to
 the painting's. Wasserstein: sliced distance of patches to the photograph's,

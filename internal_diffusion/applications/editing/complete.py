@@ -5,8 +5,8 @@ the sources make, draws a source for each patch from the posterior at a noise
 level sigma, and averages the patches; after the steps, which end at sigma = 0,
 seams are placed and pixels are copied again, so a fill is as sharp as the
 picture. Distances compare how rough the picture is, too, so that averages do
-not lead to smooth places. More fills are drawn than asked for, and those are kept whose patches
-are nearest to patches of the picture.
+not lead to smooth places. More fills are drawn than asked for, and those are
+kept whose patches are nearest to patches of the picture.
 """
 
 import jax
@@ -46,7 +46,7 @@ def complete(
     num_samples: Number K of fills.
 
   Returns:
-    [K, H, W, C].
+    [K, H, W, C], those that join best first.
 
   Raises:
     ValueError: If no whole patch is known.
@@ -61,9 +61,10 @@ def complete(
     coarse, level = levels[index + 1], levels[index]
     finer = [patch_sources.finer_field(coarse, level, one) for one in sources]
     own = jax.random.split(keys[index], num_samples)
-    sources, _ = _improve(
+    sources, distance = _improve(
       own, level, np.stack(finer), np.array(_LATER_SIGMAS, np.float32)
     )
+    sources = _nearest_first(sources, distance)
   rows, columns = (slice(MARGIN, MARGIN + side) for side in mask.shape)
   finest = levels[0].replace(image=levels[0].image[..., :num_channels])
   filled = [blend(finest, np.asarray(one)) for one in sources]
@@ -89,8 +90,13 @@ def _draw_and_choose(key: Array, level: FillLevel, *, num: int) -> np.ndarray:
     sources,
     np.array(_FIRST_SIGMAS, np.float32),
   )
-  best = np.argsort(np.asarray(distance), kind='stable')[:num]
-  return np.asarray(sources)[best]
+  return _nearest_first(sources, distance)[:num]
+
+
+def _nearest_first(sources: Array, distance: Array) -> np.ndarray:
+  """Fills in the order of their distances to patches of the picture."""
+  order = np.argsort(np.asarray(distance), kind='stable')
+  return np.asarray(sources)[order]
 
 
 @jax.jit
