@@ -105,9 +105,9 @@ def gaussian_errors(key: jax.Array, num: int) -> tuple[float, float]:
   first = (np.array([0.5, -1.0]), np.array([[1.0, 0.6], [0.6, 0.5]]))
   second = (np.array([-1.0, 2.0]), np.array([[0.3, -0.1], [-0.1, 0.8]]))
   model = gaussian_schroedinger_bridge(first, second, sigma_max=1.0)
-  x1 = second[0][None] + jax.random.normal(key, (num, 2)) @ jnp.asarray(
-    np.linalg.cholesky(second[1]).T, jnp.float32
-  )
+  x1 = jnp.asarray(second[0])[None] + jax.random.normal(
+    key, (num, 2)
+  ) @ jnp.asarray(np.linalg.cholesky(second[1]).T, jnp.float32)
   sigmas = bridge_sigmas(_NUM_EXACT_STEPS, sigma_max=1.0)
   x0 = transport(jax.random.fold_in(key, 1), model, x1, None, sigmas=sigmas)
   both = np.concatenate([x0, x1], axis=1)

@@ -5,11 +5,16 @@ principal components, with latents of several lengths: the curve of compression
 against distortion. A diffusion model of the latents of one length, and one of
 the pixels themselves, trained for as many steps, draw patches, which a
 classifier compares with real ones.
+
+A decoder's mean lacks the detail that the latent does not hold: a classifier
+tells real patches from their own reconstructions. So patches are drawn from the
+decoder's distribution (`denoisers.latent.GaussianDecoder`).
 """
 
 import functools
 import time
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +23,11 @@ import skimage.data
 
 from internal_diffusion import figures
 from internal_diffusion.data import image_io, patches
-from internal_diffusion.denoisers.latent import PrincipalEncoder
+from internal_diffusion.denoisers.latent import (
+  GaussianDecoder,
+  PrincipalEncoder,
+  VariationalEncoder,
+)
 from internal_diffusion.diffusion import schedules
 from internal_diffusion.evaluation import patch_two_sample
 from internal_diffusion.experiments import points
@@ -28,68 +37,47 @@ from internal_diffusion.options import replace
 from internal_diffusion.sampling import make_sample_fn
 from internal_diffusion.training.denoising import fit_denoiser
 from internal_diffusion.training.examples import point_examples
-from internal_diffusion.training.latent import fit_encoder
+from internal_diffusion.training.latent import (
+  fit_encoder,
+  fit_gaussian_decoder,
+)
 from internal_diffusion.training.options import DenoiserOptions
 
 _PATCH_SIZE = 17
 _DIM = _PATCH_SIZE**2
 _SIDE = 220
 _LATENT_DIMS = (16, 48, 128)
-_CHOSEN = 128  # Length of the latents that diffusion draws.
+_CHOSEN = 48  # Length of the latents that diffusion draws.
 _NUM_ENCODER_STEPS, _NUM_STEPS = 1200, 1500
 _NUM_SAMPLES = 1536
 _SHOWN = 40
 
 
-class _Encoder(Protocol):
-  """The interface of all encoders."""
-
-  def encode(self, x: jax.Array) -> jax.Array: ...
-
-  def decode(self, z: jax.Array) -> jax.Array: ...
-
-
 def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   """Encodes, then draws in latent and in pixel space."""
   real, held_out = _real_patches()
-  rng = np.random.default_rng(seed)
-  encoders: dict[str, dict[int, _Encoder]] = {
-    'variational': {},
-    'principal': {},
-  }
-  for dim in _LATENT_DIMS:
-    options = replace(
-      points.point_options(
-        seed,
-        sigma_aug=0.0,
-        num_steps=scaled(_NUM_ENCODER_STEPS, effort, at_least=4),
-      ),
-      batch_size=256,
-    )
-    encoders['variational'][dim] = fit_encoder(
-      point_examples(real),
-      options,
-      latent_dim=dim,
-      noise_std=0.02,
-      progress=progress,
-    ).model
-    encoders['principal'][dim] = PrincipalEncoder.create(real, latent_dim=dim)
+  encoders = _encoders(real, seed, effort, progress)
   curves = {
     name: [_psnr(encoder, held_out) for encoder in by_dim.values()]
     for name, by_dim in encoders.items()
   }
+  decoders = {
+    name: fit_gaussian_decoder(
+      point_examples(real),
+      _encoder_options(seed, effort),
+      encoder=by_dim[_CHOSEN],
+      progress=progress,
+    ).model
+    for name, by_dim in encoders.items()
+  }
   num = scaled(_NUM_SAMPLES, effort, at_least=128)
   drawn, seconds = {}, {}
-  for name in ('pixels', *encoders):
-    encoder = None if name == 'pixels' else encoders[name][_CHOSEN]
+  for name in ('pixels', *decoders):
     drawn[name], seconds[name] = _draw(
-      real, encoder, seed, effort, num, progress
+      real, decoders.get(name), seed, effort, num, progress
     )
-  chosen = rng.permutation(len(real))
+  chosen = np.random.default_rng(seed).permutation(len(real))
   first, second = real[chosen[:num]], real[chosen[num : 2 * num]]
-  accuracy = {
-    name: _accuracy(seed, found, first) for name, found in drawn.items()
-  }
   return Result(
     measures={
       **{
@@ -97,16 +85,7 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
         for name, values in curves.items()
         for dim, value in zip(_LATENT_DIMS, values, strict=True)
       },
-      'real patches: accuracy of a classifier': Measure(
-        _accuracy(seed, second, first)
-      ),
-      **{
-        f'{name}: accuracy of a classifier': Measure(
-          value,
-          at_most=accuracy['pixels'] + 0.03 if name != 'pixels' else None,
-        )
-        for name, value in accuracy.items()
-      },
+      **_accuracies(seed, drawn, decoders, first, second),
       **{
         f'{name}: seconds of sampling over those of pixels': Measure(
           value / seconds['pixels'], at_most=0.2
@@ -127,6 +106,66 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
       ),
     },
   )
+
+
+def _encoder_options(seed: int, effort: float) -> DenoiserOptions:
+  num_steps = scaled(_NUM_ENCODER_STEPS, effort, at_least=4)
+  return replace(
+    points.point_options(seed, sigma_aug=0.0, num_steps=num_steps),
+    batch_size=256,
+  )
+
+
+def _encoders(
+  real: np.ndarray, seed: int, effort: float, progress: bool
+) -> dict[str, dict[int, PrincipalEncoder | VariationalEncoder]]:
+  """Encoders of both kinds by the length of their latents."""
+  found: dict[str, dict[int, PrincipalEncoder | VariationalEncoder]] = {
+    'variational': {},
+    'principal': {},
+  }
+  for dim in _LATENT_DIMS:
+    found['variational'][dim] = fit_encoder(
+      point_examples(real),
+      _encoder_options(seed, effort),
+      latent_dim=dim,
+      noise_std=0.02,
+      progress=progress,
+    ).model
+    found['principal'][dim] = PrincipalEncoder.create(real, latent_dim=dim)
+  return found
+
+
+def _accuracies(
+  seed: int,
+  drawn: Mapping[str, np.ndarray],
+  decoders: Mapping[str, GaussianDecoder],
+  first: np.ndarray,
+  second: np.ndarray,
+) -> dict[str, Measure]:
+  """Accuracies of a classifier of real patches and of others."""
+
+  def accuracy(found: np.ndarray) -> float:
+    return _accuracy(seed, found, first)
+
+  found = {'real patches: accuracy of a classifier': Measure(accuracy(second))}
+  for name, decoder in decoders.items():
+    z = _encode(decoder, jax.device_put(second))
+    for kind, decoded in (
+      ('mean', _decode(decoder, z)),
+      ('draws', _sample(jax.random.key(seed), decoder, z)),
+    ):
+      found[f'{name}, {kind} of encoded patches: accuracy'] = Measure(
+        accuracy(np.asarray(decoded))
+      )
+  pixels = accuracy(drawn['pixels'])
+  for name, vectors in drawn.items():
+    is_latent = name != 'pixels'
+    found[f'{name}: accuracy of a classifier'] = Measure(
+      accuracy(vectors) if is_latent else pixels,
+      at_most=pixels + 0.03 if is_latent else None,
+    )
+  return found
 
 
 def _real_patches() -> tuple[np.ndarray, np.ndarray]:
@@ -157,6 +196,7 @@ def _psnr(encoder: Any, vectors: np.ndarray) -> float:
 
 _encode = jax.jit(lambda encoder, x: encoder.encode(x))
 _decode = jax.jit(lambda encoder, z: encoder.decode(z))
+_sample = jax.jit(lambda key, decoder, z: decoder.sample(key, z))
 
 
 def _options(seed: int, effort: float, *, width: int) -> DenoiserOptions:
@@ -173,7 +213,7 @@ def _options(seed: int, effort: float, *, width: int) -> DenoiserOptions:
 
 def _draw(
   real: np.ndarray,
-  encoder: _Encoder | None,
+  decoder: GaussianDecoder | None,
   seed: int,
   effort: float,
   num: int,
@@ -181,10 +221,10 @@ def _draw(
 ) -> tuple[np.ndarray, float]:
   """Patches [num, D] drawn in a space, and the seconds of drawing them."""
   data = real
-  if encoder is not None:
-    data = np.asarray(_encode(encoder, jnp.asarray(real)))
+  if decoder is not None:
+    data = np.asarray(_encode(decoder, jnp.asarray(real)))
   # A latent is shorter than a patch, and so is its network narrower.
-  width = 384 if encoder is None else 96
+  width = 384 if decoder is None else 96
   model = fit_denoiser(
     point_examples(data),
     _options(seed, effort, width=width),
@@ -198,9 +238,10 @@ def _draw(
 
   def draw() -> np.ndarray:
     found = sample_fn(model, jax.random.key(seed), num_samples=num)
-    if encoder is None:
+    if decoder is None:
       return found
-    return np.asarray(_decode(encoder, jnp.asarray(found)))
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    return np.asarray(_sample(key, decoder, jnp.asarray(found)))
 
   draw()  # Compiles.
   start = time.perf_counter()

@@ -29,6 +29,7 @@ from internal_diffusion.sampling.constraints import (
   WrappedBorder,
   make_low_band,
 )
+from internal_diffusion.sampling.finite import NonFiniteStateError
 from internal_diffusion.sampling.inversion import (
   decode,
   encode,
@@ -68,6 +69,7 @@ __all__ = [
   'LinearObservation',
   'LowBand',
   'MirrorSymmetry',
+  'NonFiniteStateError',
   'QuantisationCells',
   'SampleFn',
   'Sampler',

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.sampling import finite
 from internal_diffusion.sampling.constraints import Constraint
 from internal_diffusion.sampling.samplers import Sampler, sample_heun
 from internal_diffusion.types import Condition, Denoiser
@@ -65,6 +66,7 @@ class SampleFn:
 
     Raises:
       ValueError: If the number is missing or differs from the conditions'.
+      NonFiniteStateError: If a state is not finite; the step is named.
     """
     num_samples, size = _num_samples(cond, num_samples), self.chunk_size
     results = []
@@ -76,12 +78,21 @@ class SampleFn:
         # The last chunk is filled up with copies of its last condition.
         index = np.minimum(start + np.arange(size), num_samples - 1)
         chunk_cond = jax.tree.map(lambda c, index=index: c[index], cond)
-        chunk = _sample_chunk(
-          model, key, start, chunk_cond, tuple(constraints), self
-        )
-        results.append(np.asarray(chunk)[:count])
+        chunk = self._chunk(model, key, start, chunk_cond, tuple(constraints))
+        results.append(chunk[:count])
         bar.update(count)
     return np.concatenate(results)
+
+  def _chunk(self, model: Any, *arguments: Any) -> np.ndarray:
+    """The samples of a chunk, all finite."""
+    states = dataclasses.replace(self, decodes=False, return_trajectory=True)
+    found = np.asarray(_sample_chunk(model, *arguments, self))
+    finite.check_states(
+      found,
+      np.array(self.sigmas),
+      lambda: _sample_chunk(model, *arguments, states).swapaxes(0, 1),
+    )
+    return found
 
 
 def make_sample_fn(

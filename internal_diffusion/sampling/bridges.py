@@ -3,12 +3,11 @@
 `diffusion.bridges` says why. With one step it is the regression of x0 on x1.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
+from internal_diffusion.sampling import finite
 from internal_diffusion.sampling.samplers import sample_ddpm
 from internal_diffusion.types import Condition, Denoiser
 
@@ -26,7 +25,6 @@ def bridge_sigmas(num_steps: int, *, sigma_max: float) -> Array:
   return jnp.linspace(sigma_max, 0.0, num_steps + 1)
 
 
-@functools.partial(jax.jit, static_argnames='level')
 def transport(
   key: Array,
   model: Denoiser,
@@ -47,6 +45,21 @@ def transport(
 
   Returns:
     Samples x0, [B, D].
+
+  Raises:
+    NonFiniteStateError: If a state is not finite; the step is named.
   """
+  found = _transport_compiled(key, model, x, level, sigmas)
+  if not finite.is_finite(found):
+    _transport(key, model, x, level, sigmas)  # Names the step.
+  return found
+
+
+def _transport(
+  key: Array, model: Denoiser, x: Array, level: int | None, sigmas: Array
+) -> Array:
   cond = None if level is None else Condition(level=jnp.full(len(x), level))
   return sample_ddpm(key, model, x, sigmas, cond=cond)
+
+
+_transport_compiled = jax.jit(_transport, static_argnames='level')

@@ -19,6 +19,7 @@ import numpy as np
 from internal_diffusion.data.operators import Size
 from internal_diffusion.data.resampling import Border, resample
 from internal_diffusion.sampling import constraints as constraints_lib
+from internal_diffusion.sampling import finite
 from internal_diffusion.sampling.constraints import Constraint, LowBand
 from internal_diffusion.sampling.samplers import sample_euler
 from internal_diffusion.types import Condition, Denoiser, static
@@ -104,6 +105,9 @@ def sample_levels(
 
   Returns:
     The image at all levels from the start's on, [1, H, W, C], finest first.
+
+  Raises:
+    NonFiniteStateError: If a state is not finite; the step is named.
   """
   wraps = any(constraint.border is Border.WRAP for constraint in constraints)
   border = Border.WRAP if wraps else Border.REPLICATE
@@ -128,19 +132,17 @@ def sample_levels(
       sigma = start.sigma
       mean = resample(start.picture, size, border=border)[None]
     num = max(2, round(levels[level].step_factor * num_steps))
-    sigmas = linear_flow_sigmas(num, sigma_max=sigma)
+    sigmas = jax.device_put(linear_flow_sigmas(num, sigma_max=sigma))
     own_key = jax.random.fold_in(key, first - level)
     denoiser = levels[level].denoiser
-    made.insert(
-      0,
-      _sample_level(
-        own_key, denoiser, mean, low_band, sigmas, noise_scale, carried
-      ),
-    )
+    arguments = denoiser, mean, low_band, sigmas, noise_scale, carried
+    found = _sample_level_compiled(own_key, *arguments)
+    if not finite.is_finite(found):
+      _sample_level(own_key, *arguments)  # Names the step.
+    made.insert(0, found)
   return made
 
 
-@jax.jit
 def _sample_level(
   key: Array,
   denoiser: Denoiser,
@@ -164,3 +166,6 @@ def _sample_level(
   x = sample_euler(key, denoiser, x, sigmas, cond=cond, constraints=constraints)
   # Once more, to remove rounding errors of the last step.
   return constraints_lib.project(key, x, x, jnp.float32(0), constraints)
+
+
+_sample_level_compiled = jax.jit(_sample_level)

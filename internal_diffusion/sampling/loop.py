@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion import arrays
+from internal_diffusion.sampling import finite
 from internal_diffusion.sampling.constraints import Constraint, bind, project
 from internal_diffusion.types import BoundDenoiseFn, Condition, Denoiser
 
@@ -60,7 +61,33 @@ def scan_sigmas(
   Returns:
     Samples at the last noise level, [B, ...], or all states [T+1, B, ...], the
     first of them the given x.
+
+  Raises:
+    NonFiniteStateError: If a state is not finite; inside a compiled function,
+      its caller checks that.
   """
+
+  def scan(*, keep_states: bool) -> Array:
+    return _scan(
+      key, step_fn, denoiser, x, sigmas, cond, constraints, keep_states
+    )
+
+  found = scan(keep_states=return_trajectory)
+  finite.check_states(found, sigmas, lambda: scan(keep_states=True))
+  return found
+
+
+def _scan(
+  key: Array,
+  step_fn: StepFn,
+  denoiser: Denoiser | BoundDenoiseFn,
+  x: Array,
+  sigmas: Array,
+  cond: Condition | None,
+  constraints: Sequence[Constraint],
+  keep_states: bool,
+) -> Array:
+  """The last state, or all states [T+1, B, ...]."""
   bound_fn = bind(denoiser, cond, constraints)
 
   def body(
@@ -74,7 +101,7 @@ def scan_sigmas(
       return project(project_key, bound_fn(x, sigma), x, sigma, constraints)
 
     x = step_fn(noise_key, x, sigma, sigma_next, constrained_fn)
-    return x, (x if return_trajectory else None)
+    return x, (x if keep_states else None)
 
   steps = (jnp.arange(len(sigmas) - 1), sigmas[:-1], sigmas[1:])
   last, states = jax.lax.scan(body, x, steps)

@@ -129,7 +129,30 @@ def test_wraps_borders(image, model):
     assert seam <= steps.max()
 
 
+def test_noise_on_the_coarser_level_is_chosen_at_sampling(image):
+  options = options_lib.replace(
+    OPTIONS, condition={'sigma_aug': 0.05, 'sigma_aug_max': 0.5}
+  )
+  trained = learn_patches(image, options)
+  made = [
+    generate(
+      jax.random.key(0),
+      make_cascade_prior(trained, image, sigma_aug=level),
+      num_steps=2,
+    )
+    for level in (None, 0.05, 0.4)
+  ]
+  np.testing.assert_array_equal(made[0][0], made[1][0])
+  # The coarsest level is the closed form's, and has no condition.
+  np.testing.assert_array_equal(made[0][-1], made[2][-1])
+  assert np.abs(made[0][0] - made[2][0]).max() > 1e-3
+  with pytest.raises(ValueError, match=r'`sigma_aug` must be in \[0.05, 0.5\]'):
+    make_cascade_prior(trained, image, sigma_aug=0.6)
+
+
 def test_bad_models(image, model):
+  with pytest.raises(ValueError, match='`sigma_aug`'):
+    make_cascade_prior(model, image, sigma_aug=0.2)
   with pytest.raises(ValueError, match='channels'):
     make_cascade_prior(model, image[..., :1])
   other = model.replace(options=PatchOptions(patch_size=SIDE))

@@ -114,6 +114,15 @@ def test_numbers_can_be_recomputed_from_the_draws(tmp_path):
     ((), ('--experiment is required',)),
     (('--experiment=circle', '--effort=0'), ('--effort',)),
     (('--experiment=circle', '--seed=-1'), ('--seed',)),
+    (('--experiment=circle', '--photographs=no.png'), ('no.png',)),
+    (
+      ('--experiment=circle', f'--photographs={__file__}'),
+      ('--photographs', 'convolutional'),
+    ),
+    (
+      ('--experiment=convolutional', f'--photographs={__file__}'),
+      ('reproduce_test.py',),
+    ),
   ],
 )
 def test_bad_flags_give_one_line_and_code_2(tmp_path, arguments, words):
@@ -138,6 +147,8 @@ def test_knows_every_experiment():
     'score_model',
     'likelihood',
     'guidance',
+    'level_guidance',
+    'cascade_noise',
     'consistency',
     'bridges',
     'latent',

@@ -8,7 +8,10 @@ import pytest
 from internal_diffusion.denoisers.latent import PrincipalEncoder
 from internal_diffusion.options import replace
 from internal_diffusion.training.examples import point_examples
-from internal_diffusion.training.latent import fit_encoder
+from internal_diffusion.training.latent import (
+  fit_encoder,
+  fit_gaussian_decoder,
+)
 from internal_diffusion.training.options import TrainOptions
 
 OPTIONS = replace(
@@ -72,3 +75,29 @@ def test_the_posterior_has_less_variance_than_the_prior():
   mean, log_variance = jax.jit(type(model).posterior)(model, jnp.asarray(x))
   assert mean.shape == log_variance.shape == (100, 2)
   assert (np.asarray(log_variance) < 0).all()
+
+
+def test_the_residual_has_the_scale_that_the_latent_implies():
+  # The second coordinate is noise whose scale is that of the first.
+  rng = np.random.default_rng(0)
+  first = rng.choice([-2.0, -0.2, 0.2, 2.0], size=4000)
+  x = np.stack([first, 0.1 * abs(first) * rng.normal(size=4000)], axis=-1)
+  x = x.astype(np.float32)
+  encoder = PrincipalEncoder.create(x, latent_dim=1)
+  model = fit_gaussian_decoder(
+    point_examples(x), OPTIONS, encoder=encoder
+  ).model
+  z = model.encode(jnp.asarray([[2.0, 0.0], [0.2, 0.0]]))
+  drawn = np.asarray(model.sample(jax.random.key(0), jnp.repeat(z, 4000, 0)))
+  loud, quiet = drawn.reshape(2, 4000, 2)
+  np.testing.assert_allclose(loud[:, 1].std(), 0.2, rtol=0.15)
+  np.testing.assert_allclose(quiet[:, 1].std(), 0.02, rtol=0.15)
+  np.testing.assert_allclose(quiet[:, 0], 0.2, atol=0.02)
+  # The mean is the encoder's own, for noise of mean 0.
+  np.testing.assert_allclose(model.decode(z), encoder.decode(z), atol=0.05)
+  # The density is that of the draws.
+  log_density = model.log_density(jnp.asarray(loud), jnp.repeat(z[:1], 4000, 0))
+  entropy = -float(log_density.mean())
+  stds = np.exp(np.asarray(model.residual(z[:1])[1]) / 2)
+  expected = np.log(stds).sum() + np.log(2 * np.pi * np.e)
+  np.testing.assert_allclose(entropy, expected, rtol=0.05)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion import arrays
 from internal_diffusion.applications.images import prior as prior_lib
 from internal_diffusion.applications.images.prior import PATCH_SIZE, ImagePrior
 from internal_diffusion.applications.patches import Distributions, PatchModel
@@ -38,13 +39,16 @@ class CascadeDenoiser:
       the sources.
     level: Pyramid level, counted from the finest, 0.
     patch_size: Side P of a patch.
-    sigma_aug: Noise level of the sources.
+    sigma_aug: Noise level that is added to the sources.
+    is_told_noise: Whether the patch denoiser receives that noise level, since
+      it was trained with many.
   """
 
   patch_denoiser: Denoiser
   level: int = static()
   patch_size: int = static()
   sigma_aug: float = static()
+  is_told_noise: bool = static(default=False)
 
   @property
   def reach(self) -> int:
@@ -75,6 +79,9 @@ class CascadeDenoiser:
         vector=cascade.sources_at(
           padded, spots.origin[None] + spots.places, patch_size=self.patch_size
         ),
+        sigma_aug=(
+          jnp.full(len(x), self.sigma_aug) if self.is_told_noise else None
+        ),
       )
       return self.patch_denoiser(x, sigma, cond)
 
@@ -84,17 +91,23 @@ class CascadeDenoiser:
 
 
 @with_own_settings
-def make_cascade_prior(model: PatchModel, image: np.ndarray) -> ImagePrior:
+def make_cascade_prior(
+  model: PatchModel, image: np.ndarray, *, sigma_aug: float | None = None
+) -> ImagePrior:
   """The prior of an image and of a model that was trained on it.
 
   Args:
     model: From `applications.patches.learn_patches` with `cascade_options()`,
       trained on this image.
     image: [H, W, C] float32 in [-1, 1].
+    sigma_aug: Noise level that is added to the coarser level at sampling (Ho et
+      al. 2022): more hides its errors, less keeps its structure. None is the
+      lowest level of the model's training. Other levels need a model that was
+      trained with many, `condition.sigma_aug_max` above 0.
 
   Raises:
     ValueError: If the model has another distribution or another number of
-      channels.
+      channels, or was not trained with this noise level.
   """
   options = model.options
   if options.distribution != Distributions.CASCADE:
@@ -111,9 +124,15 @@ def make_cascade_prior(model: PatchModel, image: np.ndarray) -> ImagePrior:
   images = prior_lib.build_levels(
     image, patch_size=PATCH_SIZE, num_levels=num_learned + 1
   )
-  patch_size, sigma_aug = options.patch_size, options.condition.sigma_aug
+  condition = options.condition
+  lowest = condition.sigma_aug
+  highest = max(lowest, condition.sigma_aug_max)
+  sigma_aug = lowest if sigma_aug is None else sigma_aug
+  arrays.check_in_range('sigma_aug', sigma_aug, lowest, highest)
   denoisers = [
-    CascadeDenoiser(model.denoiser, level, patch_size, sigma_aug)
+    CascadeDenoiser(
+      model.denoiser, level, options.patch_size, sigma_aug, highest > lowest
+    )
     for level in range(num_learned)
   ]
   levels = [Level(d, _SIGMA_ON_ENLARGED, _STEP_FACTOR) for d in denoisers]

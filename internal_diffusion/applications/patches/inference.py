@@ -35,15 +35,15 @@ class GeneratedPatches(NamedTuple):
 
 @flax.struct.dataclass
 class GuidedDenoiser:
-  """Classifier-free guidance D_u + w (D_c - D_u), in principal coordinates."""
+  """Classifier-free guidance D_u + w (D_c - D_u) of a model of vectors."""
 
-  model: PrincipalDenoiser
+  model: PrincipalDenoiser | LearnedDenoiser
   guidance_weight: float = static()
 
   def __call__(
     self, x: Array, sigma: Array, cond: Condition | None = None
   ) -> Array:
-    """Denoises principal coordinates [B, D]; see `Denoiser`."""
+    """Denoises vectors [B, D]; see `Denoiser`."""
 
     def unconditional(
       x: Array, sigma: Array, cond: Condition | None = None

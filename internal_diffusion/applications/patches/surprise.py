@@ -18,7 +18,7 @@ from internal_diffusion.applications.patches.training import PatchModel
 from internal_diffusion.data import image_io, patches
 from internal_diffusion.denoisers.kernel_density import kernel_log_density
 from internal_diffusion.jax_settings import with_own_settings
-from internal_diffusion.sampling import likelihood
+from internal_diffusion.sampling import finite, likelihood
 from internal_diffusion.types import Condition
 
 Array = jax.Array
@@ -130,7 +130,10 @@ def model_surprise_map(
     # The last chunk is filled up with copies of its last patch.
     index = np.minimum(start + np.arange(_CHUNK), len(x) - 1)
     chunk_key = jax.random.fold_in(key, start)
-    values = _estimate(chunk_key, model, x[index], tuple(sigmas), num_probes)
+    arguments = model, jax.device_put(x[index]), tuple(sigmas), num_probes
+    values = _estimate(chunk_key, *arguments)
+    if not finite.is_finite(values):
+      _estimate_log_density(chunk_key, *arguments)  # Names the step.
     found.append(np.asarray(values))
   values = np.concatenate(found)[: len(x)]
   return _as_map(values, image, options.patch_size, options.noise.sigma_min)
