@@ -203,7 +203,8 @@ def filled_thin(truth: np.ndarray, mask: np.ndarray) -> dict[str, object]:
     'biharmonic': functions['biharmonic'](holed, mask),
   }
   result: dict[str, object] = {
-    name: psnr(picture[mask][None], truth[mask][None]) for name, picture in found.items()
+    name: psnr(picture[mask][None], truth[mask][None])
+    for name, picture in found.items()
   }
   result['std'] = float(np.sqrt(np.mean(edited.std[mask] ** 2)))
   return result

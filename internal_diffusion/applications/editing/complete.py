@@ -9,6 +9,8 @@ not lead to smooth places. More fills are drawn than asked for, and those are
 kept whose patches are nearest to patches of the picture.
 """
 
+import dataclasses
+
 import jax
 import numpy as np
 
@@ -66,7 +68,8 @@ def complete(
     )
     sources = _nearest_first(sources, distance)
   rows, columns = (slice(MARGIN, MARGIN + side) for side in mask.shape)
-  finest = levels[0].replace(image=levels[0].image[..., :num_channels])
+  values = levels[0].image[..., :num_channels]
+  finest = dataclasses.replace(levels[0], image=values)
   filled = [blend(finest, np.asarray(one)) for one in sources]
   return np.stack([picture[rows, columns] for picture in filled])
 
