@@ -18,7 +18,6 @@ means nearest in each plane of Y, Cb, Cr: then all is separable, and
 `data.jpeg_plane` has what concerns one plane.
 """
 
-import dataclasses
 import functools
 import os
 import pathlib
@@ -126,22 +125,6 @@ class JpegCells:
     self._check(image)
     arrays.check_positive_int('num_steps', num_steps)
     return _settle(self, image, num_steps=num_steps)
-
-  def encode(self, image: Array) -> 'JpegCells':
-    """The cells of another picture, with the tables of this file.
-
-    Args:
-      image: Picture of any size, [H, W, C]; it is clipped to [-1, 1] and
-        rounded to 8 bits.
-    """
-    size = (image.shape[0], image.shape[1])
-    cells = dataclasses.replace(self, stored_size=size, orientation=1)
-    levels = _levels(cells, image)
-    planes = tuple(
-      dataclasses.replace(plane, levels=own.astype(plane.levels.dtype))
-      for plane, own in zip(self.planes, levels, strict=True)
-    )
-    return dataclasses.replace(cells, planes=planes)
 
   def kept_share(self, image: Array) -> float:
     """Share of the coefficients that encoding a picture gives again.
