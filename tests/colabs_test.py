@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import jax
 import matplotlib as mpl
 import pytest
 
@@ -17,6 +18,17 @@ SMALL = {
   'restoration.ipynb': {'SIDE': 48, 'NUM_SAMPLES': 2},
   'editing.ipynb': {'SIDE': 48, 'NUM_SAMPLES': 2},
 }
+
+
+@pytest.fixture(autouse=True)
+def bounded_maps():
+  """Forgets a notebook's compiled functions.
+
+  Each takes several memory maps, a process may have 65530 of them by default on
+  Linux, and XLA aborts beyond.
+  """
+  yield
+  jax.clear_caches()
 
 
 def run(name, tmp_path, monkeypatch, **replaced):

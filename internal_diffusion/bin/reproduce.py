@@ -16,6 +16,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 from absl import flags
 
 from internal_diffusion import arrays, figures, files
@@ -162,6 +163,9 @@ def _reproduce(
     for name, m in result.measures.items()
   }
   marks += [m.is_met for m in result.measures.values()]
+  # A process may have 65530 memory maps on Linux. Each compiled function takes
+  # several, all experiments together more, and XLA would abort.
+  jax.clear_caches()
   return measured
 
 
