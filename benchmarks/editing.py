@@ -230,10 +230,9 @@ def low_bands(image: np.ndarray, guide: np.ndarray) -> dict[str, float]:
     size = tuple(edited.found['low_size'])
     wanted = np.asarray(resample(guide, size)).clip(-1, 1)
     operator = make_downscaling(size, image.shape[:2])
-    found[f'{factor}'] = min(
-      psnr(np.asarray(operator.apply(np.rint(127.5 * x) / 127.5)), wanted)
-      for x in edited.samples
-    )
+    rounded = np.rint(127.5 * edited.samples) / 127.5
+    lows = [np.asarray(operator.apply(x)).clip(-1, 1) for x in rounded]
+    found[f'{factor}'] = min(psnr(low, wanted) for low in lows)
     print('factor', factor, found[f'{factor}'], flush=True)
   return found
 

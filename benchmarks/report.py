@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import (
   colorization_tables,
+  editing_tables,
   flow_tables,
   restoration_tables,
   super_resolution_tables,
@@ -311,6 +312,8 @@ def main() -> None:
     generation(),
     super_resolution_tables.super_resolution(),
     restoration_tables.restoration(),
+    editing_tables.fill(),
+    editing_tables.modes(),
     flow_tables.flow(),
     colorization_tables.colorization(),
   ]

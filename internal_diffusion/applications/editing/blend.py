@@ -19,8 +19,8 @@ from scipy.sparse import linalg
 
 from internal_diffusion.applications.editing.fill_levels import FillLevel
 
-_SCREENING = 0.03  # Weight a.
-_EDGE = 0.15  # Difference r, in units of the values.
+_SCREENING = 0.01  # Weight a.
+_EDGE = 1.0  # Difference r, in units of the values.
 
 
 def blend(level: FillLevel, sources: np.ndarray) -> np.ndarray:

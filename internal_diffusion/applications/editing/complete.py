@@ -4,9 +4,12 @@ A fill at one level is a source for each pixel. A step takes the picture that
 the sources make, draws a source for each patch from the posterior at a noise
 level sigma, and averages the patches; after the steps, which end at sigma = 0,
 seams are placed and pixels are copied again, so a fill is as sharp as the
-picture. More fills are drawn than asked for, and those are kept whose patches
-are nearest to patches of the picture.
+picture. Distances compare how rough the picture is, too, so that averages do
+not lead to smooth places. More fills are drawn than asked for, and those are
+kept whose patches are nearest to patches of the picture.
 """
+
+import dataclasses
 
 import jax
 import numpy as np
@@ -22,11 +25,13 @@ from internal_diffusion.applications.editing.first_field import (
   draw_first_sources,
 )
 from internal_diffusion.applications.editing.pixel_sources import place_seams
+from internal_diffusion.applications.editing.roughness import roughness
 
 Array = jax.Array
 
 _NUM_STARTS = 12  # Number of fills that are drawn at first, at least.
 _MAX_HOLES = 2560  # Number of hole pixels at the first level, at most.
+_ROUGHNESS = 4.0  # Weight of roughness in distances, beside that of values.
 _FIRST_SIGMAS = (0.0,) * 8
 _LATER_SIGMAS = (0.0,) * 4
 
@@ -43,12 +48,14 @@ def complete(
     num_samples: Number K of fills.
 
   Returns:
-    [K, H, W, C].
+    [K, H, W, C], those that join best first.
 
   Raises:
     ValueError: If no whole patch is known.
   """
-  levels = make_levels(image, mask)
+  num_channels = image.shape[-1]
+  rough = _ROUGHNESS * roughness(image, ~mask)
+  levels = make_levels(np.concatenate([image, rough], axis=-1), mask)
   first = _first_level(levels)
   start_key, *keys = jax.random.split(key, 2 + first)
   sources = _draw_and_choose(start_key, levels[first], num=num_samples)
@@ -56,11 +63,14 @@ def complete(
     coarse, level = levels[index + 1], levels[index]
     finer = [patch_sources.finer_field(coarse, level, one) for one in sources]
     own = jax.random.split(keys[index], num_samples)
-    sources, _ = _improve(
+    sources, distance = _improve(
       own, level, np.stack(finer), np.array(_LATER_SIGMAS, np.float32)
     )
+    sources = _nearest_first(sources, distance)
   rows, columns = (slice(MARGIN, MARGIN + side) for side in mask.shape)
-  filled = [blend(levels[0], np.asarray(one)) for one in sources]
+  values = levels[0].image[..., :num_channels]
+  finest = dataclasses.replace(levels[0], image=values)
+  filled = [blend(finest, np.asarray(one)) for one in sources]
   return np.stack([picture[rows, columns] for picture in filled])
 
 
@@ -83,8 +93,13 @@ def _draw_and_choose(key: Array, level: FillLevel, *, num: int) -> np.ndarray:
     sources,
     np.array(_FIRST_SIGMAS, np.float32),
   )
-  best = np.argsort(np.asarray(distance), kind='stable')[:num]
-  return np.asarray(sources)[best]
+  return _nearest_first(sources, distance)[:num]
+
+
+def _nearest_first(sources: Array, distance: Array) -> np.ndarray:
+  """Fills in the order of their distances to patches of the picture."""
+  order = np.argsort(np.asarray(distance), kind='stable')
+  return np.asarray(sources)[order]
 
 
 @jax.jit

@@ -41,7 +41,8 @@ def fill(
     key: One key.
     image: [H, W, C] in [-1, 1]; the values of hole pixels are not used.
     mask: True at the pixels to fill, [H, W].
-    num_samples: Number K of answers.
+    num_samples: Number K of answers; in each wide hole, those that join best
+      come first.
 
   Raises:
     ValueError: If the picture or the mask is not valid, or the mask leaves no

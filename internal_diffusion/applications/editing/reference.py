@@ -94,7 +94,7 @@ def reference(
     'low_size': list(low_size),
     'patches': 'in the colours of the guide' if is_matched else 'as they are',
     'low_band_psnr': [
-      round(psnr(np.asarray(operator.apply(sample)), low), 1)
+      round(psnr(np.asarray(operator.apply(sample)).clip(-1, 1), low), 1)
       for sample in samples
     ],
   }
