@@ -13,6 +13,7 @@ it, and overlapping patches are averaged by the inverse of their variance.
 """
 
 import functools
+import math
 
 import flax.struct
 import jax
@@ -30,6 +31,7 @@ _CHUNK = 256  # Patches at a time.
 _GUIDE_STD = 4 * 2 / 255  # Error of the guide where components are assigned.
 _SMALLEST_VARIANCE = 1e-5  # Added to the variance that weighs a patch.
 _ROWS = 8  # Rows of patches that are searched at a time.
+_NUM_PARTS = 8  # Numbers of patches are multiples of this fraction of all.
 
 
 @flax.struct.dataclass
@@ -41,8 +43,9 @@ class MaskedGroups:
 
   Attributes:
     guide: First estimate of the picture, [H, W, C].
-    similar: Top left pixels of the similar patches, as indices into the H W
-      pixels, [N, M]; the first is the patch itself.
+    similar: Top left pixels of the similar patches of each patch that is
+      estimated, as indices into the H W pixels, [N, M]; the first is the patch
+      itself.
     component: Component of each patch in the mixture, [N].
     mixture: Mixture of all patches.
     observed: Observed pixels, [H, W, C].
@@ -87,7 +90,10 @@ class MaskedGroups:
     return mean[0], variance
 
   def _estimate(self, x: Array, precision: Array) -> tuple[Array, Array]:
-    """Means [B, H, W, C] and variance given pictures of one precision."""
+    """Means [B, H, W, C] and variance given pictures of one precision.
+
+    A pixel that no patch covers keeps its value.
+    """
     num, height, width, channels = x.shape
     offsets = np.arange(self.patch_size)
     inside = (offsets[:, None] * width + offsets).reshape(1, -1)
@@ -116,11 +122,13 @@ class MaskedGroups:
     weights = 1 / (jnp.mean(variances, axis=-1) + _SMALLEST_VARIANCE)
     values = jnp.concatenate([means, variances[:, None]], axis=1)
     values = values.reshape(len(values), num + 1, -1, channels)
-    total = _overlap_add(
+    total, weight = _overlap_add(
       values, weights, self.similar[:, 0], inside[0], height * width
     )
     total = jnp.swapaxes(total, 0, 1).reshape(num + 1, height, width, channels)
-    return total[:-1], total[-1]
+    is_covered = weight.reshape(height, width, 1) > 0
+    mean = jnp.where(is_covered[None], total[:-1], x)
+    return mean, jnp.where(is_covered, total[-1], 0)
 
   def _gaussian(self, members: Array, component: Array) -> tuple[Array, Array]:
     """Mean and covariance of each group [N, M, D]."""
@@ -142,6 +150,7 @@ def make_masked_groups(
   stride: int,
   rho: float = 8.0,
   hidden_share: float = 0.0,
+  wanted: np.ndarray | None = None,
 ) -> MaskedGroups:
   """Finds the groups of a picture; the arguments are those of `MaskedGroups`.
 
@@ -154,8 +163,11 @@ def make_masked_groups(
     stride: Distance of the patches that are estimated, in pixels.
     rho: Positive.
     hidden_share: At least 0.
+    wanted: Pixels that must be estimated, [H, W]; None is all.
   """
   similar = find_similar(guide, patch_size=patch_size, stride=stride)
+  if wanted is not None:
+    similar = similar[_touching(wanted, patch_size, stride)]
   offsets = np.arange(patch_size)
   inside = (offsets[:, None] * guide.shape[1] + offsets).reshape(1, -1)
   pixels = similar[:, :1] + inside
@@ -229,10 +241,34 @@ def _grid(last: int, stride: int) -> np.ndarray:
   return np.unique(np.append(np.arange(0, last, stride), last))
 
 
+def _touching(wanted: np.ndarray, patch_size: int, stride: int) -> np.ndarray:
+  """Indices of the patches of a grid that hold a wanted pixel, and of others.
+
+  The number is rounded up, so that few numbers are compiled for.
+
+  Args:
+    wanted: [H, W].
+    patch_size: Side of a patch.
+    stride: As of `find_similar`.
+  """
+  windows = np.lib.stride_tricks.sliding_window_view(
+    wanted, (patch_size, patch_size)
+  )
+  rows, columns = (_grid(side - 1, stride) for side in windows.shape[:2])
+  touches = np.asarray(windows.any(axis=(2, 3)))[np.ix_(rows, columns)].ravel()
+  parts = np.ceil(_NUM_PARTS * max(touches.mean(), 1e-9))
+  num = math.ceil(len(touches) * parts / _NUM_PARTS)
+  return np.sort(np.argsort(~touches, stable=True)[:num])
+
+
 def _overlap_add(
   values: Array, weights: Array, corners: Array, inside: np.ndarray, num: int
-) -> Array:
-  """Weighted averages of patches [N, B, P*P, C] at each pixel, [num, B, C]."""
+) -> tuple[Array, Array]:
+  """Weighted averages of patches [N, B, P*P, C], and the sums of weights.
+
+  Returns:
+    Averages at each pixel, [num, B, C], 0 where no patch is; sums, [num].
+  """
   weighed = weights[:, None, None, None] * values
 
   def add(place: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -248,4 +284,5 @@ def _overlap_add(
     jnp.zeros(num),
   )
   total, weight = jax.lax.fori_loop(0, len(inside), add, nothing)
-  return total / weight[:, None, None]
+  covered = jnp.maximum(weight, jnp.finfo(weight.dtype).tiny)
+  return total / covered[:, None, None], weight

@@ -76,3 +76,17 @@ def test_hidden_variance_makes_less_certain():
   _, more = groups(precision, hidden_share=1.0).posterior()
   assert float(jnp.min(more - less)) >= 0
   assert float(jnp.mean(more)) > 1.05 * float(jnp.mean(less))
+
+
+def test_only_wanted_pixels_are_estimated():
+  wanted = np.zeros(SIZE, bool)
+  wanted[5, 7] = True
+  precision = jnp.where(jnp.asarray(wanted)[..., None], 0, 4.0)
+  mean, variance = groups(precision).posterior()
+  found, spread = groups(precision, wanted=wanted).posterior()
+  # Every patch that holds the pixel is estimated.
+  np.testing.assert_allclose(found[5, 7], mean[5, 7], rtol=1e-5)
+  np.testing.assert_allclose(spread[5, 7], variance[5, 7], rtol=1e-5)
+  # A pixel that no patch covers keeps its value.
+  np.testing.assert_array_equal(found[-1, -1], GUIDE[-1, -1])
+  assert float(spread[-1, -1, 0]) == 0

@@ -55,9 +55,7 @@ def fill(
   thin = find_thin(mask)
   keys = jax.random.split(key)
   if thin.any():
-    filled = fill_thin(
-      keys[0], image, mask, thin, num_samples=num_samples
-    )
+    filled = fill_thin(keys[0], image, mask, thin, num_samples=num_samples)
     # What is around a wide hole is the same for all of its answers.
     image = np.where(thin[..., None], filled[0], image)
     samples = np.where(thin[..., None], filled[1:], samples)

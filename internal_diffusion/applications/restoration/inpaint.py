@@ -1,11 +1,12 @@
 """Filling of missing pixels, of pictures with and without noise.
 
-Smooth interpolation gives a first picture. Each pass then improves the mixture
-of Gaussians of all patches by what is observed of them, and gives each patch a
-Gaussian of its own from the patches most similar to it (`MaskedGroups`). Its
-exact conditional given the observed pixels fills it. The result is the guide of
-the next pass. Without noise, seen pixels stay as they are; with noise, they
-have the precision 1 / sigma^2 and are estimated like all others.
+Smooth interpolation gives a first picture, and a mixture of Gaussians is fitted
+to what is observed of all patches. Each pass then gives each patch a Gaussian
+of its own, from the patches most similar to it and the mixture
+(`MaskedGroups`). Its exact conditional given the observed pixels fills it. The
+result is the guide of the next pass. Without noise, seen pixels stay as they
+are; with noise, they have the precision 1 / sigma^2 and are estimated like all
+others.
 """
 
 import functools
@@ -49,13 +50,13 @@ _NUM_COMPONENTS, _PATCHES_PER_COMPONENT = 30, 60
 _FIRST_STEPS = 4  # Steps of the mixture that is fitted to the interpolation.
 _FIRST_NOISE = 2.0  # Its noise, in grey levels of 255.
 # Weight of the mixture in each pass: a poor guide has misleading details.
-_RHOS = 60.0, 15.0, 8.0, 8.0, 8.0, 8.0
-_STEPS = 3  # Steps of expectation-maximisation of the mixture before a pass.
-_MAX_PATCHES = 100_000  # That a mixture is fitted to.
+_RHOS = 60.0, 15.0, 15.0, 8.0, 8.0, 8.0, 8.0, 8.0
+_STEPS = 6  # Steps of expectation-maximisation given what is observed.
+_MAX_PATCHES = 20_000  # That a mixture is fitted to.
 _STRIDE = 2  # Of the patches of all passes but the last.
 _MAX_DENSE = 512**2  # Pixels of a picture whose last pass takes all patches.
 _NOISE = 0.7  # Noise of a seen pixel, at least, in grey levels of 255.
-_HELD_OUT = 0.05  # Share of the seen pixels that calibrates.
+_HELD_OUT = 0.05  # Share of the seen pixels that calibrates, at most.
 _GUIDE_STD = 4 * 2 / 255  # Error of the guide where components are assigned.
 # Samples: noise levels over the largest standard deviation, and the stride.
 _SAMPLE_LEVELS, _SAMPLE_STRIDE = np.geomspace(2, 1 / 16, 10), 3
@@ -99,12 +100,24 @@ def inpaint(
   precision = jax.device_put(seen.astype(np.float32) / noise_variance)
   start_key, held_key, sample_key = jax.random.split(key, 3)
   # Some seen pixels are kept from the passes, so that they can calibrate.
-  is_kept = jax.random.uniform(held_key, (*mask.shape, 1)) >= _HELD_OUT
+  missing = float(mask.mean())
+  held_share = _HELD_OUT * min(1.0, missing / (1 - missing))
+  is_kept = jax.random.uniform(held_key, (*mask.shape, 1)) >= held_share
   kept = precision * is_kept
   guide = make_masking(~mask).interpolate(observed)
-  mixture = _first_mixture(start_key, guide, sigma)
+  mixture = _fit_mixture(start_key, guide, observed, kept, sigma)
+  # Without noise, other pixels need no estimate.
+  wanted = None if sigma else mask | ~np.asarray(is_kept)[..., 0]
+  groups_of = functools.partial(
+    make_masked_groups,
+    mixture=mixture,
+    observed=observed,
+    patch_size=_patch_size(guide),
+  )
   for rho in tqdm(_RHOS[:-1], desc='filling', disable=not progress):
-    mixture, groups = _groups(mixture, guide, observed, kept, rho)
+    groups = groups_of(
+      guide, precision=kept, rho=rho, wanted=wanted, stride=_STRIDE
+    )
     mean, variance = _posterior(groups)
     guide = _kept_or(mean, observed, kept, sigma)
   held_out = seen & ~np.asarray(is_kept)
@@ -115,30 +128,37 @@ def inpaint(
       np.asarray(mean - observed)[held_out], np.sqrt(spread)[held_out]
     )
   last_stride = 1 if mask.size <= _MAX_DENSE else _STRIDE
-  mixture, groups = _groups(
-    mixture, guide, observed, precision, _RHOS[-1], last_stride
+  wanted = None if sigma else mask
+  groups = groups_of(
+    guide,
+    precision=precision,
+    rho=_RHOS[-1],
+    wanted=wanted,
+    stride=last_stride,
   )
   mean, variance = (np.asarray(part) for part in _posterior(groups))
   std = factor * np.sqrt(variance)
   samples = np.empty((0, *image.shape), np.float32)
   if num_samples:
-    wide = _widened(groups, jax.device_put(mean), float(mask.mean()))
+    wide = _widened(groups, jax.device_put(mean), missing, wanted)
     samples = _draw(sample_key, wide, float(std[mask].max()), num_samples)
   if not sigma:
     mean, samples = (np.where(seen, image, part) for part in (mean, samples))
     std = np.where(seen, 0, std)
-  found = {'missing': round(float(mask.mean()), 4)}
+  found = {'missing': round(missing, 4)}
   if sigma:
     found['sigma'] = float(sigma)
   return from_std(mean, std, samples=samples, found=found)
 
 
-def _first_mixture(key: Array, guide: Array, sigma: float) -> GuidedMixture:
-  """The mixture of the patches of the interpolated picture."""
-  patch_size = _patch_size(guide)
-  vectors = patch_vectors(
-    guide, patch_size=patch_size, stride=_fit_stride(guide)
+def _fit_mixture(
+  key: Array, guide: Array, observed: Array, precision: Array, sigma: float
+) -> GuidedMixture:
+  """The mixture of the interpolated picture's patches, then of the observed."""
+  cut = functools.partial(
+    patch_vectors, patch_size=_patch_size(guide), stride=_fit_stride(guide)
   )
+  vectors = cut(guide)
   most = len(vectors) // _PATCHES_PER_COMPONENT
   gaussians = fit_gaussian_mixture(
     key,
@@ -147,7 +167,13 @@ def _first_mixture(key: Array, guide: Array, sigma: float) -> GuidedMixture:
     num_components=max(1, min(_NUM_COMPONENTS, most)),
     num_steps=_FIRST_STEPS,
   )
-  return from_gaussians(gaussians)
+  mixture = from_gaussians(gaussians)
+  component = mixture.assign(vectors, noise_std=_GUIDE_STD)
+  for _ in range(_STEPS):
+    mixture = improve_guided_mixture(
+      mixture, cut(observed), cut(precision), component
+    )
+  return mixture
 
 
 def _patch_size(image: Array) -> int:
@@ -160,36 +186,6 @@ def _fit_stride(image: Array) -> int:
   return max(_STRIDE, math.ceil(math.sqrt(pixels / _MAX_PATCHES)))
 
 
-def _groups(
-  mixture: GuidedMixture,
-  guide: Array,
-  observed: Array,
-  precision: Array,
-  rho: float,
-  stride: int = _STRIDE,
-) -> tuple[GuidedMixture, MaskedGroups]:
-  """A better mixture, and the groups of similar patches of the guide."""
-  patch_size = _patch_size(guide)
-  cut = functools.partial(
-    patch_vectors, patch_size=patch_size, stride=_fit_stride(guide)
-  )
-  component = mixture.assign(cut(guide), noise_std=_GUIDE_STD)
-  for _ in range(_STEPS):
-    mixture = improve_guided_mixture(
-      mixture, cut(observed), cut(precision), component
-    )
-  groups = make_masked_groups(
-    guide,
-    mixture,
-    observed,
-    precision,
-    patch_size=patch_size,
-    stride=stride,
-    rho=rho,
-  )
-  return mixture, groups
-
-
 @jax.jit
 def _posterior(groups: MaskedGroups) -> tuple[Array, Array]:
   return groups.posterior()
@@ -200,7 +196,12 @@ def _kept_or(mean: Array, observed: Array, kept: Array, sigma: float) -> Array:
   return mean if sigma else jnp.where(kept > 0, observed, mean)
 
 
-def _widened(groups: MaskedGroups, mean: Array, missing: float) -> MaskedGroups:
+def _widened(
+  groups: MaskedGroups,
+  mean: Array,
+  missing: float,
+  wanted: np.ndarray | None,
+) -> MaskedGroups:
   """The groups of the result, with the variance that it lacks."""
   share = float(np.clip(missing / (1 - missing), *_HIDDEN_SHARES))
   return make_masked_groups(
@@ -211,6 +212,7 @@ def _widened(groups: MaskedGroups, mean: Array, missing: float) -> MaskedGroups:
     patch_size=groups.patch_size,
     stride=_SAMPLE_STRIDE,
     hidden_share=share,
+    wanted=wanted,
   )
 
 
