@@ -105,7 +105,7 @@ def test_joint_distribution(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings('ignore::sklearn.exceptions.ConvergenceWarning')
 def test_frameworks(tmp_path, monkeypatch):
   names = run('frameworks.ipynb', tmp_path, monkeypatch)
-  assert len(names['results']) == 10
+  assert len(names['results']) == 12
   for result in names['results'].values():
     assert result.measures
     assert result.pictures

@@ -18,7 +18,6 @@ means nearest in each plane of Y, Cb, Cr: then all is separable, and
 `data.jpeg_plane` has what concerns one plane.
 """
 
-import dataclasses
 import functools
 import os
 import pathlib
@@ -127,22 +126,6 @@ class JpegCells:
     arrays.check_positive_int('num_steps', num_steps)
     return _settle(self, image, num_steps=num_steps)
 
-  def encode(self, image: Array) -> 'JpegCells':
-    """The cells of another picture, with the tables of this file.
-
-    Args:
-      image: Picture of any size, [H, W, C]; it is clipped to [-1, 1] and
-        rounded to 8 bits.
-    """
-    size = (image.shape[0], image.shape[1])
-    cells = dataclasses.replace(self, stored_size=size, orientation=1)
-    levels = _levels(cells, image)
-    planes = tuple(
-      dataclasses.replace(plane, levels=own.astype(plane.levels.dtype))
-      for plane, own in zip(self.planes, levels, strict=True)
-    )
-    return dataclasses.replace(cells, planes=planes)
-
   def kept_share(self, image: Array) -> float:
     """Share of the coefficients that encoding a picture gives again.
 
@@ -230,13 +213,13 @@ def _from_stored(stored: StoredJpeg, orientation: int) -> JpegCells:
 @jax.jit
 def _decode(cells: JpegCells) -> Array:
   planes = [plane.decode(cells.stored_size) for plane in cells.planes]
-  return jnp.clip(_to_image(cells, planes), -1, 1)
+  return jnp.clip(planes_to_picture(cells, planes), -1, 1)
 
 
 @jax.jit
 def _project(cells: JpegCells, image: Array, sigma: Array) -> Array:
   """See `JpegCells.project`."""
-  planes = _to_planes(cells, image)
+  planes = picture_to_planes(cells, image)
   projected = []
   for index, (plane, own) in enumerate(zip(planes, cells.planes, strict=True)):
     # The errors of channels and of the pixels of a mean are independent.
@@ -244,7 +227,7 @@ def _project(cells: JpegCells, image: Array, sigma: Array) -> Array:
     gain /= own.factor[0] * own.factor[1]
     variance = (127.5 * sigma) ** 2 * float(gain)
     projected.append(own.project(plane, variance))
-  return _to_image(cells, projected)
+  return planes_to_picture(cells, projected)
 
 
 @functools.partial(jax.jit, static_argnames='num_steps')
@@ -278,11 +261,13 @@ def _levels(cells: JpegCells, image: Array) -> list[Array]:
       to_blocks(jnp.round(own.subsample(jnp.round(plane))))
       / own.steps[None, None]
     )
-    for plane, own in zip(_to_planes(cells, image), cells.planes, strict=True)
+    for plane, own in zip(
+      picture_to_planes(cells, image), cells.planes, strict=True
+    )
   ]
 
 
-def _to_planes(cells: JpegCells, image: Array) -> list[Array]:
+def picture_to_planes(cells: JpegCells, image: Array) -> list[Array]:
   """Planes [..., H, W] of an upright image, in grey levels around 0."""
   image = 127.5 * _turn_back(image, cells.orientation)
   if cells.is_ycbcr:
@@ -291,8 +276,8 @@ def _to_planes(cells: JpegCells, image: Array) -> list[Array]:
   return [image[..., i] - offset for i, offset in enumerate(offsets)]
 
 
-def _to_image(cells: JpegCells, planes: Sequence[Array]) -> Array:
-  """Inverts `_to_planes`."""
+def planes_to_picture(cells: JpegCells, planes: Sequence[Array]) -> Array:
+  """Inverts `picture_to_planes`."""
   offsets = [0.5, 0, 0] if cells.is_ycbcr else [0.5] * len(planes)
   shifted = [plane + o for plane, o in zip(planes, offsets, strict=True)]
   image = jnp.stack(shifted, axis=-1)
@@ -300,6 +285,29 @@ def _to_image(cells: JpegCells, planes: Sequence[Array]) -> Array:
     inverse = np.linalg.inv(_YCBCR)
     image = jnp.einsum('...p,cp->...c', image, inverse, precision='highest')
   return _turn(image / 127.5, cells.orientation)
+
+
+def planes_to_picture_variance(
+  cells: JpegCells, variances: Sequence[np.ndarray]
+) -> Array:
+  """Variances of pixels, for independent errors of the coefficients.
+
+  Args:
+    cells: Cells of the picture.
+    variances: Those of the coefficients of each plane, [R, C, 8, 8], in squares
+      of grey levels.
+
+  Returns:
+    [H, W, C], for pixels in [-1, 1].
+  """
+  planes = [
+    own.pixel_variance(variance, cells.stored_size)
+    for own, variance in zip(cells.planes, variances, strict=True)
+  ]
+  image = jnp.stack(planes, axis=-1)
+  if cells.is_ycbcr:
+    image = image @ (np.linalg.inv(_YCBCR) ** 2).T.astype(np.float32)
+  return _turn(image / 127.5**2, cells.orientation)
 
 
 def _turn(image: Array, orientation: int) -> Array:

@@ -19,6 +19,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from internal_diffusion.data.operators import Size
 from internal_diffusion.types import static
@@ -99,6 +100,22 @@ class PlaneCells:
     plane = jax.image.resize(plane, (rows, columns), 'linear')
     return plane[: size[0], : size[1]]
 
+  def amplify(self, plane: Array, gain: Array) -> Array:
+    """A plane [..., H, W] with each frequency multiplied by `gain`, [8, 8]."""
+    found = self.coefficients(plane)
+    change = found * (_like(gain, found) - 1)
+    return plane + self._enlarge(_from_blocks(change), plane)
+
+  def pixel_variance(self, variance: ArrayLike, size: Size) -> Array:
+    """Variances of pixels [H, W] from those of coefficients [R, C, 8, 8].
+
+    The errors of coefficients are independent.
+    """
+    plane = _synthesise(jnp.asarray(variance, jnp.float32), _COSINES**2)
+    down, right = self.factor
+    plane = jnp.repeat(jnp.repeat(plane, down, 0), right, 1)
+    return plane[: size[0], : size[1]]
+
   def _copies(self, size: Sequence[int]) -> np.ndarray:
     """Root of how often the last pixels are repeated, [R, C, 1, 1]; 1 inside.
 
@@ -151,13 +168,14 @@ def to_blocks(plane: Array) -> Array:
 
 def _from_blocks(coefficients: Array) -> Array:
   """Inverts `to_blocks`."""
+  return _synthesise(coefficients, _COSINES)
+
+
+def _synthesise(coefficients: Array, basis: np.ndarray) -> Array:
+  """Sums of products of a basis [frequency, pixel] in each direction."""
   *batch, rows, columns, _, _ = coefficients.shape
   blocks = jnp.einsum(
-    'ui,...rcuv,vj->...ricj',
-    _COSINES,
-    coefficients,
-    _COSINES,
-    precision=_HIGHEST,
+    'ui,...rcuv,vj->...ricj', basis, coefficients, basis, precision=_HIGHEST
   )
   return blocks.reshape(*batch, 8 * rows, 8 * columns)
 

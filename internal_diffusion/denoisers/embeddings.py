@@ -75,6 +75,11 @@ def frequency_bands(dim: int, *, num_bands: int = 18) -> np.ndarray:
   return bands
 
 
+def num_bands(dim: int) -> int:
+  """Number of the bands of vectors of length `dim`."""
+  return frequency_bands(dim).shape[1]
+
+
 def noise_relative_features(
   y: Array, *, sizes: Sequence[int] | None = None
 ) -> Array:

@@ -7,7 +7,8 @@ In the coordinates z of the basis, and by default,
 where the network predicts a and b, [D] each. The skip connection is the Wiener
 filter of the data's covariance. The gate b multiplies the observation, so the
 network can raise that filter where a patch has contrast and lower it where the
-patch is flat, without copying the observation through its layers.
+patch is flat, without copying the observation through its layers. A mixture of
+Gaussians may stand for the filter (`denoisers.mixture_base`).
 
 The network receives the condition's vector in a principal basis of its own,
 where every component has unit variance. In a joint model, where parts of x0 may
@@ -27,7 +28,8 @@ from internal_diffusion import arrays
 from internal_diffusion.data import principal_basis
 from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.data.principal_basis import PrincipalBasis
-from internal_diffusion.denoisers import embeddings
+from internal_diffusion.denoisers import embeddings, mixture_base
+from internal_diffusion.denoisers.mixture_base import MixtureBase
 from internal_diffusion.denoisers.parametrization import Parametrization
 from internal_diffusion.diffusion import preconditioning
 from internal_diffusion.types import Condition, Params, static
@@ -48,6 +50,8 @@ class LearnedDenoiser:
     layout: Parts of x0 and of the condition.
     parametrization: What the network predicts.
     sigma_aug: Noise level of the condition where the condition has none.
+    base: Mixture of Gaussians that the network adds to; None is the Wiener
+      filter, or what the parametrization says.
   """
 
   params: Params
@@ -57,6 +61,7 @@ class LearnedDenoiser:
   layout: Layout = static()
   parametrization: Parametrization = static(default=Parametrization.WIENER)
   sigma_aug: float = static(default=0.0)
+  base: MixtureBase | None = None
 
   def __call__(
     self, x: Array, sigma: Array, cond: Condition | None = None
@@ -110,6 +115,10 @@ class LearnedDenoiser:
       offset, gate = jnp.split(cast(Array, output), 2, axis=-1)
       return offset + gate * embeddings.soft_clip(z / sigma[:, None])
 
+    if self.base is not None:
+      mean, variance = self.base.posterior(z, sigma, level)
+      scale = mixture_base.output_scale(variance, sigma, stddev)
+      return mean + scale * network_fn(mean / stddev, jnp.log(sigma) / 4)
     coefficients = self.parametrization.coefficients(sigma, stddev)
     return preconditioning.apply_coefficients(coefficients, network_fn, z)
 

@@ -25,7 +25,7 @@ from internal_diffusion.types import Condition, static
 
 Array = jax.Array
 
-_NUM_SIMILAR, _RADIUS = 50, 8  # M, and the largest distance, in pixels.
+_NUM_SIMILAR, _RADIUS = 50, 10  # M, and the largest distance, in pixels.
 _CHUNK = 256  # Patches at a time.
 _GUIDE_STD = 4 * 2 / 255  # Error of the guide where components are assigned.
 _SMALLEST_VARIANCE = 1e-5  # Added to the variance that weighs a patch.

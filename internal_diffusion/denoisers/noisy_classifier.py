@@ -2,9 +2,11 @@
 
 The classifier is a network of the Wiener estimate of x0 in principal
 coordinates, over their standard deviations, so that a coordinate which is
-nearly all noise has little influence. With it the unconditional denoiser
-becomes a conditional one (Dhariwal & Nichol 2021), see `diffusion.guidance`. A
-class is the condition's vector, one-hot, or its pyramid level.
+nearly all noise has little influence, and of the energies of its frequency
+bands over the noise, in which textures and scales differ. With it the
+unconditional denoiser becomes a conditional one (Dhariwal & Nichol 2021), see
+`diffusion.guidance`. A class is the condition's vector, one-hot, or its pyramid
+level.
 """
 
 from typing import cast
@@ -16,6 +18,7 @@ import jax.numpy as jnp
 
 from internal_diffusion.data import principal_basis
 from internal_diffusion.data.principal_basis import PrincipalBasis
+from internal_diffusion.denoisers import embeddings
 from internal_diffusion.diffusion import guidance, preconditioning
 from internal_diffusion.types import Condition, Denoiser, Params, static
 
@@ -49,7 +52,7 @@ class NoisyClassifier:
   Attributes:
     params: Parameters of the network.
     basis: Principal basis of x0, of one group.
-    network: Flax module `(inputs [B, D], c_noise [B]) -> logits [B, K]`.
+    network: Flax module `(inputs [B, F], c_noise [B]) -> logits [B, K]`.
     num_classes: Number of classes K.
   """
 
@@ -65,7 +68,9 @@ class NoisyClassifier:
     stddev = principal_basis.group_stddev(self.basis, None)
     scales = preconditioning.edm_coefficients(sigma, stddev)
     estimate = scales.c_skip * z / stddev
-    logits = self.network.apply(self.params, estimate, scales.c_noise)
+    energies = embeddings.noise_relative_features(z / sigma[:, None])
+    inputs = jnp.concatenate([estimate, energies], axis=-1)
+    logits = self.network.apply(self.params, inputs, scales.c_noise)
     return jax.nn.log_softmax(cast(Array, logits), axis=-1)
 
   def __call__(

@@ -178,7 +178,7 @@ def denoising_loss(
   x0: Array,
   cond: Condition | None,
   sigma: Array,
-  weight: Array,
+  weight: Array | BoundDenoiseFn,
   *,
   target_fn: BoundDenoiseFn | None = None,
 ) -> Array:
@@ -190,7 +190,8 @@ def denoising_loss(
     x0: Clean samples, [B, D].
     cond: Conditions, or None.
     sigma: Noise levels, [B].
-    weight: Weights, broadcasting with [B, D].
+    weight: Weights, broadcasting with [B, D], or a function of the noisy
+      samples, `(x, sigma) -> weights`, whose gradient does not count.
     target_fn: `(x, sigma) -> [B, D]`, estimate of E[x0 | x] with a lower
       variance than x0 as regression target (Xu et al. 2023); None is x0.
 
@@ -203,4 +204,6 @@ def denoising_loss(
   target = (
     x0 if target_fn is None else jax.lax.stop_gradient(target_fn(x, sigma))
   )
+  if callable(weight):
+    weight = jax.lax.stop_gradient(weight(x, sigma))
   return jnp.mean(weight * (denoise_fn(x, sigma, cond) - target) ** 2, axis=-1)

@@ -150,7 +150,8 @@ def draw_all(
     denoisers[f'classifier, weight {weight:g}'] = ClassifierGuided(
       unconditional, models.guide, weight
     )
-    free = inference.GuidedDenoiser(model, weight)
+    # Of weight 1 it is the conditional model.
+    free = inference.GuidedDenoiser(model, weight) if weight != 1 else model
     denoisers[f'classifier-free, weight {weight:g}'] = free
   last = f'classifier-free, weight {WEIGHTS[-1]:g}'
   denoisers[f'{last}, no threshold'] = denoisers[last]

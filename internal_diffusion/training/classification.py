@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from internal_diffusion import arrays
 from internal_diffusion.data import principal_basis
+from internal_diffusion.denoisers import embeddings
 from internal_diffusion.denoisers.noisy_classifier import (
   NoisyClassifier,
   class_weights,
@@ -81,7 +82,10 @@ def make_classifier(
     depth=options.network.depth,
     embedding_dim=options.network.embedding_dim,
   )
-  params = jax.jit(network.init)(network_key, x0[:1], jnp.zeros(1))
+  num_inputs = 2 * x0.shape[-1] + embeddings.num_bands(x0.shape[-1])
+  params = jax.jit(network.init)(
+    network_key, jnp.zeros((1, num_inputs)), jnp.zeros(1)
+  )
   basis = principal_basis.fit_principal_basis(x0)
   return NoisyClassifier(params, basis, network, num_classes)
 

@@ -22,12 +22,14 @@ from internal_diffusion import arrays
 from internal_diffusion.data import distributions, principal_basis
 from internal_diffusion.data.distributions import Layout, Part
 from internal_diffusion.data.principal_basis import PrincipalBasis
-from internal_diffusion.denoisers import closed_form
+from internal_diffusion.denoisers import closed_form, mixture_base
 from internal_diffusion.denoisers.learned import LearnedDenoiser, network_dims
+from internal_diffusion.denoisers.mixture_base import MixtureBase
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import conditioning, losses
 from internal_diffusion.training.examples import Draw, Examples
 from internal_diffusion.training.fit import Fitted, fit
+from internal_diffusion.training.gaussian_mixture import fit_gaussian_mixture
 from internal_diffusion.training.options import (
   ConditionOptions,
   DenoiserOptions,
@@ -42,6 +44,7 @@ Array = jax.Array
 # below this: an eighth of a grey level of an 8-bit image, far above rounding.
 _EQUAL_RMS = 1e-3
 _BASIS_DRAWS = 2**16  # Examples that the principal bases are fitted to.
+_BASE_DRAWS, _BASE_STEPS = 2**14, 8  # And the mixture, by steps of EM.
 
 
 def draw_sigma(uniform: Array, options: NoiseOptions) -> Array:
@@ -191,13 +194,20 @@ class DenoisingLoss:
       )
 
     stddev = principal_basis.group_stddev(model.basis, shown.level)
+
+    def mixture_weight(z: Array, sigma: Array) -> Array:
+      assert model.base is not None
+      variance = model.base.posterior(z, sigma, shown.level)[1]
+      return mixture_base.loss_weight(variance, sigma, stddev)
+
+    wiener_weight = losses.wiener_weight(sigma, stddev, sizes=sizes)
     loss = losses.denoising_loss(
       arrays.fold_in(keys, 1),
       model.denoise_principal,
       references[index],
       shown,
       sigma,
-      losses.wiener_weight(sigma, stddev, sizes=sizes),
+      wiener_weight if model.base is None else mixture_weight,
       target_fn=posterior_mean if self.num_references else None,
     )
     if shown.given is None or not model.layout.is_joint:
@@ -289,9 +299,20 @@ def make_denoiser(
 ) -> LearnedDenoiser:
   """The denoiser before training, its bases fitted to the examples."""
   layout = examples.layout
+  if options.num_gaussians and (layout.is_joint or len(layout.x0) > 1):
+    raise ValueError(
+      '`num_gaussians` must be 0 for a joint model, got'
+      f' {options.num_gaussians}.'
+    )
   network_key, basis_key = jax.random.split(jax.random.key(options.seed))
   x0, shown = _draw_for_basis(
     basis_key, examples.data, examples.draw, options.condition, examples.queries
+  )
+  basis = _fit_basis(
+    x0,
+    layout.x0,
+    groups=shown.level,
+    num_groups=max(layout.num_levels, 1),
   )
   network = make_network(layout, options)
   has_sigma_aug = bool(layout.given) and options.condition.sigma_aug_max > 0
@@ -299,12 +320,7 @@ def make_denoiser(
     params=_init_network(
       network_key, network, layout, has_sigma_aug=has_sigma_aug
     ),
-    basis=_fit_basis(
-      x0,
-      layout.x0,
-      groups=shown.level,
-      num_groups=max(layout.num_levels, 1),
-    ),
+    basis=basis,
     cond_basis=(
       None if shown.vector is None else _fit_basis(shown.vector, layout.given)
     ),
@@ -312,6 +328,34 @@ def make_denoiser(
     layout=layout,
     parametrization=options.parametrization,
     sigma_aug=options.condition.sigma_aug,
+    base=_fit_base(basis_key, basis, x0, shown.level, options),
+  )
+
+
+def _fit_base(
+  key: Array,
+  basis: PrincipalBasis,
+  x0: Array,
+  level: Array | None,
+  options: DenoiserOptions,
+) -> MixtureBase | None:
+  """The mixture of the examples' principal coordinates, if there is one."""
+  if not options.num_gaussians:
+    return None
+  z = principal_basis.to_principal(basis, x0[:_BASE_DRAWS])
+  mixture = fit_gaussian_mixture(
+    key,
+    z,
+    noise_std=0.0,
+    num_components=options.num_gaussians,
+    num_steps=_BASE_STEPS,
+    max_dimensions=z.shape[-1],
+  )
+  return mixture_base.make_base(
+    mixture,
+    z[: _BASE_DRAWS // 4],
+    None if level is None else level[: _BASE_DRAWS // 4],
+    num_groups=max(len(basis.stddev), 1),
   )
 
 

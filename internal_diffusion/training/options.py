@@ -213,6 +213,8 @@ class DenoiserOptions(TrainOptions):
     num_references: Number of examples that the regression targets of a step are
       averages over, at least `batch_size`; 0 regresses on the examples
       themselves.
+    num_gaussians: Number of Gaussians of the mixture that the network adds to,
+      at little cost up to about 16; 0 is the Wiener filter alone.
     network: The score network.
     parametrization: What the network predicts: wiener, edm, vp_eps, vp_v,
       ve_score or flow.
@@ -221,6 +223,7 @@ class DenoiserOptions(TrainOptions):
   """
 
   num_references: int = 768
+  num_gaussians: int = 0
   network: NetworkOptions = NetworkOptions()
   parametrization: Parametrization = Parametrization.WIENER
   noise: NoiseOptions = NoiseOptions()
@@ -228,6 +231,14 @@ class DenoiserOptions(TrainOptions):
 
   def __post_init__(self) -> None:
     super().__post_init__()
+    arrays.check_in_range('num_gaussians', self.num_gaussians, 0, math.inf)
+    if (
+      self.num_gaussians and self.parametrization is not Parametrization.WIENER
+    ):
+      raise ValueError(
+        '`num_gaussians` must be 0 with the parametrization'
+        f' {str(self.parametrization)!r}, got {self.num_gaussians}.'
+      )
     if self.num_references and self.num_references < self.batch_size:
       raise ValueError(
         '`num_references` must be 0 or at least `batch_size`'

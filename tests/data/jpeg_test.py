@@ -85,7 +85,7 @@ def test_projection_ends_in_the_cells_of_every_subsampling(factor):
   cells = with_factors(cells, factor)
   found = cells.project(jax.random.normal(jax.random.key(0), image.shape))
   for plane, own in zip(
-    jpeg._to_planes(cells, found), cells.planes, strict=True
+    jpeg.picture_to_planes(cells, found), cells.planes, strict=True
   ):
     offset = own.coefficients(plane) - own.centres()
     assert np.all(np.abs(offset) <= own.steps[None, None] / 2)

@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion.denoisers import masked_groups
 from internal_diffusion.denoisers.guided_mixture import GuidedMixture
 from internal_diffusion.denoisers.masked_groups import (
   find_similar,
@@ -30,7 +31,7 @@ def test_similar_patches_are_the_nearest_ones_of_the_window():
   places = np.stack(np.divmod(every, SIZE[1]), axis=-1)
   for similar in SIMILAR[[0, 37, -1]]:
     place = np.array(divmod(int(similar[0]), SIZE[1]))
-    near = np.abs(places - place).max(axis=-1) <= 8
+    near = np.abs(places - place).max(axis=-1) <= masked_groups._RADIUS
     own = patch_at(similar[0])
     distances = sorted(
       np.sum((patch_at(every[n]) - own) ** 2) for n in np.flatnonzero(near)

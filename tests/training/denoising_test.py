@@ -38,6 +38,7 @@ class ZeroDenoiser:
 
   basis: principal_basis.PrincipalBasis
   layout: Layout = static()
+  base: None = None
 
   def denoise_principal(self, z, sigma, cond):
     del sigma, cond
@@ -232,3 +233,37 @@ def test_a_drawn_noise_level_is_given_to_the_network():
 def test_conditions_of_points_must_fit(shape):
   with pytest.raises(ValueError, match=r'`conditions` must be \[3, K\]'):
     point_examples(np.ones((3, 2)), conditions=np.ones(shape))
+
+
+def test_the_first_denoiser_is_that_of_the_mixture_where_there_is_one():
+  rng = np.random.default_rng(0)
+  centres = np.array([[3.0, 0.0], [-3.0, 1.0]], np.float32)
+  x0 = centres[rng.integers(2, size=200)]
+  x0 = (x0 + 0.1 * rng.normal(size=x0.shape)).astype(np.float32)
+  options = replace(OPTIONS, num_gaussians=2)
+  examples = point_examples(x0)
+  model = denoising.make_denoiser(examples, options)
+  x = jnp.asarray(x0[:20]) + 0.3
+  found = np.asarray(model(x, jnp.float32(0.5)))
+  # The exact posterior mean, given the nearest centre.
+  near = centres[abs(x0[:20, :1] - centres[:, 0]).argmin(axis=1)]
+  exact = near + 0.01 / (0.01 + 0.25) * (np.asarray(x) - near)
+  np.testing.assert_allclose(found, exact, atol=0.06)
+  # The weight is the inverse of the error that the mixture expects.
+  own = replace(
+    options, num_references=0, noise={'sigma_min': 0.1, 'sigma_max': 0.5}
+  )
+  loss = compiled_losses(
+    denoising.denoising_loss(examples, own),
+    model,
+    examples.data,
+    jnp.arange(64),
+  )
+  assert 0.5 < float(loss.mean()) < 1.5
+
+
+def test_a_mixture_needs_the_wiener_filter_and_one_part():
+  with pytest.raises(ValueError, match='`num_gaussians` must be 0 with'):
+    replace(OPTIONS, num_gaussians=2, parametrization='edm')
+  with pytest.raises(ValueError, match='num_gaussians'):
+    replace(OPTIONS, num_gaussians=-1)

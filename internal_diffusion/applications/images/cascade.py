@@ -37,17 +37,17 @@ class CascadeDenoiser:
   Attributes:
     patch_denoiser: Denoiser of residual patches [N, P*P*C], given the level and
       the sources.
+    sigma_aug: Noise level that is added to the sources, scalar.
     level: Pyramid level, counted from the finest, 0.
     patch_size: Side P of a patch.
-    sigma_aug: Noise level that is added to the sources.
     is_told_noise: Whether the patch denoiser receives that noise level, since
       it was trained with many.
   """
 
   patch_denoiser: Denoiser
+  sigma_aug: Array
   level: int = static()
   patch_size: int = static()
-  sigma_aug: float = static()
   is_told_noise: bool = static(default=False)
 
   @property
@@ -131,7 +131,11 @@ def make_cascade_prior(
   arrays.check_in_range('sigma_aug', sigma_aug, lowest, highest)
   denoisers = [
     CascadeDenoiser(
-      model.denoiser, level, options.patch_size, sigma_aug, highest > lowest
+      model.denoiser,
+      jnp.float32(sigma_aug),
+      level,
+      options.patch_size,
+      is_told_noise=highest > lowest,
     )
     for level in range(num_learned)
   ]

@@ -14,6 +14,7 @@ from internal_diffusion.applications.patches.options import (
   cascade_options,
   delta_given_pair_options,
   joint_options,
+  patch_options,
   target_given_source_options,
 )
 from internal_diffusion.applications.patches.surprise import (
@@ -39,6 +40,7 @@ __all__ = [
   'joint_options',
   'learn_patches',
   'model_surprise_map',
+  'patch_options',
   'real_patches',
   'sample_patches',
   'sample_vectors',

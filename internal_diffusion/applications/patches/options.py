@@ -132,6 +132,11 @@ class PatchOptions(DenoiserOptions):
     arrays.check_odd('patch_size', self.patch_size)
 
 
+def patch_options() -> PatchOptions:
+  """Options of p(patch): the network adds to a mixture of Gaussians."""
+  return PatchOptions(num_gaussians=16)
+
+
 def target_given_source_options() -> PatchOptions:
   """Options of p(target | source, delta): the patch one level finer.
 

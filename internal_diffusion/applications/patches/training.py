@@ -11,7 +11,10 @@ from internal_diffusion.applications.patches.examples import (
   image_examples,
   level_sizes,
 )
-from internal_diffusion.applications.patches.options import PatchOptions
+from internal_diffusion.applications.patches.options import (
+  PatchOptions,
+  patch_options,
+)
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import model_files
@@ -104,5 +107,5 @@ def learn_patches(
     OSError: If the folder cannot be written.
     NonFiniteLossError: If the loss is no longer finite.
   """
-  options = PatchOptions() if options is None else options
+  options = patch_options() if options is None else options
   return train_patches(image, options, workdir, progress=progress).model

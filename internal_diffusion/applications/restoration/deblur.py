@@ -12,7 +12,10 @@ from internal_diffusion import arrays
 from internal_diffusion.applications.restoration.estimate import (
   Levels,
   Problem,
+  RestoredScene,
+  Spread,
   estimate,
+  std_of_smaller,
 )
 from internal_diffusion.applications.restoration.loop import falling
 from internal_diffusion.applications.restoration.restored import (
@@ -30,9 +33,8 @@ Array = jax.Array
 _FIRST, _LAST, _NUM_STEPS = 30.0, 2.0, 9
 # Those after it and the first of a sample, over the loop's last level.
 _GROUPS, _SAMPLE = (1.0,), 1.0
-_UNSEEN = (
-  0.5  # Standard deviation of the grain that no restoration brings back.
-)
+# Standard deviation of the grain that no restoration brings back.
+_UNSEEN = 0.5
 _LEAST_NOISE = 1.0  # Of the observation, with rounding and a wrong kernel.
 
 
@@ -90,12 +92,19 @@ def deblur(
     np.multiply(_GROUPS, last * 2 / 255),
     None,
     _SAMPLE * last * 2 / 255,
-    _UNSEEN * 2 / 255,
   )
+  own = problem(blur, jax.device_put(image))
+
+  def spread_of(key: Array, restored: RestoredScene) -> Spread:
+    unseen = _UNSEEN * 2 / 255
+    return Spread(
+      std_of_smaller(key, own, restored, damage, levels, unseen=unseen)
+    )
+
   found = estimate(
     key,
-    problem(blur, jax.device_put(image)),
-    damage,
+    own,
+    spread_of,
     levels,
     num_samples=num_samples,
     progress=progress,

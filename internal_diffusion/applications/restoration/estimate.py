@@ -5,13 +5,14 @@ scene and what is known of it, and
 
 1. the mean is the loop's result, denoised further by groups of similar patches:
    they find what recurs, which the mixture of Gaussians smooths;
-2. the standard deviation is learnt from a smaller picture, which is damaged and
-   restored in the same way (`calibration`);
+2. the standard deviation comes from what is known of the damage, or else is
+   learnt from a smaller picture, which is damaged and restored in the same way
+   (`std_of_smaller`);
 3. samples come from a mixture of Gaussians of the restored picture at a smaller
    size. Its patches resemble those of the picture (Glasner, Bagon & Irani 2009)
    and are sharp, so samples have the detail that the mean cannot have. Their
-   distance from the mean is brought down to the standard deviation that was
-   learnt, so flat ground stays flat.
+   distance from the mean is brought to the standard deviation of step 2, so
+   flat ground stays flat.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ _LARGE = 2**17  # Pixels of a picture whose mean has that distance too.
 _SMALLER = 3  # Size of the picture over that which samples learn from.
 _SMALLEST_SIDE = 48
 # Window, in pixels, in which the distance of a sample from the mean is brought
-# down to the standard deviation.
+# to the standard deviation.
 _WINDOW = 2.0
 _ROUNDING = 0.3 * 2 / 255  # Noise of 8 bits.
 
@@ -85,14 +86,12 @@ class Levels(NamedTuple):
     old: That of the damaged picture for a step of similar patches which are
       found in the loop's result; None for damage that is nothing like noise.
     sample: That at which samples start.
-    unseen: That of the grain which the damage removes from pictures.
   """
 
   loop: np.ndarray
   groups: np.ndarray
   old: float | None
   sample: float
-  unseen: float
 
 
 class Estimate(NamedTuple):
@@ -103,10 +102,32 @@ class Estimate(NamedTuple):
   samples: np.ndarray
 
 
+class RestoredScene(NamedTuple):
+  """A restored scene [H, W, C], and its posterior variance by the prior."""
+
+  scene: Array
+  variance: Array
+
+
+class Spread(NamedTuple):
+  """What is known of the error of a restored scene.
+
+  Attributes:
+    std: Its standard deviation in the picture, [h, w, C].
+    most_gain: Largest factor of the distance of a sample from the mean.
+    equalise: Changes the distance [H, W, C] of a sample from the mean after
+      that; None leaves it.
+  """
+
+  std: np.ndarray
+  most_gain: float = 1.0
+  equalise: Callable[[Array], Array] | None = None
+
+
 def estimate(
   key: Array,
   problem: Problem,
-  damage: Callable[[Array, Array], tuple[Array, Problem]],
+  spread_of: Callable[[Array, RestoredScene], Spread],
   levels: Levels,
   *,
   num_samples: int,
@@ -117,30 +138,17 @@ def estimate(
   Args:
     key: One key.
     problem: The damaged picture.
-    damage: `(key, truth) -> (scene, problem)` damages a picture [h, w, C] in
-      the same way; `scene` is the truth at the size of the problem's scene.
+    spread_of: `(key, restored) -> spread`.
     levels: Noise levels.
     num_samples: Number K of samples.
     progress: Whether to show progress bars.
   """
   loop_key, again_key, sample_key = jax.random.split(key, 3)
-  scene, prior = _restore(loop_key, problem, levels, progress=progress)
-
-  def attempt(
-    problem: Problem, scene: Array, prior: MixtureImageDenoiser
-  ) -> Attempt:
-    last = jax.device_put(np.float32(levels.loop[-1]))
-    variance = _variance(prior, scene, last)
-    return Attempt(*map(problem.crop, (scene, problem.first, variance)))
-
-  def again(truth: Array) -> tuple[Array, Attempt]:
-    damage_key, own_key = jax.random.split(again_key)
-    truth, own = damage(damage_key, truth)
-    return own.crop(truth), attempt(own, *_restore(own_key, own, levels))
-
-  std = learn_std(attempt(problem, scene, prior), again, unseen=levels.unseen)
+  found = _restore_scene(loop_key, problem, levels, progress=progress)
+  scene, spread = found.scene, spread_of(again_key, found)
   if not num_samples:
-    return Estimate(scene, std, np.empty((0, *std.shape), np.float32))
+    empty = np.empty((0, *spread.std.shape), np.float32)
+    return Estimate(scene, spread.std, empty)
   drawn = draw_samples(
     sample_key,
     _sharp_prior(sample_key, scene),
@@ -152,13 +160,59 @@ def estimate(
     progress=progress,
   )
   around = [(side, side) for side in problem.margin]
-  wide = np.pad(std, (*around, (0, 0)), mode='edge').astype(np.float32)
+  wide = np.pad(spread.std, (*around, (0, 0)), mode='edge').astype(np.float32)
   wide = jax.device_put(wide)
-  scaled = [
-    np.asarray(problem.crop(_rescale(problem.constraint, scene, sample, wide)))
-    for sample in drawn
-  ]
-  return Estimate(scene, std, np.stack(scaled))
+  most = jax.device_put(np.float32(spread.most_gain))
+  samples = []
+  for sample in drawn:
+    distance = _rescale(sample - scene, wide, most)
+    if spread.equalise is not None:
+      distance = spread.equalise(distance)
+    scaled = _project(problem.constraint, scene + distance)
+    samples.append(np.asarray(problem.crop(scaled)))
+  return Estimate(scene, spread.std, np.stack(samples))
+
+
+def std_of_smaller(
+  key: Array,
+  problem: Problem,
+  restored: RestoredScene,
+  damage: Callable[[Array, Array], tuple[Array, Problem]],
+  levels: Levels,
+  *,
+  unseen: float,
+) -> np.ndarray:
+  """Standard deviation [h, w, C] learnt from a smaller picture.
+
+  Args:
+    key: One key.
+    problem: The damaged picture.
+    restored: Its restoration.
+    damage: `(key, truth) -> (scene, problem)` damages a picture [h, w, C] in
+      the same way; `scene` is the truth at the size of the problem's scene.
+    levels: Noise levels.
+    unseen: Standard deviation of the grain which the damage removes.
+  """
+
+  def inside(problem: Problem, found: RestoredScene) -> Attempt:
+    scene, variance = found
+    parts = map(problem.crop, (scene, problem.first, variance))
+    return Attempt(*parts)
+
+  def again(truth: Array) -> tuple[Array, Attempt]:
+    damage_key, own_key = jax.random.split(key)
+    truth, own = damage(damage_key, truth)
+    return own.crop(truth), inside(own, _restore_scene(own_key, own, levels))
+
+  return learn_std(inside(problem, restored), again, unseen=unseen)
+
+
+def _restore_scene(
+  key: Array, problem: Problem, levels: Levels, *, progress: bool = False
+) -> RestoredScene:
+  scene, prior = _restore(key, problem, levels, progress=progress)
+  last = jax.device_put(np.float32(levels.loop[-1]))
+  return RestoredScene(scene, _variance(prior, scene, last))
 
 
 def _restore(
@@ -206,16 +260,20 @@ def _variance(prior: MixtureImageDenoiser, image: Array, sigma: Array) -> Array:
 
 
 @jax.jit
-def _rescale(
-  constraint: Constraint, scene: Array, sample: Array, std: Array
-) -> Array:
-  """A sample whose distance from the mean is at most as expected, [H, W, C]."""
-  distance = sample - scene
+def _rescale(distance: Array, std: Array, most_gain: Array) -> Array:
+  """The distance [H, W, C] of a sample from the mean, as large as expected."""
   wanted, found = (local_mean(x**2, _WINDOW) for x in (std, distance))
   ratio = jnp.sqrt(wanted / jnp.maximum(found, _ROUNDING**2))
-  scaled = (scene + jnp.minimum(ratio, 1) * distance)[None]
+  return jnp.minimum(ratio, most_gain) * distance
+
+
+@jax.jit
+def _project(constraint: Constraint, scene: Array) -> Array:
+  """The nearest scene [H, W, C] that satisfies the constraint."""
   sigma = jnp.float32(0)
-  return constraint.project(jax.random.key(0), scaled, scaled, sigma)[0]
+  return constraint.project(jax.random.key(0), scene[None], scene[None], sigma)[
+    0
+  ]
 
 
 def _sharp_prior(key: Array, scene: Array) -> MixtureImageDenoiser:

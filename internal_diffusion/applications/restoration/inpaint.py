@@ -44,12 +44,13 @@ from internal_diffusion.training.guided_mixture import improve_guided_mixture
 
 Array = jax.Array
 
-_PATCH_SIZES = {1: 7, 3: 5}  # By number of channels.
+_GREY_PATCH, _COLOUR_PATCH = 7, 5  # Sides of patches, in pixels.
 _NUM_COMPONENTS, _PATCHES_PER_COMPONENT = 30, 60
 _FIRST_STEPS = 4  # Steps of the mixture that is fitted to the interpolation.
 _FIRST_NOISE = 2.0  # Its noise, in grey levels of 255.
 # Weight of the mixture in each pass: a poor guide has misleading details.
-_RHOS = 400.0, 100.0, 8.0, 8.0, 8.0
+_RHOS = 60.0, 15.0, 8.0, 8.0, 8.0, 8.0
+_STEPS = 3  # Steps of expectation-maximisation of the mixture before a pass.
 _MAX_PATCHES = 100_000  # That a mixture is fitted to.
 _STRIDE = 2  # Of the patches of all passes but the last.
 _MAX_DENSE = 512**2  # Pixels of a picture whose last pass takes all patches.
@@ -134,7 +135,7 @@ def inpaint(
 
 def _first_mixture(key: Array, guide: Array, sigma: float) -> GuidedMixture:
   """The mixture of the patches of the interpolated picture."""
-  patch_size = _PATCH_SIZES[guide.shape[-1]]
+  patch_size = _patch_size(guide)
   vectors = patch_vectors(
     guide, patch_size=patch_size, stride=_fit_stride(guide)
   )
@@ -147,6 +148,10 @@ def _first_mixture(key: Array, guide: Array, sigma: float) -> GuidedMixture:
     num_steps=_FIRST_STEPS,
   )
   return from_gaussians(gaussians)
+
+
+def _patch_size(image: Array) -> int:
+  return _GREY_PATCH if image.shape[-1] == 1 else _COLOUR_PATCH
 
 
 def _fit_stride(image: Array) -> int:
@@ -164,14 +169,15 @@ def _groups(
   stride: int = _STRIDE,
 ) -> tuple[GuidedMixture, MaskedGroups]:
   """A better mixture, and the groups of similar patches of the guide."""
-  patch_size = _PATCH_SIZES[guide.shape[-1]]
+  patch_size = _patch_size(guide)
   cut = functools.partial(
     patch_vectors, patch_size=patch_size, stride=_fit_stride(guide)
   )
   component = mixture.assign(cut(guide), noise_std=_GUIDE_STD)
-  mixture = improve_guided_mixture(
-    mixture, cut(observed), cut(precision), component
-  )
+  for _ in range(_STEPS):
+    mixture = improve_guided_mixture(
+      mixture, cut(observed), cut(precision), component
+    )
   groups = make_masked_groups(
     guide,
     mixture,

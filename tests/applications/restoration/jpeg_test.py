@@ -63,6 +63,14 @@ def test_one_seed_one_result_and_nothing_is_compiled_again(restored):
     np.testing.assert_array_equal(one, same)
 
 
+def test_the_spread_has_a_part_of_what_quantisation_removed(restored):
+  lost = np.sqrt(np.mean((DECODED - CLEAN) ** 2))
+  error = np.sqrt(np.mean((restored.mean - CLEAN) ** 2))
+  std = np.sqrt(np.mean(restored.std**2))
+  assert 0.6 * lost < std < 1.1 * lost
+  assert 0.7 * error < std < 1.4 * error
+
+
 def test_colour():
   clean = make_picture(3)
   cells = encode_cells(clean, quality=10)
