@@ -26,7 +26,6 @@ Time and memory are those of a process of its own for each size.
 import argparse
 import json
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -266,7 +265,9 @@ def fill_once(size: str) -> dict[str, float]:
     fill(jax.random.key(seed), image, mask, num_samples=1)
     found[name] = time.perf_counter() - start
     found[f'{name}_cpu'] = time.process_time() - used
-  used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  # Unlike getrusage's, this figure does not begin with the parent's memory.
+  status = pathlib.Path('/proc/self/status').read_text()
+  used = int(status.split('VmHWM:')[1].split()[0])
   return {**found, 'peak_gib': used / 2**20}
 
 

@@ -117,7 +117,13 @@ def patch_quality() -> str:
       '',
     ]
   )
-  rows.append(['goal', '180', '0.60', '', '3', ''])
+  if 'worst' in r:
+    worst = [
+      f'{found["value"]:.3f} ({found["photograph"]})'
+      for found in r['worst'].values()
+    ]
+    rows.append(['**worst photograph**', '', *worst, ''])
+  rows.append(['goal', '180', '0.60', '0.62', '3', ''])
   head = [
     'run',
     'training, s',

@@ -40,8 +40,8 @@ from internal_diffusion.training.options import DenoiserOptions
 from internal_diffusion.types import Condition, Denoiser
 
 WEIGHTS = (1.0, 3.0, 8.0)
-_NUM_STEPS, _NUM_CLASSIFIER_STEPS = 2000, 1000
-_CHURN = 16.0
+_NUM_STEPS, _NUM_CLASSIFIER_STEPS = 2000, 3000
+_NUM_SAMPLING_STEPS, _CHURN = 80, 60.0
 
 
 class Models(NamedTuple):
@@ -126,7 +126,9 @@ def draw_all(
   """Draws `num` vectors of each class under every guidance."""
   num_classes, variance = len(real), real.var(axis=1).sum(axis=-1)
   sample_fn = make_sample_fn(
-    schedules.karras_sigmas(40, sigma_min=0.01, sigma_max=20.0),
+    schedules.karras_sigmas(
+      _NUM_SAMPLING_STEPS, sigma_min=0.01, sigma_max=20.0
+    ),
     sample_shape=real.shape[-1:],
     chunk_size=num,
     # Fresh noise corrects what the classifier's gradient gets wrong.
