@@ -10,7 +10,11 @@ from tests.bin import commands
 
 def test_sample_and_evaluate(photo, workdir, tmp_path):
   code, _, err = commands.run(
-    'sample', f'--workdir={workdir}', f'--out={tmp_path}', '--num_samples=1000'
+    'sample',
+    f'--workdir={workdir}',
+    f'--out={tmp_path}',
+    '--num_samples=1000',
+    '--num_steps=2',
   )
   assert code == 0, err
   with np.load(tmp_path / 'samples.npz') as samples:
@@ -32,7 +36,7 @@ def test_sample_and_evaluate(photo, workdir, tmp_path):
   report = commands.assert_report(tmp_path / 'evaluation' / 'report.json')
   figures = report['figures']
   assert json.loads(out) == figures
-  # An untrained model is easily told from the truth; the truth is not.
+  # What two steps make is easily told from the truth; the truth is not.
   assert figures['generated']['boosted_trees_accuracy'] > 0.65
   assert figures['control']['boosted_trees_accuracy'] < 0.6
   assert (tmp_path / 'evaluation' / 'comparison.png').exists()
