@@ -16,7 +16,7 @@ from internal_diffusion.data import image_io
 README = pathlib.Path(__file__).parents[1] / 'README.md'
 # Sizes of README and those of the test.
 SMALL = {
-  'PatchOptions(num_steps=4600)': (
+  'PatchOptions(num_steps=4600, num_gaussians=16)': (
     'PatchOptions(num_steps=3, batch_size=32, num_references=32)'
   ),
   'num=256)': 'num=16)',
