@@ -42,7 +42,7 @@ def fill(
     image: [H, W, C] in [-1, 1]; the values of hole pixels are not used.
     mask: True at the pixels to fill, [H, W].
     num_samples: Number K of answers; in each wide hole, those that join best
-      come first.
+      come first, and in thin holes the first is the posterior mean.
 
   Raises:
     ValueError: If the picture or the mask is not valid, or the mask leaves no
@@ -55,10 +55,10 @@ def fill(
   thin = find_thin(mask)
   keys = jax.random.split(key)
   if thin.any():
-    filled = fill_thin(keys[0], image, mask, thin, num_samples=num_samples)
+    filled = fill_thin(keys[0], image, mask, thin, num_samples=num_samples - 1)
     # What is around a wide hole is the same for all of its answers.
     image = np.where(thin[..., None], filled[0], image)
-    samples = np.where(thin[..., None], filled[1:], samples)
+    samples = np.where(thin[..., None], filled, samples)
   wide = mask & ~thin
   areas = find_work_areas(wide)
   for index, area in enumerate(areas):
