@@ -10,13 +10,12 @@ import itertools
 import os
 import pathlib
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from internal_diffusion import arrays, files
-from internal_diffusion.data import clip_decoding, image_encoding, image_io
+from internal_diffusion.data import clip_coding, image_encoding, image_io
 
 _PathLike = str | os.PathLike[str]
 _PICTURES = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
@@ -102,12 +101,12 @@ def read_clip(path: _PathLike, *, last: int | None = None) -> Clip:
     frames, rate = _read_folder(path), _FOLDER_RATE
   elif not path.exists():
     raise FileNotFoundError(f'There is no clip `{path}`.')
-  elif path.suffix.lower() in clip_decoding.ANIMATIONS:
-    frames, rate = clip_decoding.read_animation(path)
-  elif path.suffix.lower() in clip_decoding.FILMS:
-    frames, rate = clip_decoding.read_film(path)
+  elif path.suffix.lower() in clip_coding.ANIMATIONS:
+    frames, rate = clip_coding.read_animation(path)
+  elif path.suffix.lower() in clip_coding.FILMS:
+    frames, rate = clip_coding.read_film(path)
   else:
-    readable = (*clip_decoding.ANIMATIONS, *clip_decoding.FILMS)
+    readable = (*clip_coding.ANIMATIONS, *clip_coding.FILMS)
     raise ValueError(
       f'`{path}` is no clip that can be read; readable are'
       f' {", ".join(readable)} and folders of pictures.'
@@ -164,14 +163,16 @@ def _of_one_size(
   )
 
 
-def write_frames(folder: _PathLike, frames: Sequence[np.ndarray]) -> None:
+def write_frames(
+  folder: _PathLike, frames: Sequence[np.ndarray] | np.ndarray
+) -> None:
   """Writes frames [H, W, C] in [-1, 1] as 000.png, 001.png, ... of a folder."""
   for index, frame in enumerate(frames):
     image_io.write_image(pathlib.Path(folder) / f'{index:03d}.png', frame)
 
 
 def write_gif(
-  path: _PathLike, frames: Sequence[np.ndarray], *, rate: float
+  path: _PathLike, frames: Sequence[np.ndarray] | np.ndarray, *, rate: float
 ) -> None:
   """Writes frames [H, W, C] in [-1, 1] as a GIF that repeats.
 
@@ -185,31 +186,14 @@ def write_gif(
 
 
 def write_mp4(
-  path: _PathLike, frames: Sequence[np.ndarray], *, rate: float
+  path: _PathLike, frames: Sequence[np.ndarray] | np.ndarray, *, rate: float
 ) -> None:
   """Writes frames [H, W, C] in [-1, 1] as a film (H.264).
 
   Raises:
     ValueError: If ffmpeg is not installed.
   """
-  height, width = frames[0].shape[:2]
-  # Players want colour at half the resolution, which needs even sides.
-  even = height % 2 == 0 and width % 2 == 0
-  with tempfile.TemporaryDirectory() as folder:
-    own = pathlib.Path(folder) / 'clip.mp4'
-    writer = clip_decoding.ffmpeg().write_frames(
-      str(own),
-      (width, height),
-      fps=rate,
-      pix_fmt_out='yuv420p' if even else 'yuv444p',
-      macro_block_size=1,
-      output_params=['-crf', '12'],
-    )
-    writer.send(None)
-    for frame in frames:
-      samples = to_samples(frame)
-      if samples.shape[-1] == 1:
-        samples = samples.repeat(3, axis=-1)
-      writer.send(np.ascontiguousarray(samples))
-    writer.close()
-    files.write_atomically(path, own.read_bytes())
+  samples = (to_samples(frame) for frame in frames)
+  coloured = (s.repeat(3, axis=-1) if s.shape[-1] == 1 else s for s in samples)
+  data = clip_coding.encode_film(coloured, frames[0].shape[:2], rate=rate)
+  files.write_atomically(path, data)

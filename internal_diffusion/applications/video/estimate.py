@@ -26,6 +26,7 @@ _MOST_EXAMPLES = 8
 _MOST_FOR_GROWTH = 3  # Number of frames that measure the growth of errors.
 _SCALES = (1, 2, 3, 4)  # Numbers s of which offsets can be multiples.
 _MOST_GROWTH = 1.5  # Bound on p.
+_LARGEST_ROLL = 8  # Of an error in a sample, in pixels.
 _CAUTION = 0.6  # Factor of p: finer steps also show what coarser ones hide.
 
 
@@ -44,15 +45,27 @@ class Estimate(NamedTuple):
   errors: list[np.ndarray]
 
   def sample(self, key: Array) -> np.ndarray:
-    """A frame that may be the true one: the mean and an example's error."""
+    """A frame that may be the true one: the mean and an error like others."""
     if not self.errors:
       noise = np.asarray(jax.random.normal(key, self.mean.shape))
       return (self.mean + self.std[..., None] * noise).clip(-1, 1)
-    index_key, sign_key = jax.random.split(key)
-    index = int(jax.random.randint(index_key, (), 0, len(self.errors)))
-    sign = 1 if jax.random.bernoulli(sign_key) else -1
-    error = sign * self.std[..., None] * self.errors[index]
-    return (self.mean + error).clip(-1, 1).astype(np.float32)
+    return (self.mean + self.std[..., None] * _drawn(key, self.errors)).clip(
+      -1, 1
+    )
+
+
+def _drawn(key: Array, errors: Sequence[np.ndarray]) -> np.ndarray:
+  """A combination of two errors [H, W, C], the second moved: a third one."""
+  which_key, angle_key, move_key = jax.random.split(key, 3)
+  first, second = np.asarray(
+    jax.random.randint(which_key, (2,), 0, len(errors))
+  )
+  angle = 2 * np.pi * float(jax.random.uniform(angle_key))
+  move = np.asarray(
+    jax.random.randint(move_key, (2,), -_LARGEST_ROLL, _LARGEST_ROLL + 1)
+  )
+  rolled = np.roll(errors[second], tuple(move), axis=(0, 1))
+  return np.cos(angle) * errors[first] + np.sin(angle) * rolled
 
 
 class _Example(NamedTuple):

@@ -52,9 +52,7 @@ def gather(frames: Sequence[np.ndarray], times: Sequence[float]) -> Evidence:
     )
     if window == WINDOWS[0]:
       smooth = velocity
-    pairs.append(
-      [warp_along(frames[i], velocity, times[i]) for i in range(2)]
-    )
+    pairs.append([warp_along(frames[i], velocity, times[i]) for i in range(2)])
   bases = [_mean_inside(pair, times[:2]) for pair in pairs]
   base = bases[0]
   ones = [pairs[0][0], *pairs[1]]

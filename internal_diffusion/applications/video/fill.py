@@ -167,7 +167,7 @@ def _agree(colours: np.ndarray, weights: np.ndarray) -> _Seen:
   """The mean of candidates [N, M, C] that agree with their median."""
   there = weights > 0
   hidden = np.where(there[..., None], colours, np.nan)
-  found = there.any(axis=1)
+  found: np.ndarray = np.any(there, axis=1)
   hidden[~found] = 0
   median = np.nanmedian(hidden, axis=1, keepdims=True)
   distance = np.abs(colours - median).max(axis=-1)

@@ -54,4 +54,3 @@ def estimate_frames(
       own = jax.random.fold_in(key, sample * len(wanted) + position)
       samples[sample, position] = found.sample(own)
   return Filmed(mean, std, samples, rate, {})
-

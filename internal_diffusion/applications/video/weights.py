@@ -98,8 +98,8 @@ def fit_weights(sums: Sequence[Sums], size: tuple[int, int]) -> np.ndarray:
     sums: Normal equations of the examples, at least one.
     size: Size (H, W) of the frames.
   """
-  products = sum(one.products for one in sums) / len(sums)
-  targets = sum(one.targets for one in sums) / len(sums)
+  products = np.mean([one.products for one in sums], axis=0)
+  targets = np.mean([one.targets for one in sums], axis=0)
   whole = products.mean(axis=(0, 1))
   scale = np.diag(np.diag(whole)) + 1e-7 * np.eye(len(whole))
   common = np.linalg.solve(whole + 1e-3 * scale, targets.mean(axis=(0, 1)))
@@ -196,7 +196,7 @@ def _fit_errors(
   shares, _ = optimize.nnls(
     terms * certainty[:, None], targets * certainty, maxiter=200
   )
-  shares = shares + [_NOISE**2, 0, 0, 0]
+  shares[0] += _NOISE**2
   std = np.sqrt(terms @ shares)
   channels = errors[0].shape[-1]
   sampled = np.concatenate([e.reshape(-1, channels)[::_STEP] for e in errors])
