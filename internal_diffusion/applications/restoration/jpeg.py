@@ -40,9 +40,9 @@ _OLD, _GROUPS, _SAMPLE = 12.0, (6.0, 4.0), 28.0
 _STEP_AT_10 = 72.0
 # Standard deviation of the error over that of what quantisation has removed,
 # and the part of the removed variance itself in the spread, the rest being the
-# prior's: maximum likelihood on camera, coffee, chelsea, astronaut, rocket,
-# coins and brick at qualities 10, 20 and 40.
-_REMAINING, _OWN_PART = 0.76, 0.63
+# prior's: near maximum likelihood on camera, coffee, chelsea, astronaut,
+# rocket, coins and brick at qualities 10, 20 and 40.
+_REMAINING, _OWN_PART = 0.81, 0.63
 _OWN_WINDOW = 2.0  # Pixels, for the local mean of the removed variance.
 _FLOOR = 0.5 * 2 / 255  # Smallest standard deviation: rendering.
 _MOST_GAIN = 2.0  # Of the distance of a sample from the mean.
