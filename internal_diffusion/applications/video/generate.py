@@ -1,8 +1,10 @@
 """New clips from the space-time patches of one clip.
 
-Sampling goes from coarse to fine through the pyramid, from noise alone at the
-coarsest level. Only the noise needs the size of the new clip, so it may have
-any length and any size.
+Sampling goes from coarse to fine through the pyramid. The coarsest level begins
+with as much noise as signal on the clip's mean frame: the mean keeps what
+stands still in its place, and the noise decides what moves, and how. The mean
+can be stretched and repeated, so a new clip may have any length and any size.
+At last, what flickers more than the clip does is averaged along the motion.
 """
 
 import jax
@@ -16,12 +18,16 @@ from internal_diffusion.applications.video.prior import (
   ClipPrior,
   make_clip_prior,
 )
+from internal_diffusion.applications.video.steady import flicker, steady
 from internal_diffusion.data.clip_io import Clip
+from internal_diffusion.data.resampling import resample
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.sampling import coarse_to_fine
 from internal_diffusion.sampling.constraints import Constraint, WrappedTime
 
 Array = jax.Array
+
+_START_SIGMA = 1.0  # Noise level on the mean frame at the coarsest level.
 
 
 @with_own_settings
@@ -67,6 +73,8 @@ def generate(
   prior = make_clip_prior(clip) if prior is None else prior
   sizes = prior.level_sizes((length, *size))
   constraints: list[Constraint] = [WrappedTime()] if loop else []
+  start = _mean_frame(clip, sizes[-1])
+  wanted = flicker(clip.frames())
   samples = []
   for index in tqdm(range(num_samples), desc='clips', disable=not progress):
     made = coarse_to_fine.sample_levels(
@@ -75,9 +83,11 @@ def generate(
       sizes,
       num_channels=channels,
       num_steps=num_steps,
+      start=start,
       constraints=constraints,
     )
-    samples.append(np.asarray(made[0])[0].clip(-1, 1))
+    frames = np.asarray(made[0])[0].clip(-1, 1)
+    samples.append(steady(frames, wanted, loop=loop).clip(-1, 1))
   answers = np.stack(samples)
   found = {'level_sizes': [list(own) for own in sizes], 'loop': loop}
   return Filmed(
@@ -87,3 +97,9 @@ def generate(
     clip.rate,
     found,
   )
+
+
+def _mean_frame(clip: Clip, size: tuple[int, ...]) -> coarse_to_fine.Start:
+  """The mean frame, as a clip of the size of the coarsest level."""
+  mean = np.asarray(resample(clip.frames().mean(axis=0), size[1:]))
+  return coarse_to_fine.Start(np.repeat(mean[None], size[0], 0), _START_SIGMA)

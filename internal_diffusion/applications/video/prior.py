@@ -31,7 +31,7 @@ ClipSize = tuple[int, int, int]
 
 PATCH_SHAPE = (3, 7, 7)
 _COARSEST = 4 / 3  # Smallest ratio of a level's shortest side to a patch's.
-_FEWEST_FRAMES = 8  # Of a level that is halved in time.
+_FEWEST_FRAMES = 4  # Of a level that is halved in time.
 # Distance of denoised patches in space, by the largest number of pixels.
 _STRIDES = ((20_000, 1), (200_000, 2), (4_000_000, 3))
 _LARGEST_STRIDE = 4
@@ -150,7 +150,8 @@ def _stride(size: Sequence[int]) -> ClipSize:
   """Distance of denoised patches in a level of this size."""
   fitting = (own for most, own in _STRIDES if math.prod(size) <= most)
   stride = next(fitting, _LARGEST_STRIDE)
-  return (2 if stride > 2 else 1), stride, stride
+  # With frames apart, those between would be means of other patches.
+  return 1, stride, stride
 
 
 def _tree_stride(size: Sequence[int]) -> ClipSize:
