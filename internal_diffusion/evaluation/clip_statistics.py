@@ -117,7 +117,11 @@ def flicker(clip: np.ndarray) -> float:
 
 
 def clip_sliced_wasserstein(
-  key: Array, generated: np.ndarray, reference: np.ndarray
+  key: Array,
+  generated: np.ndarray,
+  reference: np.ndarray,
+  *,
+  num_patches: int = _NUM_SAMPLED,
 ) -> float:
   """Sliced 2-Wasserstein distance of random patches of two clips."""
   draw_key, key = jax.random.split(key)
@@ -126,13 +130,17 @@ def clip_sliced_wasserstein(
   for clip in (generated, reference):
     views = _windows(clip, _WIDE_SHAPE)
     rng = np.random.default_rng(seed)
-    places = tuple(rng.integers(0, n, _NUM_SAMPLED) for n in views.shape[:3])
-    samples.append(views[places].reshape(_NUM_SAMPLED, -1))
+    places = tuple(rng.integers(0, n, num_patches) for n in views.shape[:3])
+    samples.append(views[places].reshape(num_patches, -1))
   return sliced_wasserstein(key, *samples)
 
 
 def compare_clips(
-  key: Array, generated: np.ndarray, reference: np.ndarray
+  key: Array,
+  generated: np.ndarray,
+  reference: np.ndarray,
+  *,
+  num_patches: int = _NUM_SAMPLED,
 ) -> dict[str, float]:
   """The figures of a generated clip, by name.
 
@@ -141,8 +149,13 @@ def compare_clips(
   """
   field = nearest_field(generated, reference)
   half = len(reference) // 2
-  between = clip_sliced_wasserstein(key, reference[:half], reference[half:])
-  own = clip_sliced_wasserstein(key, generated, reference)
+  between, own = (
+    clip_sliced_wasserstein(key, one, other, num_patches=num_patches)
+    for one, other in (
+      (reference[:half], reference[half:]),
+      (generated, reference),
+    )
+  )
   return {
     'nnf_diversity': field_diversity(field),
     'nnf_distance': float(field.distance.mean()),

@@ -14,7 +14,7 @@ also return other channels than it was given, such as a mean and a variance.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,6 @@ from internal_diffusion.data.patches import PatchShape
 from internal_diffusion.types import BoundDenoiseFn
 
 Array = jax.Array
-_Shape = TypeVar('_Shape', int, tuple[int, ...])
 
 # Standard deviation of the window, relative to half a patch's side, and its
 # smallest weight inside the core; the centre has weight 1.
@@ -104,11 +103,15 @@ def make_window(
   return window.astype(np.float32)
 
 
-def core_size_of(patch_size: _Shape) -> _Shape:
+def core_size_of(patch_size: PatchShape) -> PatchShape:
   """Side of the core: the square where the window is not negligible."""
   if isinstance(patch_size, tuple):
-    return tuple(core_size_of(side) for side in patch_size)
-  half = patch_size // 2
+    return tuple(_core_side(side) for side in patch_size)
+  return _core_side(patch_size)
+
+
+def _core_side(side: int) -> int:
+  half = side // 2
   width = _WINDOW_WIDTH * np.sqrt(-2 * np.log(_SMALLEST_WEIGHT))
   reach = int(np.ceil(half * width))
   return 2 * min(reach, half) + 1
@@ -118,8 +121,7 @@ def from_whole(
   whole_fn: Callable[[Array, Array, Spots], Array], *, patch_size: PatchShape
 ) -> PatchDenoiser:
   """A patch denoiser that computes cores by cropping whole patches."""
-  sides = patches.sides_of(patch_size)
-  core_size = core_size_of(sides)
+  core_size = core_size_of(patch_size)
 
   def core_fn(x: Array, sigma: Array, spots: Spots) -> Array:
     whole = whole_fn(x, sigma, spots)

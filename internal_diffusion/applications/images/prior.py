@@ -74,7 +74,7 @@ class ClosedFormImageDenoiser:
   ) -> Array:
     """Posterior mean of images [B, H, W, C]; the condition is not used."""
     del cond
-    core_size = full_image.core_size_of(patches.sides_of(self.patch_size))
+    core_size = full_image.core_size_of(self.patch_size)
 
     def whole_fn(x: Array, sigma: Array, spots: full_image.Spots) -> Array:
       return fast_closed_form.denoise_patches(

@@ -35,7 +35,7 @@ _FEWEST_FRAMES = 4  # Of a level that is halved in time.
 # Distance of denoised patches in space, by the largest number of pixels.
 _STRIDES = ((20_000, 1), (200_000, 2), (4_000_000, 3))
 _LARGEST_STRIDE = 4
-_MAX_TREE_PATCHES = 80_000  # Number of reference patches of a level, about.
+_MAX_TREE_PATCHES = 100_000  # Number of reference patches of a level, about.
 _SIGMA_ON_ENLARGED = 0.25
 _STEPS_AT_COARSEST, _STEPS_AT_FINEST = 4.0, 0.5
 
@@ -155,6 +155,11 @@ def _stride(size: Sequence[int]) -> ClipSize:
 
 
 def _tree_stride(size: Sequence[int]) -> ClipSize:
-  """Distance of reference patches in a level of this size."""
-  side = math.ceil(math.sqrt(math.prod(size) / _MAX_TREE_PATCHES))
-  return 1, side, side
+  """Distance of reference patches in a level of this size.
+
+  Frames resemble each other more than neighbouring pixels do, so the distance
+  is the largest in time.
+  """
+  excess = math.prod(size) / _MAX_TREE_PATCHES
+  side = max(1, math.floor(excess ** (1 / 3)))
+  return max(1, math.ceil(excess / side**2)), side, side
