@@ -7,6 +7,7 @@ is [H, W] in [0, 1], the share of an object in each pixel.
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -43,6 +44,20 @@ def read_soft_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
   values = _read_values(path, size)
   check_mask(values > 0, size)
   return ((values + 1) / 2).astype(np.float32)
+
+
+def read_masks(
+  paths: Sequence[str | os.PathLike[str]], size: Size
+) -> np.ndarray:
+  """Reads the masks of a clip, one for each frame, [T, H, W] bool.
+
+  A mask may be black everywhere. Otherwise as in `read_mask`.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If a file cannot be read.
+  """
+  return np.stack([_read_values(path, size) > 0 for path in paths])
 
 
 def _read_values(path: str | os.PathLike[str], size: Size) -> np.ndarray:
