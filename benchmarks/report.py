@@ -12,6 +12,7 @@ from benchmarks import (
   flow_tables,
   restoration_tables,
   super_resolution_tables,
+  video_tables,
 )
 from benchmarks.tables import read, section, table
 
@@ -321,6 +322,7 @@ def main() -> None:
     editing_tables.fill(),
     editing_tables.modes(),
     flow_tables.flow(),
+    video_tables.video(),
     colorization_tables.colorization(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')
