@@ -49,6 +49,7 @@ ALLOWED = {
     'report',
   },
 }
+ALLOWED['web'] = {'applications', 'bin', 'data', 'report'}
 # Libraries that only the named files may import.
 CONFINED = {
   'PIL': {
@@ -62,7 +63,8 @@ CONFINED = {
   'tensorboardX': {'training/metrics.py'},
   'sklearn': {'evaluation', 'experiments'},
   'skimage': {'evaluation', 'bin', 'experiments'},
-  'absl': {'bin'},
+  'absl': {'bin', 'web'},
+  'gradio': {'web/page.py'},
   'ml_collections': {
     'bin',
     'configs',

@@ -152,6 +152,12 @@ def define_paths(flag_values: flags.FlagValues, name: str, text: str) -> None:
   _add(flag_values, _PathsParser(), name, [], text)
 
 
+def define_rare(flag_values: flags.FlagValues, name: str, text: str) -> None:
+  """Defines a flag of text that `--help` lists last."""
+  _add(flag_values, flags.ArgumentParser(), name, None, text)
+  setattr(flag_values[name], _RARE, True)
+
+
 def is_rare(flag: flags.Flag) -> bool:
   """Whether `--help` lists a flag last."""
   return getattr(flag, _RARE, False)

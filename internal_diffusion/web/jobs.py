@@ -108,13 +108,14 @@ class Job:
     stream = self._process.stdout
     assert stream is not None  # It is a pipe.
     rest = b''
-    while chunk := stream.read1(4096):  # type: ignore[attr-defined]
-      *complete, rest = re.split(rb'[\r\n]', rest + chunk)
-      for raw in complete:
-        line = raw.decode(errors='replace').strip()
-        if _PROGRESS.search(line):
-          self._bar = line
-        elif line:
-          self._lines.append(line)
+    with stream:
+      while chunk := stream.read1(4096):  # type: ignore[attr-defined]
+        *complete, rest = re.split(rb'[\r\n]', rest + chunk)
+        for raw in complete:
+          line = raw.decode(errors='replace').strip()
+          if _PROGRESS.search(line):
+            self._bar = line
+          elif line:
+            self._lines.append(line)
     if rest.strip():
       self._lines.append(rest.decode(errors='replace').strip())

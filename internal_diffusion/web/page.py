@@ -7,6 +7,8 @@ lets the browser load nothing from other servers.
 import html
 import os
 import pathlib
+import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +39,11 @@ _POLICY = (
 _CSS = """
 .status progress { width: 100%; height: 1rem; }
 .status .error { color: #b00020; font-weight: 600; }
-.gradio-container { max-width: 75rem !important; margin: auto; }
+.gradio-container { margin: auto; }
+.gradio-container .column, .gradio-container .row { min-width: 0 !important; }
+.gradio-container .column > * { max-width: 100%; }
+.gradio-container, .gradio-container main { width: 100%; min-width: 0; }
+.gradio-container { max-width: min(75rem, 100vw) !important; }
 """
 _QUEUE = 'job'  # Jobs of all tabs wait in one queue.
 _POLL_SECONDS = 0.2
@@ -63,6 +69,7 @@ def serve(*, port: int, ready: Callable[[str], None] | None = None) -> None:
     )
     sessions = Sessions(pathlib.Path(folder) / 'runs')
     demo = make_page(sessions)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
       _, address, _ = _launch(demo, port, folder)
       if ready is not None:
@@ -94,9 +101,9 @@ class _Tab:
     self._use, self._sessions = use, sessions
     gr.Markdown(use.text)
     with gr.Row():
-      with gr.Column(scale=2):
+      with gr.Column(scale=1, min_width=300):
         self._make_form()
-      with gr.Column(scale=3):
+      with gr.Column(scale=1, min_width=300):
         self._make_results()
     self._connect()
 
@@ -109,14 +116,14 @@ class _Tab:
     if others:
       with gr.Accordion('More files', open=False):
         self._files += [self._file(upload) for upload in others]
-    self._values = [self._value(control) for control in use.controls]
-    self._seed = gr.Number(
-      0, label='Seed', precision=0, minimum=0, info='Of everything random.'
-    )
     with gr.Row():
       name = use.command
       self._run = gr.Button('Run', variant='primary', elem_id=f'run_{name}')
       self._stop = gr.Button('Cancel', elem_id=f'cancel_{name}')
+    self._values = [self._value(control) for control in use.controls]
+    self._seed = gr.Number(
+      0, label='Seed', precision=0, minimum=0, info='Of everything random.'
+    )
 
   def _make_picture(self) -> Any:
     """The picture, to look at or to paint a mask on."""
@@ -151,7 +158,11 @@ class _Tab:
       visible=bool(use.before),
     )
     self._gallery = gr.Gallery(
-      label='Pictures', format='png', interactive=False, height=320
+      label='Pictures',
+      format='png',
+      interactive=False,
+      height=320,
+      object_fit='contain',
     )
     self._uncertainty = gr.Image(
       label='Uncertainty',
@@ -320,7 +331,7 @@ def _launch(demo: Any, port: int, folder: str) -> Any:
   system = ['system-ui', 'sans-serif']
   return demo.launch(
     server_name=HOST,
-    server_port=port or _free_port(),
+    server_port=_free_port(port),
     share=False,
     quiet=True,
     prevent_thread_lock=True,
@@ -355,11 +366,14 @@ class _Policy:
     await self._app(scope, receive, send_with_policy)
 
 
-def _free_port() -> int:
-  import socket
-
+def _free_port(port: int) -> int:
+  """The port, or any free one where it is 0; OSError if it is taken."""
   with socket.socket() as found:
-    found.bind((HOST, 0))
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+      found.bind((HOST, port))
+    except OSError as error:
+      raise OSError(f'`port` {port} is taken; choose another.') from error
     return int(found.getsockname()[1])
 
 

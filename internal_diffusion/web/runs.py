@@ -71,8 +71,9 @@ def prepare(
       continue
     name = uploads.copy_in(pathlib.Path(path), folder)
     given.setdefault(upload.flag, []).append(name)
-  if use.paints_mask and painted is not None and 'mask' not in given:
-    if uploads.write_mask(painted, folder / _MASK):
+  if painted is not None and 'mask' not in given:
+    size = uploads.picture_size(folder / given['image'][0])
+    if uploads.write_mask(painted, folder / _MASK, size=size):
       given['mask'] = [_MASK]
   if seed:
     arguments.append(f'--seed={int(seed)}')

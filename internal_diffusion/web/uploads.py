@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 
-from internal_diffusion.data import image_io
+from internal_diffusion.data import image_io, masks
 
-PREVIEW_SIDE = 768
+PREVIEW_SIDE = 640
 MAX_BYTES = 100 * 2**20
 _ARRAYS = ('.npy', '.mat')
 
@@ -25,7 +25,7 @@ def check_file(path: pathlib.Path) -> None:
 
 
 def preview(path: pathlib.Path) -> np.ndarray | None:
-  """A small picture of a file, uint8 [H, W, 3]; None for an array file.
+  """A file for the screen, uint8 [H, W, 3]; None for an array file.
 
   Raises:
     ValueError: If the file is too large or is no picture that can be read.
@@ -36,6 +36,9 @@ def preview(path: pathlib.Path) -> np.ndarray | None:
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     image = image_io.read_image(path, max_side=PREVIEW_SIDE)
+  # A brush is too wide for a tiny picture.
+  zoom = max(1, PREVIEW_SIDE // max(image.shape[:2]))
+  image = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
   return np.rint(127.5 * (image + 1)).astype(np.uint8)
 
 
@@ -61,17 +64,33 @@ def copy_in(path: pathlib.Path, folder: pathlib.Path) -> str:
   return name
 
 
-def write_mask(layer: np.ndarray, path: pathlib.Path) -> bool:
+def write_mask(
+  layer: np.ndarray, path: pathlib.Path, *, size: tuple[int, int] | None
+) -> bool:
   """Writes what was painted on a picture as a mask, white where painted.
 
   Args:
     layer: Painted layer, uint8 [H, W, 4]; alpha says where.
     path: Output path.
+    size: Height and width of the mask; None is those of the layer.
 
   Returns:
     Whether anything was painted; nothing is written otherwise.
   """
   painted = layer[..., 3] > 127
-  if painted.any():
-    image_io.write_image(path, np.where(painted[..., None], 1.0, -1.0))
-  return bool(painted.any())
+  if not painted.any():
+    return False
+  if size is not None:
+    painted = masks.resize_mask(painted, size)
+  image_io.write_image(path, np.where(painted[..., None], 1.0, -1.0))
+  return True
+
+
+def picture_size(path: pathlib.Path) -> tuple[int, int] | None:
+  """Height and width of a picture as `preview` shows it; None for an array."""
+  if path.suffix.lower() in _ARRAYS:
+    return None
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    height, width = image_io.read_image_with_alpha(path)[0].shape[:2]
+  return height, width
