@@ -55,7 +55,7 @@ def run_parts(
       error
     )
   kept = without_own(arguments)
-  with client:
+  with client, client.as_current():
     futures = {
       name: client.submit(
         run_command,

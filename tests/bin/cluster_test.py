@@ -75,7 +75,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path):
           os.kill(victim, signal.SIGKILL)
           killed = True
       printed, err = process.communicate(timeout=300)
-    assert killed
+    assert killed, printed + err
     assert process.returncode == 3, err
     assert 'bad.png failed: ' in err
     report = json.loads((out / 'report.json').read_text())
