@@ -17,9 +17,10 @@ import jax
 import numpy as np
 
 from internal_diffusion import files as file_lib
+from internal_diffusion.version import __version__
 
 REPORT_NAME, INDEX_NAME = 'report.json', 'index.html'
-_VERSIONED = ('internal-diffusion', 'jax', 'flax', 'optax', 'numpy')
+_VERSIONED = ('jax', 'flax', 'optax', 'numpy')
 
 
 def write_report(
@@ -83,11 +84,6 @@ def read_report(path: str | os.PathLike) -> dict[str, Any] | None:
     return content if is_report else None
   except (OSError, ValueError, TypeError, KeyError):
     return None
-
-
-def own_version() -> str:
-  """The version of this package."""
-  return _versions()['internal-diffusion']
 
 
 def read_page(path: str | os.PathLike) -> list[tuple[str, str]]:
@@ -189,7 +185,10 @@ def _table(table: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _versions() -> dict[str, str]:
-  versions = {'python': platform.python_version()}
+  versions = {
+    'python': platform.python_version(),
+    'internal-diffusion': __version__,
+  }
   for name in _VERSIONED:
     try:
       versions[name] = importlib.metadata.version(name)

@@ -14,6 +14,7 @@ EVERYWHERE = (
   'options',
   'jax_settings',
   'compilation',
+  'version',
 )
 # What else each package may import, beside itself.
 ALLOWED = {

@@ -6,7 +6,6 @@ inputs failed and the others are done; 130 where it was interrupted and saved
 nothing.
 """
 
-import importlib.metadata
 import logging
 import os
 import pathlib
@@ -29,6 +28,7 @@ from internal_diffusion.bin import (
 )
 from internal_diffusion.bin.owned_folder import OwnedFolder
 from internal_diffusion.bin.results import Results, finish_several
+from internal_diffusion.version import __version__
 
 _FAILED, _PARTLY_FAILED = 2, 3
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
@@ -125,7 +125,7 @@ def run(
     print(messages.help_text(flag_values, doc))
     sys.exit(0)
   if '--version' in arguments:
-    print(f'{name} {importlib.metadata.version("internal-diffusion")}')
+    print(f'{name} {__version__}')
     sys.exit(0)
   logging.getLogger('absl').setLevel(logging.ERROR)
   flags.FLAGS.mark_as_parsed()  # Libraries may look at the global flags.

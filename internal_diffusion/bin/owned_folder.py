@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from internal_diffusion import report
+from internal_diffusion.version import __version__
 
 _ALWAYS = (report.REPORT_NAME, report.INDEX_NAME)
 _PACKAGE = 'internal-diffusion'
@@ -185,7 +186,7 @@ class OwnedFolder:
       found is not None
       and found.get('complete') is True
       and not _difference(found, self._parts[name])
-      and found.get('versions', {}).get(_PACKAGE) == report.own_version()
+      and found.get('versions', {}).get(_PACKAGE) == __version__
       and all((self.directory / name / f).exists() for f in found['files'])
       # A report that the earlier run does not list is a person's own.
       and f'{name}/{report.REPORT_NAME}' in self._stale
@@ -207,10 +208,9 @@ class OwnedFolder:
       )
     names = [*earlier['files'], report.REPORT_NAME]
     for file in earlier['files']:
-      path = pathlib.PurePosixPath(file)
-      if path.name == report.REPORT_NAME and path.parent.name:
+      if _part(file) and file.endswith(f'/{report.REPORT_NAME}'):
         inside = report.read_report(self.directory / file) or {'files': []}
-        names += [f'{path.parent}/{own}' for own in inside['files']]
+        names += [f'{_part(file)}/{own}' for own in inside['files']]
     names = list(dict.fromkeys(names))
     # A report may have been changed; nothing outside the folder is touched.
     root = self.directory.resolve()
