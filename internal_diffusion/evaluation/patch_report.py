@@ -60,8 +60,8 @@ def compare_patches(
       reference.
     - variance_ratios: `distances.principal_variance_ratios`, a list.
     - variance_log_rms: Root mean square of their logarithms; 0 is perfect.
-    - nearest_distance_median: Median of `memorization.nearest_distances` over the
-      first 2048 patches.
+    - nearest_distance_median: Median of `memorization.nearest_distances` over
+      the first 2048 patches.
     - copy_fraction: Fraction of copies, `memorization.is_copy`.
   """
   made, real, other = distances.as_vectors(
