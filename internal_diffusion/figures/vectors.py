@@ -56,7 +56,7 @@ def vector_figure(
       angles='xy',
       scale_units='xy',
       scale=1 / factor,
-      width=0.1 * step,
+      width=0.07 * step,
       units='xy',
     )
     drawn.set_clim(0, upper_quantile(deviation[known]) or 1.0)

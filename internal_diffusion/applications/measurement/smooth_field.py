@@ -27,12 +27,13 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.fft
 import scipy.sparse
 
-_Matrix = scipy.sparse.csr_matrix
+_Matrix = Any  # A sparse matrix; scipy has no types.
 _ORDER = 3  # Of the differences that the prior penalises.
 _WINDOW_AREA = 15.6  # Of the equivalent window, in units of 1 / k0^2.
 _TOLERANCE, _MAX_STEPS = 1e-4, 100  # Of the conjugate gradients.
