@@ -31,7 +31,8 @@ from internal_diffusion.options import replace
 from internal_diffusion.sampling.api import make_sample_fn
 from internal_diffusion.training import parallel
 from internal_diffusion.training import step as step_lib
-from internal_diffusion.training.denoising import denoising_loss, make_denoiser
+from internal_diffusion.training.denoising import make_denoiser
+from internal_diffusion.training.denoising_loss import denoising_loss
 from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.state import create_train_state
 from internal_diffusion.types import Condition

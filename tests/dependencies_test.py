@@ -52,6 +52,7 @@ ALLOWED = {
 # Libraries that only the named files may import.
 CONFINED = {
   'PIL': {
+    'data/clip_coding.py',
     'data/image_decoding.py',
     'data/image_encoding.py',
     'data/metadata.py',

@@ -14,6 +14,14 @@ from internal_diffusion.data.blur_kernel import (
   check_kernel,
   read_kernel,
 )
+from internal_diffusion.data.clip_io import (
+  Clip,
+  make_clip,
+  read_clip,
+  write_frames,
+  write_gif,
+  write_mp4,
+)
 from internal_diffusion.data.colour_planes import (
   from_planes,
   to_planes,
@@ -57,6 +65,7 @@ from internal_diffusion.data.jpeg import (
 from internal_diffusion.data.masks import (
   check_mask,
   read_mask,
+  read_masks,
 )
 from internal_diffusion.data.metadata import (
   Metadata,
@@ -133,6 +142,7 @@ from internal_diffusion.data.warp import (
 __all__ = [
   'Blur',
   'Border',
+  'Clip',
   'Composition',
   'Correlation',
   'Downscaling',
@@ -171,6 +181,7 @@ __all__ = [
   'interpolate_patches',
   'invert_flow',
   'make_blur',
+  'make_clip',
   'make_condition',
   'make_downscaling',
   'make_grid',
@@ -178,12 +189,14 @@ __all__ = [
   'make_pair',
   'make_pair_table',
   'read_array',
+  'read_clip',
   'read_flow',
   'read_image',
   'read_image_with_alpha',
   'read_jpeg_cells',
   'read_kernel',
   'read_mask',
+  'read_masks',
   'read_metadata',
   'resample',
   'rotation',
@@ -203,8 +216,11 @@ __all__ = [
   'whiten',
   'write_animation',
   'write_flow',
+  'write_frames',
+  'write_gif',
   'write_grid',
   'write_image',
+  'write_mp4',
   'write_netcdf',
   'write_table',
   'zoom',

@@ -6,6 +6,7 @@ A mask is [H, W] bool; True is missing. In a file, white is missing.
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,7 +35,24 @@ def read_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
     FileNotFoundError: If there is no such file.
     ValueError: If the file cannot be read, or all pixels or none are missing.
   """
-  path = pathlib.Path(path)
+  return check_mask(_read_mask(pathlib.Path(path), size), size)
+
+
+def read_masks(
+  paths: Sequence[str | os.PathLike[str]], size: Size
+) -> np.ndarray:
+  """Reads the masks of a clip, one for each frame, [T, H, W] bool.
+
+  A mask may be black everywhere. Otherwise as in `read_mask`.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If a file cannot be read.
+  """
+  return np.stack([_read_mask(pathlib.Path(path), size) for path in paths])
+
+
+def _read_mask(path: pathlib.Path, size: Size) -> np.ndarray:
   picture, _ = image_io.read_image_with_alpha(path)
   if picture.shape[-1] in (2, 4):
     values = picture[..., -1]
@@ -45,10 +63,10 @@ def read_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
     old, new = ('x'.join(map(str, s)) for s in (mask.shape, size))
     warnings.warn(
       f'`{path}`: the mask is resized from {old} to {new} (height x width).',
-      stacklevel=2,
+      stacklevel=3,
     )
     mask = _resize(mask, size)
-  return check_mask(mask, size)
+  return mask
 
 
 def check_mask(mask: np.ndarray, size: Size) -> np.ndarray:

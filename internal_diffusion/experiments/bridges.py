@@ -157,7 +157,7 @@ def _options(seed: int, num_steps: int) -> DenoiserOptions:
 
 def _textures(seed: int, effort: float, progress: bool) -> dict[str, Any]:
   """The learned bridge from brick to gravel."""
-  both, _ = texture_patches()
+  both = np.stack([fitted for fitted, _ in texture_patches().values()])
   brick, gravel = both
   sigmas = bridge_sigmas(20, sigma_max=_TEXTURE_SIGMA)
   transport_fn = functools.partial(transport, sigmas=sigmas)

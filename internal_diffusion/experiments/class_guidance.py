@@ -10,7 +10,6 @@ vectors over that of real ones is their diversity.
 """
 
 import functools
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -18,9 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion import figures
 from internal_diffusion.applications.patches import inference
-from internal_diffusion.data import image_io
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.denoisers.noisy_classifier import (
   ClassifierGuided,
@@ -29,7 +26,6 @@ from internal_diffusion.denoisers.noisy_classifier import (
 )
 from internal_diffusion.diffusion import schedules
 from internal_diffusion.experiments import points
-from internal_diffusion.experiments.result import Measure
 from internal_diffusion.experiments.training import scaled
 from internal_diffusion.options import replace
 from internal_diffusion.sampling import make_sample_fn
@@ -192,91 +188,3 @@ def share(judge: NoisyClassifier, groups: np.ndarray) -> float:
 @jax.jit
 def _judge(judge: NoisyClassifier, x: jax.Array) -> jax.Array:
   return jnp.argmax(judge.log_posterior(x, jnp.float32(0.02)), axis=-1)
-
-
-def measures(
-  drawn: Mapping[str, Drawn], *, real_share: float, at_least: float
-) -> dict[str, Measure]:
-  """Fidelity and diversity of all draws.
-
-  Args:
-    drawn: From `draw_all`.
-    real_share: Fraction of real vectors that the judge assigns to their class.
-    at_least: Goal of classifier guidance of weight 1.
-  """
-  found = {'share of the class: real': Measure(real_share)}
-  for name, of_name in drawn.items():
-    goal = at_least if name == 'classifier, weight 1' else None
-    found[f'share of the class: {name}'] = Measure(of_name.share, at_least=goal)
-    found[f'diversity: {name}'] = Measure(of_name.diversity)
-  for name in ('no threshold', 'static threshold', 'dynamic threshold'):
-    of_name = drawn[f'classifier-free, weight {WEIGHTS[-1]:g}, {name}']
-    label = f'weight {WEIGHTS[-1]:g}, {name}: fraction of values at the bounds'
-    found[label] = Measure(of_name.outside)
-  return found
-
-
-@figures.own_style
-def trade_off(drawn: Mapping[str, Drawn], real_share: float) -> figures.Figure:
-  """Fidelity over diversity, a curve for each kind of guidance."""
-  figure = figures.new_figure(7, 4.5, title='Fidelity and diversity')
-  ax = figure.subplots()
-  for kind in ('classifier', 'classifier-free'):
-    found = [drawn[f'{kind}, weight {w:g}'] for w in WEIGHTS]
-    right, diversity = (
-      [getattr(f, n) for f in found] for n in ('share', 'diversity')
-    )
-    ax.plot(diversity, right, 'o-', label=f'{kind} guidance')
-    for weight, x, y in zip(WEIGHTS, diversity, right, strict=True):
-      ax.annotate(f'{weight:g}', (x, y), (4, -11), textcoords='offset points')
-  plain = drawn['conditional model']
-  ax.plot(plain.diversity, plain.share, '*', markersize=12, label='conditional')
-  ax.plot(1, real_share, 'k+', markersize=12, label='real')
-  ax.set(xlabel='variance over that of real patches')
-  ax.set_ylabel('share of the class asked for')
-  ax.legend()
-  return figure
-
-
-@figures.own_style
-def class_patches(
-  drawn: Mapping[str, Drawn],
-  real: np.ndarray,
-  names: tuple[str, ...],
-  *,
-  shape: tuple[int, int, int],
-  num: int = 60,
-) -> figures.Figure:
-  """Drawn patches of `shape` (P, P, C), a column for each class.
-
-  Args:
-    drawn: From `draw_all`.
-    real: Real patches, [K, N, D].
-    names: Names of the classes.
-    shape: Height, width and channels of a patch.
-    num: Number of patches shown of each class.
-  """
-  rng = np.random.default_rng(0)
-  chosen = [group[rng.permutation(len(group))[:num]] for group in real]
-  shown = {
-    'real': np.stack(chosen),
-    'conditional model': drawn['conditional model'].vectors,
-    **{
-      name: drawn[name].vectors
-      for name in drawn
-      if name.endswith(
-        ('weight 1', 'weight 8', 'static threshold', 'dynamic threshold')
-      )
-    },
-  }
-  width = 5.5 * len(names)
-  figure = figures.new_figure(width, 1.25 * len(shown), title='By class')
-  axes = figure.subplots(len(shown), len(names))
-  for row, (name, groups) in zip(axes, shown.items(), strict=True):
-    for ax, label, group in zip(row, names, groups, strict=True):
-      squares = group[:num].reshape(-1, *shape)
-      grid = image_io.make_grid(
-        np.clip(squares, -1, 1), num_columns=num // 3, zoom=2
-      )
-      figures.show_image(ax, grid, f'{label}: {name}')
-  return figure

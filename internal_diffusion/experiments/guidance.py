@@ -8,7 +8,7 @@ On patches of two textures, brick and gravel, the classes are the textures;
 estimates leave [-1, 1]: static and dynamic thresholding bring them back.
 """
 
-import functools
+import dataclasses
 
 import flax.struct
 import jax
@@ -22,7 +22,8 @@ from internal_diffusion.denoisers.gaussian_mixture import (
 )
 from internal_diffusion.denoisers.noisy_classifier import ClassifierGuided
 from internal_diffusion.diffusion import schedules
-from internal_diffusion.experiments import class_guidance, mixtures
+from internal_diffusion.experiments import mixtures
+from internal_diffusion.experiments.class_results import compare_guidance
 from internal_diffusion.experiments.frequencies import (
   nearest_frequencies,
   total_variation,
@@ -34,7 +35,6 @@ from internal_diffusion.types import Condition
 
 _PATCH_SIZE = 11
 _SIDE = 160  # Of a texture, in pixels.
-_NUM_SAMPLES = 512  # Of each texture.
 _NUM_EXACT = 20_000
 _TEXTURES = ('brick', 'gravel')
 
@@ -64,37 +64,17 @@ def run(seed: int, *, effort: float = 1.0, progress: bool = False) -> Result:
   exact = exact_total_variation(
     jax.random.key(seed), scaled(_NUM_EXACT, effort, at_least=256)
   )
-  fitted, held_out = texture_patches()
-  models = class_guidance.train(
-    fitted, held_out, seed, effort=effort, progress=progress
+  result = compare_guidance(
+    seed,
+    texture_patches(),
+    lambda _: 0.95,
+    shape=(_PATCH_SIZE, _PATCH_SIZE, 1),
+    effort=effort,
+    progress=progress,
   )
-  num = scaled(_NUM_SAMPLES, effort, at_least=64)
-  drawn = class_guidance.draw_all(seed, models, fitted, num)
-  real_share = class_guidance.share(models.judge, fitted)
-  return Result(
-    measures={
-      'mixture, exact classifier: total variation to the conditional': Measure(
-        exact, at_most=0.03
-      ),
-      **class_guidance.measures(drawn, real_share=real_share, at_least=0.95),
-    },
-    samples={f'drawn: {name}': found.vectors for name, found in drawn.items()},
-    pictures={
-      'trade_off': (
-        functools.partial(class_guidance.trade_off, drawn, real_share),
-        'Fidelity and diversity over the weight of guidance.',
-      ),
-      'patches': (
-        functools.partial(
-          class_guidance.class_patches,
-          drawn,
-          fitted,
-          _TEXTURES,
-          shape=(_PATCH_SIZE, _PATCH_SIZE, 1),
-        ),
-        'Patches of two textures by guidance, beside real ones.',
-      ),
-    },
+  label = 'mixture, exact classifier: total variation to the conditional'
+  return dataclasses.replace(
+    result, measures={label: Measure(exact, at_most=0.03), **result.measures}
   )
 
 
@@ -119,17 +99,18 @@ def exact_total_variation(key: jax.Array, num: int) -> float:
   return total_variation(frequencies, expected)
 
 
-def texture_patches() -> tuple[np.ndarray, np.ndarray]:
-  """Patches of two textures, of the left and right halves, [2, N, D] each."""
-  halves: list[list[np.ndarray]] = [[], []]
+def texture_patches() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """By texture, patches of its left and of its right half, [N, D] each."""
+  found = {}
   for name in _TEXTURES:
     pixels = getattr(skimage.data, name)()[..., None].astype(np.float32)
     image = image_io.bound_side(pixels / 127.5 - 1, max_side=_SIDE)
     half = image.shape[1] // 2
-    for part, cut in zip(
-      halves, (image[:, :half], image[:, half:]), strict=True
-    ):
-      dense = patches.extract_patches(jnp.asarray(cut), patch_size=_PATCH_SIZE)
-      part.append(np.asarray(dense).reshape(-1, dense.shape[-1]))
-  fitted, held_out = (np.stack(part) for part in halves)
-  return fitted, held_out
+    fitted, held_out = (
+      np.asarray(
+        patches.extract_patches(jnp.asarray(cut), patch_size=_PATCH_SIZE)
+      ).reshape(-1, _PATCH_SIZE**2)
+      for cut in (image[:, :half], image[:, half:])
+    )
+    found[name] = fitted, held_out
+  return found

@@ -19,7 +19,7 @@ from internal_diffusion.denoisers.noisy_classifier import (
 )
 from internal_diffusion.denoisers.score_mlp import ScoreMLP
 from internal_diffusion.diffusion import losses
-from internal_diffusion.training.denoising import draw_sigma
+from internal_diffusion.training.corruption import draw_sigma
 from internal_diffusion.training.examples import Draw, Examples
 from internal_diffusion.training.fit import Fitted, fit
 from internal_diffusion.training.options import DenoiserOptions, NoiseOptions

@@ -21,10 +21,8 @@ from internal_diffusion.diffusion.consistency import (
   ConsistencyModel,
   LevelPairs,
 )
-from internal_diffusion.training.denoising import (
-  log_condition_prior,
-  make_denoiser,
-)
+from internal_diffusion.training.denoising import make_denoiser
+from internal_diffusion.training.denoising_loss import log_condition_prior
 from internal_diffusion.training.examples import Draw, Examples
 from internal_diffusion.training.fit import Fitted, fit
 from internal_diffusion.training.options import DenoiserOptions

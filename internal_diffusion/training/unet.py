@@ -10,7 +10,7 @@ import numpy as np
 from internal_diffusion import arrays
 from internal_diffusion.denoisers.unet import ConvolutionalDenoiser, UNet
 from internal_diffusion.diffusion import losses
-from internal_diffusion.training.denoising import draw_sigma
+from internal_diffusion.training.corruption import draw_sigma
 from internal_diffusion.training.fit import Fitted, fit
 from internal_diffusion.training.options import (
   NoiseOptions,

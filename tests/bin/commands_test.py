@@ -19,6 +19,7 @@ NAMES = (
   'flow',
   'reproduce',
   'surprise',
+  'video',
   'demo',
 )
 COMMON = ('image', 'frames', 'out', 'workdir', 'seed', 'overwrite')

@@ -5,7 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.experiments import class_guidance, level_guidance
+from internal_diffusion.experiments import (
+  class_guidance,
+  class_results,
+  level_guidance,
+)
 
 
 @flax.struct.dataclass
@@ -38,20 +42,21 @@ def test_goals_are_set_for_the_guidance_of_weight_1():
     name: class_guidance.Drawn(np.zeros((2, 1, 1)), 0.9, 1.0, 0.1)
     for name in names
   }
-  found = class_guidance.measures(drawn, real_share=0.95, at_least=0.93)
+  found = class_results.measures(drawn, real_share=0.95, at_least=0.93)
   missed = [name for name, measure in found.items() if measure.is_met is False]
   assert missed == ['share of the class: classifier, weight 1']
   assert found['share of the class: real'].value == 0.95
 
 
 def test_bands_that_are_fitted_and_held_out_share_no_patch():
-  fitted, held_out = level_guidance.level_patches(0)
-  assert fitted.shape == held_out.shape
-  assert fitted.shape[0] == 3
-  for one, other in zip(fitted, held_out, strict=True):
+  levels = level_guidance.level_patches(0)
+  assert list(levels) == ['level 0', 'level 1', 'level 2']
+  for one, other in levels.values():
+    assert one.shape == other.shape
     known = {row.tobytes() for row in one}
     assert not known & {row.tobytes() for row in other}
   # A coarser level shows more, so its neighbouring pixels differ more.
+  fitted = np.stack([one for one, _ in levels.values()])
   squares = fitted.reshape(3, -1, 11, 11)
   roughness = np.abs(np.diff(squares, axis=-1)).mean(axis=(1, 2, 3))
   assert roughness[0] < roughness[1] < roughness[2]

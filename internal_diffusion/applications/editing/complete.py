@@ -6,7 +6,8 @@ level sigma, and averages the patches; after the steps, which end at sigma = 0,
 seams are placed and pixels are copied again, so a fill is as sharp as the
 picture. Distances compare how rough the picture is, too, so that averages do
 not lead to smooth places. More fills are drawn than asked for, and those are
-kept whose patches are nearest to patches of the picture.
+kept whose patches are nearest to patches of the picture, in the hole and around
+its border. The answers are ordered by how well they join at the border.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ from internal_diffusion.applications.editing.roughness import roughness
 Array = jax.Array
 
 _NUM_STARTS = 12  # Number of fills that are drawn at first, at least.
-_MAX_HOLES = 2560  # Number of hole pixels at the first level, at most.
+_MAX_HOLES = 3072  # Number of hole pixels at the first level, at most.
 _ROUGHNESS = 4.0  # Weight of roughness in distances, beside that of values.
 _FIRST_SIGMAS = (0.0,) * 8
 _LATER_SIGMAS = (0.0,) * 4
@@ -63,10 +64,10 @@ def complete(
     coarse, level = levels[index + 1], levels[index]
     finer = [patch_sources.finer_field(coarse, level, one) for one in sources]
     own = jax.random.split(keys[index], num_samples)
-    sources, distance = _improve(
+    sources, distances = _improve(
       own, level, np.stack(finer), np.array(_LATER_SIGMAS, np.float32)
     )
-    sources = _nearest_first(sources, distance)
+    sources = _nearest_first(sources, distances[:, 1])
   rows, columns = (slice(MARGIN, MARGIN + side) for side in mask.shape)
   values = levels[0].image[..., :num_channels]
   finest = dataclasses.replace(levels[0], image=values)
@@ -87,13 +88,13 @@ def _draw_and_choose(key: Array, level: FillLevel, *, num: int) -> np.ndarray:
   num_starts = max(_NUM_STARTS, 2 * num)  # Even, for two sides of patches.
   keys = jax.random.split(key, 2)
   sources = draw_first_sources(keys[0], level, num=num_starts)
-  sources, distance = _improve(
+  sources, distances = _improve(
     jax.random.split(keys[1], num_starts),
     level,
     sources,
     np.array(_FIRST_SIGMAS, np.float32),
   )
-  return _nearest_first(sources, distance)[:num]
+  return _nearest_first(sources, distances.sum(axis=1))[:num]
 
 
 def _nearest_first(sources: Array, distance: Array) -> np.ndarray:
@@ -106,7 +107,7 @@ def _nearest_first(sources: Array, distance: Array) -> np.ndarray:
 def _improve(
   keys: Array, level: FillLevel, sources: Array, sigmas: Array
 ) -> tuple[Array, Array]:
-  """Better fills, [B, H * W], and their mean distances to sources, [B]."""
+  """Better fills, [B, H * W], and their `mean_distances`, [B, 2]."""
 
   def one(given: tuple[Array, Array]) -> tuple[Array, Array]:
     key, sources = given
@@ -121,7 +122,7 @@ def _improve(
     start = (sources, _copy(level, sources))
     field, picture = jax.lax.fori_loop(0, len(sigmas), step, start)
     sources = place_seams(level, field, picture)
-    mean = patch_sources.mean_distance(level, _copy(level, sources), field)
+    mean = patch_sources.mean_distances(level, _copy(level, sources), field)
     return sources, mean
 
   return jax.lax.map(one, (keys, sources))

@@ -163,15 +163,23 @@ def _candidates(
   return jnp.clip(every, 0, num - 1)
 
 
-def mean_distance(level: FillLevel, picture: Array, field: Array) -> Array:
-  """Mean squared distance of the target patches of a picture to sources."""
+def mean_distances(level: FillLevel, picture: Array, field: Array) -> Array:
+  """Mean squared distances of target patches of a picture to sources, [2].
+
+  The first is that of all patches, the second that of those whose centre is at
+  most half of a patch from known pixels.
+  """
 
   def chunk(targets: Array) -> Array:
     weights = windows(level.weight[..., None], targets)[..., 0]
     patches = windows(picture, targets)
     distance = _distances(level.image, patches, weights, field[targets])
     is_one = (targets != OUTSIDE) & level.is_source[field[targets]]
-    return jnp.stack([jnp.sum(jnp.where(is_one, distance, 0)), is_one.sum()])
+    joins = is_one & (level.depth[targets] <= PATCH_SIZE // 2)
+    counted = jnp.stack([is_one, joins])
+    return jnp.stack(
+      [jnp.sum(jnp.where(counted, distance, 0), axis=1), counted.sum(axis=1)]
+    )
 
   num = len(level.targets)
   targets = level.targets.reshape(-1, math.gcd(num, _CHUNK))

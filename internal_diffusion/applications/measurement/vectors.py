@@ -133,8 +133,9 @@ def ensemble_mean(pairs: Sequence[_Field]) -> _Field:
 
   Returns:
     x, y, u and v (means over the valid vectors), error_u and error_v (their
-    standard errors), measured_u and measured_v (the part of the standard errors
-    that is of the measurement) and number (of valid vectors), [m, n] each.
+    standard errors, from the scatter of the pairs but at least what the
+    measurement gives), measured_u and measured_v (what it gives) and number (of
+    valid vectors), [m, n] each.
   """
   number = np.sum([pair['valid'] for pair in pairs], axis=0)
   found: dict[str, np.ndarray] = {'x': pairs[0]['x'], 'y': pairs[0]['y']}
@@ -148,6 +149,8 @@ def ensemble_mean(pairs: Sequence[_Field]) -> _Field:
       sigma = np.stack([pair[f'sigma_{name}'] for pair in pairs])
       own = np.sqrt(np.sum(np.where(good, sigma, 0) ** 2, axis=0)) / number
     found[name] = np.where(number > 0, mean, np.nan)
-    found[f'error_{name}'] = np.where(number > 1, error, np.inf)
+    found[f'error_{name}'] = np.where(
+      number > 1, np.maximum(error, own), np.inf
+    )
     found[f'measured_{name}'] = np.where(number > 0, own, np.inf)
   return found | {'number': number}

@@ -18,9 +18,7 @@ from internal_diffusion.applications.patches.options import (
 from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import model_files
-from internal_diffusion.training.denoising import (
-  fit_denoiser,
-)
+from internal_diffusion.training.denoising import fit_denoiser
 from internal_diffusion.training.fit import Fitted
 from internal_diffusion.training.run_folder import array_digest
 from internal_diffusion.types import Condition, static

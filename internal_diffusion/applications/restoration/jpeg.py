@@ -3,9 +3,9 @@
 The file says for each coefficient in which cell it is. The loop of restoration
 looks for a probable picture in these cells; the result re-encodes to the file.
 
-The variance of the error is a constant part of what quantisation has removed,
-which the file's own levels tell (`data.jpeg_losses`), spread over the picture
-as the variance that the prior leaves and the removed variance itself. In
+The variance of the error is a fraction of what quantisation has removed, which
+the file's own levels tell (`data.jpeg_losses`), spread over the picture as the
+removed variance and the variance that the prior leaves. In
 samples, each frequency differs from the mean by that energy.
 """
 
@@ -38,13 +38,12 @@ Array = jax.Array
 _FIRST, _LAST, _NUM_STEPS = 14.0, 5.0, 8
 _OLD, _GROUPS, _SAMPLE = 12.0, (6.0, 4.0), 28.0
 _STEP_AT_10 = 72.0
-# Standard deviation of the error over that of what quantisation has removed: on
-# camera, coffee, chelsea, astronaut, coins and rocket at qualities 10, 20 and
-# 40 it was 0.76 to 0.90.
-_REMAINING = 0.81
-# Parts of the spread: the removed variance itself over that of the prior, and
-# a constant part, as a prior may be far too sure.
-_OWN_WEIGHT, _EVEN = 0.5, 0.1
+# Standard deviation of the error over that of what quantisation has removed,
+# and the part of the removed variance itself in the spread, the rest being the
+# prior's: near maximum likelihood on camera, coffee, chelsea, astronaut,
+# rocket, coins and brick at qualities 10, 20 and 40.
+_REMAINING, _OWN_PART = 0.81, 0.63
+_OWN_WINDOW = 2.0  # Pixels, for the local mean of the removed variance.
 _FLOOR = 0.5 * 2 / 255  # Smallest standard deviation: rendering.
 _MOST_GAIN = 2.0  # Of the distance of a sample from the mean.
 
@@ -95,8 +94,8 @@ def spread(cells: JpegCells, restored: RestoredScene) -> Spread:
   lost = jpeg_losses.lost_variances(cells)
   own = jax.device_put(jpeg_losses.pixel_variance(cells, lost))
   total = np.mean(own, axis=(0, 1))
-  share = _share(restored.variance) + _OWN_WEIGHT * _share(local_mean(own, 1.0))
-  share = _EVEN + (1 - _EVEN) * share / (1 + _OWN_WEIGHT)
+  share = _OWN_PART * _share(local_mean(own, _OWN_WINDOW))
+  share += (1 - _OWN_PART) * _share(restored.variance)
   variance = _REMAINING**2 * total * share
   energies = [_REMAINING**2 * np.mean(part, axis=(0, 1)) for part in lost]
   return Spread(

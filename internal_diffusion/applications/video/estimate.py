@@ -1,0 +1,182 @@
+"""Estimates of frames that a clip does not have, with their uncertainty.
+
+A frame is estimated from the known frames around it, which lie at some offsets
+in time. Where known frames of the clip have known frames at the same offsets,
+or at s times these, they tell how good each piece of evidence is: their truth
+is known. The weights are learnt from these examples (`weights`); each example
+is judged by weights that were learnt without it.
+
+How motion goes on is the same in all examples, so an error at s times the
+offsets is larger. By how much is measured on the clip too: where an error grows
+like offset^p from s to 2 s, the error here is s^-p times that of the examples.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from internal_diffusion.applications.video import weights
+from internal_diffusion.applications.video.evidence import Evidence, gather
+
+Array = jax.Array
+
+_MOST_EXAMPLES = 8
+_MOST_FOR_GROWTH = 3  # Number of frames that measure the growth of errors.
+_SCALES = (1, 2, 3, 4)  # Numbers s of which offsets can be multiples.
+_MOST_GROWTH = 1.5  # Bound on p.
+_LARGEST_ROLL = 8  # Of an error in a sample, in pixels.
+_CAUTION = 0.6  # Factor of p: finer steps also show what coarser ones hide.
+
+
+class Estimate(NamedTuple):
+  """A frame and its uncertainty.
+
+  Attributes:
+    mean: Estimate of least expected squared error, [H, W, C] in [-1, 1].
+    std: Standard deviation of its error in a channel, [H, W].
+    errors: Errors of the examples over their standard deviations, [H, W, C]
+      each: how an error looks, for samples.
+  """
+
+  mean: np.ndarray
+  std: np.ndarray
+  errors: list[np.ndarray]
+
+  def sample(self, key: Array) -> np.ndarray:
+    """A frame that may be the true one: the mean and an error like others."""
+    if not self.errors:
+      noise = np.asarray(jax.random.normal(key, self.mean.shape))
+      return (self.mean + self.std[..., None] * noise).clip(-1, 1)
+    return (self.mean + self.std[..., None] * _drawn(key, self.errors)).clip(
+      -1, 1
+    )
+
+
+def _drawn(key: Array, errors: Sequence[np.ndarray]) -> np.ndarray:
+  """A combination of two errors [H, W, C], the second moved: a third one."""
+  which_key, angle_key, move_key = jax.random.split(key, 3)
+  first, second = np.asarray(
+    jax.random.randint(which_key, (2,), 0, len(errors))
+  )
+  angle = 2 * np.pi * float(jax.random.uniform(angle_key))
+  move = np.asarray(
+    jax.random.randint(move_key, (2,), -_LARGEST_ROLL, _LARGEST_ROLL + 1)
+  )
+  rolled = np.roll(errors[second], tuple(move), axis=(0, 1))
+  return np.cos(angle) * errors[first] + np.sin(angle) * rolled
+
+
+class _Example(NamedTuple):
+  evidence: Evidence
+  sums: weights.Sums
+  truth: np.ndarray
+
+
+class FrameEstimator:
+  """Estimates frames at any time from the frames of a clip.
+
+  Evidence of examples is kept, because neighbouring frames share it.
+  """
+
+  def __init__(
+    self, frame: Callable[[int], np.ndarray], times: Sequence[int]
+  ) -> None:
+    """Prepares the estimation.
+
+    Args:
+      frame: Gives the known frame of an index, [H, W, C] in [-1, 1].
+      times: Times of the known frames, increasing integers.
+    """
+    self._frame = frame
+    self._index = {time: index for index, time in enumerate(times)}
+    self._kept: dict[tuple, _Example] = {}
+
+  def estimate(self, time: float, neighbours: Sequence[int]) -> Estimate:
+    """The frame at a time.
+
+    Args:
+      time: Its time.
+      neighbours: Times of the known frames to use, two or more, the nearest
+        two first.
+    """
+    offsets = [neighbour - time for neighbour in neighbours]
+    scale, examples = self._examples(time, offsets)
+    if len(examples) < 2 and len(offsets) > 2:
+      return self.estimate(time, neighbours[:2])
+    evidence = gather([self._at(t) for t in neighbours], offsets)
+    if not examples:
+      model = weights.without_examples(evidence)
+      return Estimate(evidence.base, model.std(evidence), [])
+    fitted = weights.fit(
+      [one.evidence for one in examples],
+      [one.sums for one in examples],
+      [one.truth for one in examples],
+    )
+    growth = self._growth(offsets, scale) if scale > 1 else 0.0
+    std = scale**-growth * fitted.model.std(evidence)
+    return Estimate(fitted.apply(evidence), std, fitted.errors)
+
+  def _at(self, time: int) -> np.ndarray:
+    return self._frame(self._index[time])
+
+  def _examples(
+    self, time: float, offsets: Sequence[float]
+  ) -> tuple[int, list[_Example]]:
+    """The scale s of the examples, and the examples nearest in time."""
+    for scale in _fitting_scales(offsets):
+      own = tuple(round(scale * offset) for offset in offsets)
+      centres = self._centres(own, time)[:_MOST_EXAMPLES]
+      if centres:
+        return scale, [self._example(centre, own) for centre in centres]
+    return 1, []
+
+  def _centres(self, offsets: Sequence[int], time: float) -> list[int]:
+    """Known times whose neighbours at the offsets are known, nearest first."""
+    found = [
+      centre
+      for centre in self._index
+      if all(centre + offset in self._index for offset in offsets)
+    ]
+    return sorted(found, key=lambda centre: abs(centre - time))
+
+  def _example(self, centre: int, offsets: tuple[int, ...]) -> _Example:
+    name = (centre, offsets)
+    if name not in self._kept:
+      frames = [self._at(centre + offset) for offset in offsets]
+      evidence, truth = gather(frames, offsets), self._at(centre)
+      sums = weights.normal_equations(evidence, truth)
+      while len(self._kept) >= 3 * _MOST_EXAMPLES:
+        self._kept.pop(next(iter(self._kept)))
+      self._kept[name] = _Example(evidence, sums, truth)
+    return self._kept[name]
+
+  def _growth(self, offsets: Sequence[float], scale: int) -> float:
+    """The power p by which errors grow with the offsets, in [0, 1.5]."""
+    sizes = []
+    for factor in (scale, 2 * scale):
+      own = tuple(round(factor * offset) for offset in offsets[:2])
+      centres = self._centres(own, 0)
+      if not centres:
+        return 0.0
+      step = -(-len(centres) // _MOST_FOR_GROWTH)
+      examples = [self._example(centre, own) for centre in centres[::step]]
+      sizes.append(
+        np.mean([np.mean((e.evidence.base - e.truth) ** 2) for e in examples])
+      )
+    growth = _CAUTION * np.log2(sizes[1] / max(sizes[0], 1e-12)) / 2
+    return float(np.clip(growth, 0, _MOST_GROWTH))
+
+
+def _fitting_scales(offsets: Sequence[float]) -> list[int]:
+  """Numbers by which offsets are nearly integers, the best one first."""
+  found = []
+  for scale in _SCALES:
+    exact = [scale * offset for offset in offsets]
+    rounded = [round(offset) for offset in exact]
+    if 0 in rounded or len(set(rounded)) < len(rounded):
+      continue
+    error = max(abs(a - b) for a, b in zip(exact, rounded, strict=True)) / scale
+    found.append((round(error, 6), scale))
+  return [scale for _, scale in sorted(found)]

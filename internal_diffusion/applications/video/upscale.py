@@ -1,0 +1,197 @@
+"""Upscaling of a clip in space, with evidence from the frames beside each.
+
+Every frame is interpolated, and so are its neighbours, which the motion moves
+onto it: other samples of the same detail. Together with what sharpens, they are
+the evidence. The clip at a coarser scale has a truth, the clip itself: from it,
+the weights are learnt (`weights`), and used at the finer scale. Then the frame
+is moved to the nearest one that becomes the given frame when it is made smaller
+(`sampling.constraints.LinearObservation`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+from internal_diffusion import arrays
+from internal_diffusion.applications.video import weights
+from internal_diffusion.applications.video.evidence import Evidence
+from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.motion import (
+  find_motion,
+  warp_along,
+)
+from internal_diffusion.data.clip_io import Clip, to_samples
+from internal_diffusion.data.downscaling import (
+  Downscaling,
+  make_downscaling,
+  scaled_size,
+)
+from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.sampling.constraints import LinearObservation
+
+Array = jax.Array
+
+_OFFSETS = (-1, 1, -2, 2)  # Of the neighbours, in frames.
+_BLURS = (0.7, 1.4, 2.8)  # Of what sharpens, in pixels of the coarser image.
+_WINDOW = 3.0  # Of the motion, in pixels of the coarser image.
+_NUM_EXAMPLES = 6
+_ROUNDING = 2 / 255 / np.sqrt(12)  # Noise of the given frames' 8 bits.
+_FrameFn = Callable[[int], np.ndarray]
+
+
+class _Scale(NamedTuple):
+  """Frames of one size, and their interpolation to the next finer one."""
+
+  frame_fn: _FrameFn
+  num_frames: int
+  operator: Downscaling
+  factor: float
+
+  def enlarged(self, index: int) -> np.ndarray:
+    """A frame, interpolated."""
+    low = jax.device_put(self.frame_fn(index))
+    return np.asarray(self.operator.interpolate(low))
+
+  def evidence(self, index: int) -> Evidence:
+    """Evidence of the finer frame."""
+    base = self.enlarged(index)
+    features, squares = [], []
+    for offset in _OFFSETS:
+      # At the clip's ends, its frames are mirrored.
+      other = index + offset
+      if not 0 <= other < self.num_frames:
+        other = index - offset
+      if not 0 <= other < self.num_frames or other == index:
+        features.append(np.zeros_like(base))
+        continue
+      moved = self.enlarged(other)
+      velocity = find_motion(
+        base, moved, times=(0, 1), window=_WINDOW * self.factor
+      )
+      moved, inside = warp_along(moved, velocity, 1)
+      features.append(np.where(inside[..., None], moved - base, 0))
+      squares.append(np.mean(features[-1] ** 2, axis=-1))
+    for blur in _BLURS:
+      sigma = blur * self.factor
+      smooth = ndimage.gaussian_filter(base, (sigma, sigma, 0), mode='nearest')
+      features.append(smooth - base)
+    detail = np.mean(features[-len(_BLURS)] ** 2, axis=-1)
+    between = np.mean(squares, axis=0) if squares else np.zeros_like(detail)
+    return Evidence(
+      base, np.stack(features, -1), np.stack([between, detail], -1)
+    )
+
+
+@with_own_settings
+def upscale(
+  key: Array,
+  clip: Clip,
+  *,
+  factor: float = 2.0,
+  num_samples: int = 0,
+  progress: bool = False,
+) -> Filmed:
+  """Upscales a clip, with samples and uncertainty.
+
+  Args:
+    key: One key.
+    clip: The clip.
+    factor: Ratio of the result's side to the clip's, from 1.1 to 4.
+    num_samples: Number K of samples.
+    progress: Whether to show a progress bar.
+
+  Raises:
+    ValueError: If an argument is out of range, or the clip is too small.
+  """
+  arrays.check_in_range('factor', factor, 1.1, 4)
+  arrays.check_in_range('num_samples', num_samples, 0, 1000)
+  size = scaled_size(clip.size, factor)
+  smaller = (round(clip.size[0] / factor), round(clip.size[1] / factor))
+  if min(smaller) < 16:
+    raise ValueError(
+      f'`clip` of {clip.size[1]}x{clip.size[0]} is too small for `factor`'
+      f' {factor:g}: its sides must be {16 * factor:g} pixels or more.'
+    )
+  fitted = _learn(clip, smaller, factor)
+  operator = make_downscaling(clip.size, size)
+  scale = _Scale(clip.frame, len(clip), operator, factor)
+  mean = np.empty((len(clip), *size, clip.pixels.shape[-1]), np.float32)
+  std = np.empty(mean.shape[:-1], np.float32)
+  samples = np.empty((num_samples, *mean.shape), np.float32)
+  for index in tqdm(range(len(clip)), desc='frames', disable=not progress):
+    evidence = scale.evidence(index)
+    mean[index] = _given(operator, clip.frame(index), fitted.apply(evidence))
+    std[index] = fitted.model.std(evidence)
+    for sample in range(num_samples):
+      noise = _error_like(key, fitted.errors, size, sample, index)
+      drawn = mean[index] + std[index][..., None] * noise
+      samples[sample, index] = _given(operator, clip.frame(index), drawn)
+  return Filmed(mean, std, samples, clip.rate, {'size': list(size)})
+
+
+def _learn(
+  clip: Clip, smaller: tuple[int, int], factor: float
+) -> weights.Fitted:
+  """Weights and error at the finer scale, learnt at the coarser one."""
+  operator = make_downscaling(smaller, clip.size)
+
+  def coarse_frame(index: int) -> np.ndarray:
+    low = np.asarray(operator.apply(jax.device_put(clip.frame(index))))
+    return to_samples(low).astype(np.float32) / 127.5 - 1
+
+  scale = _Scale(coarse_frame, len(clip), operator, factor)
+  num = min(_NUM_EXAMPLES, len(clip))
+  chosen = np.unique(np.linspace(0, len(clip) - 1, num).astype(int))
+  evidence = [scale.evidence(int(index)) for index in chosen]
+  truths = [clip.frame(int(index)) for index in chosen]
+  sums = [
+    weights.normal_equations(own, truth)
+    for own, truth in zip(evidence, truths, strict=True)
+  ]
+  fitted = weights.fit(evidence, sums, truths)
+  size = scaled_size(clip.size, factor)
+  return weights.Fitted(
+    _stretch(fitted.weights, size),
+    fitted.model._replace(nearby=_stretch(fitted.model.nearby, size)),
+    fitted.errors,
+  )
+
+
+def _stretch(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """Values of places [h, w, ...] at a larger size."""
+  zoom = [new / old for new, old in zip(size, values.shape[:2], strict=True)]
+  zoom += [1] * (values.ndim - 2)
+  return ndimage.zoom(values, zoom, order=1, grid_mode=True, mode='nearest')
+
+
+def _given(
+  operator: Downscaling, low: np.ndarray, estimate: np.ndarray
+) -> np.ndarray:
+  """The estimate, moved to what the given frame allows."""
+  constraint = LinearObservation(
+    operator, jax.device_put(low), jax.device_put(np.float32(_ROUNDING))
+  )
+  sigma = jax.device_put(np.float32(10 * _ROUNDING))
+  x = jax.device_put(estimate)
+  high = constraint.project(sigma, x, x, sigma)  # It draws nothing.
+  return np.asarray(high).clip(-1, 1)
+
+
+def _error_like(
+  key: Array,
+  errors: list[np.ndarray],
+  size: tuple[int, int],
+  sample: int,
+  index: int,
+) -> np.ndarray:
+  """An example's error, wrapped to a larger size; moved with no frame."""
+  own = jax.random.fold_in(jax.random.fold_in(key, sample), index)
+  which, sign = jax.random.split(own)
+  error = errors[int(jax.random.randint(which, (), 0, len(errors)))]
+  pad = [(0, new - old) for new, old in zip(size, error.shape[:2], strict=True)]
+  wide = np.pad(error, [*pad, (0, 0)], mode='wrap')
+  return wide if jax.random.bernoulli(sign) else -wide
