@@ -71,6 +71,9 @@ def test_writes_flow_figures_result_and_report(found):
     'motion.gif',
     'points.png',
     'result.npz',
+    'vectors.csv',
+    'vectors.nc',
+    'vectors.png',
     'report.json',
     'index.html',
   }

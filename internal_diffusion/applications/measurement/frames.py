@@ -17,6 +17,7 @@ import scipy.ndimage
 _SPLINE_ORDER = 5
 _ILLUMINATION = 20.0  # Standard deviation of its Gaussian averages, in pixels.
 _BACK_STEPS = 12
+_BACK_ERROR = 1e-4  # In pixels.
 
 
 class FramePair(NamedTuple):
@@ -49,8 +50,8 @@ class MovedPair(NamedTuple):
   visible: np.ndarray
 
 
-def make_pair(
-  first: np.ndarray, second: np.ndarray, ignored: np.ndarray | None = None
+def flatten_pair(
+  first: np.ndarray, second: np.ndarray, ignored: np.ndarray | None
 ) -> FramePair:
   """Removes the background of two frames and equals their brightness.
 
@@ -122,7 +123,9 @@ def at_first_frame(field: np.ndarray, values: np.ndarray) -> np.ndarray:
   own = field
   for _ in range(_BACK_STEPS):
     points = [rows + own[1] / 2, columns + own[0] / 2]
-    own = np.stack([_sample(part, points) for part in splines])
+    before, own = own, np.stack([_sample(part, points) for part in splines])
+    if np.abs(own - before).max() < _BACK_ERROR:
+      break
   points = [rows + own[1] / 2, columns + own[0] / 2]
   flat = values.reshape(-1, *field.shape[1:])
   found = [

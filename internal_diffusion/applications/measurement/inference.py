@@ -64,7 +64,7 @@ def measure(
   Raises:
     ValueError: If a frame or the mask is wrong.
   """
-  pair = frames.make_pair(*check_pair(first, second, ignored), ignored)
+  pair = frames.flatten_pair(*check_pair(first, second, ignored), ignored)
   grid = SplineGrid(*pair.first.shape)
   start = correlation.find_start(pair, grid)
   windows = np.stack([np.asarray(model.windows, np.float64)] * 2)

@@ -2,7 +2,8 @@
 
 Particle images and speckle have no structure larger than a few pixels: most of
 their variance is left without their Gaussian average. Particles are sparse and
-bright. Photographs have most of their variance in their large structure.
+bright. Photographs have most of their variance in their large structure, or
+colour.
 """
 
 import enum
@@ -16,7 +17,8 @@ from internal_diffusion.data.colour_planes import to_planes
 
 _LARGE, _SMALL = 8.0, 3.0  # Standard deviations of the averages, in pixels.
 _FINE = 0.7  # Part of the variance that fine frames keep without _LARGE.
-_TINY = 0.6  # Part of the variance that particles keep without _SMALL.
+_TINY = 0.7  # Part of the variance that particles keep without _SMALL.
+_COLOURED = 0.02  # Standard deviation of colour differences.
 _SPARSE = 1.0  # Skewness of particle images.
 
 
@@ -37,9 +39,10 @@ def find_kind(image: np.ndarray) -> Kind:
     >>> str(find_kind(2.0 * points - 1))
     'particles'
   """
-  grey = to_planes(image_io.check_image(image))[0].astype(np.float64)
+  planes = to_planes(image_io.check_image(image)).astype(np.float64)
+  grey = planes[0]
   variance = grey.var()
-  if variance < 1e-8:
+  if variance < 1e-8 or np.any(planes[1:].std(axis=(1, 2)) > _COLOURED):
     return Kind.PHOTOGRAPH
   fine, finest = (
     grey - scipy.ndimage.gaussian_filter(grey, stddev)

@@ -72,16 +72,14 @@ def pseudo_pair(
   noise = rng.standard_normal(residual.shape)
   sign = _LOST * np.sign(scipy.ndimage.gaussian_filter(noise, _PATCH))
   average = residuals.average + _same_spectrum(rng, residual / 2)
-  ways = (1, -1)
-  moved = [
-    frames.at_first_frame(way * field, average - way * sign * residual / 2)
-    for way in ways
-  ]
-  seen = [
-    frames.at_first_frame(way * field, residuals.visible.astype(float)) > 0.5
-    for way in ways
-  ]
-  return frames.FramePair(*moved, *seen)
+  moved, seen = [], []
+  for way in (1, -1):
+    frame = average - way * sign * residual / 2
+    both = np.stack([frame, residuals.visible])
+    frame, visible = frames.at_first_frame(way * field, both)
+    moved.append(frame)
+    seen.append(visible > 0.5)
+  return frames.FramePair(moved[0], moved[1], seen[0], seen[1])
 
 
 def _same_spectrum(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:

@@ -109,6 +109,8 @@ def refine(
   grid: SplineGrid,
   start: np.ndarray,
   windows: np.ndarray,
+  *,
+  is_near: bool = False,
 ) -> Refined:
   """The field of the middle, from a start within about two pixels.
 
@@ -118,10 +120,12 @@ def refine(
     grid: Grid of the coefficients.
     start: Coefficients of the start, [2, m, n].
     windows: Smallest and largest window of u and v in pixels, [2, 2].
+    is_near: Whether the start is within half a pixel, so that frames need no
+      blur.
   """
   coefficients = start
   is_known = np.array_equal(*windows)
-  for blur in _BLURS:
+  for blur in _BLURS[-1:] if is_near else _BLURS:
     splines = [
       scipy.ndimage.spline_filter(scipy.ndimage.gaussian_filter(frame, blur), 5)
       for frame in (pair.first, pair.second)
@@ -131,7 +135,7 @@ def refine(
       precision, level = found.precision, level_of(found.precision)
       if is_known:
         used = expected = grid.penalty(level, windows[0])
-      elif blur != _BLURS[-1]:
+      elif blur != _BLURS[-1]:  # The scale of the noise is another.
         used = expected = grid.penalty(level, np.full(2, _FIRST_WINDOW))
       else:
         expected = _expected_penalty(rng, grid, coefficients, precision, used)

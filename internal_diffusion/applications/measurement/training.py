@@ -79,7 +79,7 @@ def learn_measurement(
   planes = check_pair(first, second, ignored)
   kind = find_kind(first) if options.kind == Kind.AUTO else options.kind
   rng = np.random.default_rng(options.seed)
-  pair = _middle(frames.make_pair(*planes, ignored))
+  pair = _middle(frames.flatten_pair(*planes, ignored))
   found = _measure(rng, pair, options)
   if not found.residuals.precision.any():
     raise ValueError('`first` and `second` must show something that moves.')
@@ -120,7 +120,9 @@ def _known_errors(rng: np.random.Generator, refined: refine.Refined) -> _Errors:
   truth = random_truth(rng, refined)
   pair = pseudo_pair(rng, refined, truth)
   windows = np.stack([refined.window] * 2)
-  found = refine.refine(rng, pair, refined.grid, refined.coefficients, windows)
+  found = refine.refine(
+    rng, pair, refined.grid, refined.coefficients, windows, is_near=True
+  )
   error, seen = found.field - truth, found.residuals.visible
   steps = [np.gradient(error, axis=axis)[:, seen] for axis in (2, 1)]
   return _Errors(
