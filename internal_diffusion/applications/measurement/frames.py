@@ -16,6 +16,7 @@ import scipy.ndimage
 
 _SPLINE_ORDER = 5
 _ILLUMINATION = 20.0  # Standard deviation of its Gaussian averages, in pixels.
+_CONTRAST_FLOOR = 0.1  # Over the median contrast.
 _BACK_STEPS = 12
 _BACK_ERROR = 1e-4  # In pixels.
 
@@ -66,15 +67,17 @@ def flatten_pair(
   weight = _average(kept) + 1e-6
 
   def flatten(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A frame without its background, and its local contrast."""
     mean = _average(kept * frame) / weight
     flat = kept * (frame - mean)
-    return flat, np.sqrt(_average(flat**2) / weight)
+    contrast = np.sqrt(_average(flat**2) / weight)
+    return flat, contrast + _CONTRAST_FLOOR * np.median(contrast) + 1e-6
 
-  frames = [flatten(np.asarray(f, np.float64)) for f in (first, second)]
-  (flat, contrast), (other, other_contrast) = frames
-  floor = 0.1 * np.median(contrast) + 1e-6
-  gain = (contrast + floor) / (other_contrast + floor)
-  return FramePair(flat, other * gain, ~ignored, ~ignored)
+  (flat, contrast), (other, other_contrast) = (
+    flatten(np.asarray(frame, np.float64)) for frame in (first, second)
+  )
+  equal = other * (contrast / other_contrast)
+  return FramePair(flat, equal, ~ignored, ~ignored)
 
 
 def move_together(pair: FramePair, field: np.ndarray) -> MovedPair:

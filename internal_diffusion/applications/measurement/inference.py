@@ -17,9 +17,11 @@ from internal_diffusion.applications.measurement.model import MeasurementModel
 from internal_diffusion.applications.measurement.smooth_field import SplineGrid
 from internal_diffusion.jax_settings import with_own_settings
 
+_LIMIT = 0.005  # In pixels: errors that pairs with known fields do not show.
 _MIN_CORRELATION = 0.3
 _MAX_DEVIATION = 1.0  # In pixels; where errors are larger, nothing is known.
 _MIN_SEEN = 0.25  # Part of the window that must be visible.
+_MIN_INFORMATION = 0.02  # Of a window, over the median window.
 _MIN_WINDOW = 12  # Side in pixels of the window of a correlation.
 _MAX_STEEPNESS = 0.7  # Change of the displacement that can be followed.
 
@@ -70,25 +72,41 @@ def measure(
   windows = np.stack([np.asarray(model.windows, np.float64)] * 2)
   found = refine.refine(np.random.default_rng(0), pair, grid, start, windows)
   errors = calibration.ErrorModel(np.asarray(model.weights, np.float64))
-  deviation = np.sqrt(errors.variance(signs.error_signs(found)))
-  seen = local_average(found.residuals.visible, windows.mean())
+  variance = errors.variance(signs.error_signs(found))
+  deviation = np.sqrt(variance + _LIMIT**2)
   alike = local_correlation(pair, found)
-  parts = [found.field, deviation, [alike, found.residuals.residual, seen]]
+  valid = _is_measured(found, deviation, alike)
   field = found.field
-  moved = frames.at_first_frame(field, np.concatenate(parts))
-  own, deviation, (alike, residual, seen) = np.split(moved, [2, 4])
-  valid = (deviation < _MAX_DEVIATION).all(axis=0) & (alike > _MIN_CORRELATION)
-  valid &= (seen > _MIN_SEEN) & _stays_usable(own, pair)
-  steps = np.stack(np.gradient(own, axis=(1, 2)))
-  steepness = np.sqrt(np.sum(steps**2, axis=(0, 1)))
-  valid &= local_average(steepness, windows.mean()) < _MAX_STEEPNESS
-  covariance = np.where(valid, deviation**2, np.inf)
+  others = [alike, found.residuals.residual, valid]
+  moved = frames.at_first_frame(
+    field, np.concatenate([field, deviation, others])
+  )
+  own, deviation, (alike, residual, valid) = np.split(moved, [2, 4])
+  good = (valid > 0.5) & _stays_usable(own, pair)
+  covariance = np.where(good, deviation**2, np.inf)
   return Measurement(
     mean=np.moveaxis(own, 0, -1).astype(np.float32),
     covariance=_diagonal(covariance).astype(np.float32),
     correlation=alike.astype(np.float32),
     residual=residual.astype(np.float32),
-    valid=valid,
+    valid=good,
+  )
+
+
+def _is_measured(
+  found: refine.Refined, deviation: np.ndarray, alike: np.ndarray
+) -> np.ndarray:
+  """Points of the middle where the frames tell the field, [H, W] booleans."""
+  window = float(np.mean(found.window))
+  told = local_average(found.residuals.precision[[0, 2]].sum(axis=0), window)
+  steps = np.stack(np.gradient(found.field, axis=(1, 2)))
+  steepness = np.sqrt(np.sum(steps**2, axis=(0, 1)))
+  return (
+    (deviation < _MAX_DEVIATION).all(axis=0)
+    & (alike > _MIN_CORRELATION)
+    & (told > _MIN_INFORMATION * np.median(told))
+    & (local_average(found.residuals.visible, window) > _MIN_SEEN)
+    & (local_average(steepness, window) < _MAX_STEEPNESS)
   )
 
 
