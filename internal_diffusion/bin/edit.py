@@ -10,7 +10,8 @@
   idiff-edit --mode=vary --image=photo.png --strength=0.3 --out=out/
   idiff-edit --mode=interpolate --image=photo.png --guide=other.png --out=out/
 
-White of a mask is what changes; it may have any size and any mode. Where a
+White of a mask is what changes; it may have any size and any mode, and for
+harmonize soft edges, grey where a pixel holds both. Where a
 picture has transparent pixels, fill and remove need no mask. --guide is the
 painting, the reference, the last picture of a path, or, for harmonize, the
 picture without the object, instead of a mask.
@@ -87,8 +88,11 @@ def _edit_to(
   image, bit_depth = image_io.read_image_with_alpha(path)
   mask, guide = None, None
   if given['mask']:
-    mask = masks.read_mask(given['mask'], image.shape[:2])
-    mask = ~mask if options.invert_mask else mask
+    is_soft = options.mode is Mode.HARMONIZE
+    read = masks.read_soft_mask if is_soft else masks.read_mask
+    mask = read(given['mask'], image.shape[:2])
+    if options.invert_mask:
+      mask = 1 - mask if is_soft else ~mask
   if given['guide']:
     guide, _ = image_io.read_image_with_alpha(given['guide'])
   results.lap('setup')
@@ -130,7 +134,7 @@ def _write(
   if mask is not None:
     image_io.write_image(
       results.picture('mask.png', 'What changes.'),
-      np.where(mask[..., None], 1.0, -1.0),
+      2.0 * mask[..., None] - 1,
     )
   if guide is not None:
     image_io.write_image(results.picture('guide.png', 'Guide.'), guide)
@@ -179,7 +183,7 @@ def _write_figures(
     image_io.without_alpha(image),
     samples,
     std,
-    mask=mask,
+    mask=None if mask is None else mask > 0.5,
     guide=None if guide is None else image_io.without_alpha(guide),
     title=f'{results.inputs[0].name}: {options.mode}',
   )

@@ -1,6 +1,7 @@
 """Masks: which pixels of a picture are missing, or are to be changed.
 
-A mask is [H, W] bool; True is missing. In a file, white is missing.
+A mask is [H, W] bool; True is missing. In a file, white is missing. A soft mask
+is [H, W] in [0, 1], the share of an object in each pixel.
 """
 
 import os
@@ -35,7 +36,14 @@ def read_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
     FileNotFoundError: If there is no such file.
     ValueError: If the file cannot be read, or all pixels or none are missing.
   """
-  return check_mask(_read_mask(pathlib.Path(path), size), size)
+  return check_mask(_read_values(path, size) > 0, size)
+
+
+def read_soft_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
+  """As `read_mask`, but grey values are shares: [H, W] float32 in [0, 1]."""
+  values = _read_values(path, size)
+  check_mask(values > 0, size)
+  return ((values + 1) / 2).astype(np.float32)
 
 
 def read_masks(
@@ -49,24 +57,25 @@ def read_masks(
     FileNotFoundError: If there is no such file.
     ValueError: If a file cannot be read.
   """
-  return np.stack([_read_mask(pathlib.Path(path), size) for path in paths])
+  return np.stack([_read_values(path, size) > 0 for path in paths])
 
 
-def _read_mask(path: pathlib.Path, size: Size) -> np.ndarray:
+def _read_values(path: str | os.PathLike[str], size: Size) -> np.ndarray:
+  """A mask's values in [-1, 1], [H, W]."""
+  path = pathlib.Path(path)
   picture, _ = image_io.read_image_with_alpha(path)
   if picture.shape[-1] in (2, 4):
     values = picture[..., -1]
   else:
     values = picture.mean(axis=-1)
-  mask = values > 0
-  if mask.shape != size:
-    old, new = ('x'.join(map(str, s)) for s in (mask.shape, size))
+  if values.shape != size:
+    old, new = ('x'.join(map(str, s)) for s in (values.shape, size))
     warnings.warn(
       f'`{path}`: the mask is resized from {old} to {new} (height x width).',
       stacklevel=3,
     )
-    mask = _resize(mask, size)
-  return mask
+    values = _resize(values, size)
+  return values
 
 
 def check_mask(mask: np.ndarray, size: Size) -> np.ndarray:

@@ -43,6 +43,13 @@ def test_grey_is_what_it_is_nearer_to(tmp_path):
   assert found.tolist() == [[False, False, True, True]]
 
 
+def test_grey_of_a_soft_mask_is_a_share(tmp_path):
+  values = np.array([[0, 51, 255, 255]], np.uint8)
+  Image.fromarray(values).save(tmp_path / 'mask.png')
+  found = masks.read_soft_mask(tmp_path / 'mask.png', (1, 4))
+  np.testing.assert_allclose(found, [[0, 0.2, 1, 1]], atol=1e-6)
+
+
 def test_another_size_is_resized_and_said(tmp_path):
   path = save(tmp_path / 'mask.png')
   with pytest.warns(UserWarning, match='resized from 9x14 to 18x28'):

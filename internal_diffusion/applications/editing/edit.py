@@ -46,9 +46,10 @@ def edit(
     key: One key.
     image: Grey or RGB with or without alpha, [H, W, 1 to 4] in [-1, 1].
     options: What is done.
-    mask: True at what changes, [H, W]. None is what is transparent, for fill
-      and remove; for harmonize, what differs from the guide, or what is opaque,
-      which is then laid over the guide.
+    mask: True at what changes, [H, W]; for harmonize also its share in each
+      pixel, in [0, 1]. None is what is transparent, for fill and remove; for
+      harmonize, what differs from the guide, or what is opaque, which is then
+      laid over the guide.
     guide: The painting of paint, the reference of reference, the picture
       without the object of harmonize, or the last picture of interpolate.
 
@@ -67,7 +68,8 @@ def edit(
     if options.mode in (Mode.FILL, Mode.REMOVE):
       mask = transparent
     elif options.mode is Mode.HARMONIZE and guide is not None:
-      colours, mask = _lay_over(colours, alpha, guide), ~transparent
+      colours = _lay_over(colours, alpha, guide)
+      mask = (alpha[..., 0] + 1) / 2
       alpha = None
   check_given(options, mask=mask, guide=guide)
   edited = _run(key, colours, options, mask, guide)

@@ -16,7 +16,8 @@ where a and the residual's scale are fitted to all such lines of the picture
 without the object. A wrong map adds a step along the whole border, while a real
 edge rarely follows the border to the pixel; so the residuals are heavy-tailed
 (Student's t), and the map is their posterior mode with a prior around no
-change.
+change. Where the object's border is soft, with mixed pixels between p0 and q0,
+the same law of pixels so far apart holds.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,8 @@ _TAIL = 4.0  # Scales at which the tail of the residuals begins.
 _WEIGHT = 0.05  # Of a line: neighbours are far from independent.
 _LIMIT = 2.0  # Of a parameter, for the search.
 _FEWEST_LINES = 8
+_WIDEST = 16  # Of a soft border, in pixels.
+_WHOLE = 0.99  # Share of the object in its own pixels, at least.
 # Exponents and angles that the search starts from.
 _STARTS = ((0.0, 0.0), (-0.4, 0.0), (0.4, 0.0), (0.0, -0.5), (0.0, 0.5))
 _STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -86,28 +89,34 @@ def fit_tones(image: np.ndarray, mask: np.ndarray) -> ToneMap:
 
   Args:
     image: Picture with the object, [H, W, C] in [0, 1].
-    mask: True at the object, [H, W].
+    mask: True at the object, or its share in each pixel in [0, 1], [H, W].
 
   Raises:
     ValueError: If the object has no border of two pixels in the picture, or
       nothing is left beside it.
   """
-  lines = _lines_across(image, mask)
-  if lines.shape[1] < _FEWEST_LINES:
+  by_gap = _all_lines_across(image, np.asarray(mask, np.float64))
+  counts = [part.shape[1] for _, part in by_gap]
+  if sum(counts) < _FEWEST_LINES:
     raise ValueError(
       '`mask` must have a border inside of the picture, with two pixels of the'
       f' object and two of the picture at {_FEWEST_LINES} places or more; it'
-      f' has {lines.shape[1]}.'
+      f' has {sum(counts)}.'
     )
-  law = _fit_law(image, ndimage.binary_dilation(mask, iterations=2))
+  lines = np.concatenate([part for _, part in by_gap], axis=1)
+  left_out = ndimage.binary_dilation(mask > 0, iterations=2)
+  laws = [_fit_law(image, left_out, gap) for gap, _ in by_gap]
+  gain, flat, growth = (
+    np.repeat(part, counts)[:, None] for part in zip(*laws, strict=True)
+  )
   activity = abs(lines[1] - lines[0]) + abs(lines[3] - lines[2])
-  scale = law.scale + law.growth * activity.mean(axis=-1, keepdims=True)
+  scale = flat + growth * activity.mean(axis=-1, keepdims=True)
   prior_std = _prior_std(image.shape[-1])
 
   def energy(parameters: np.ndarray) -> float:
     inside = apply_tones(lines[:2], parameters.clip(-_LIMIT, _LIMIT))
     outer = (inside[1] - inside[0]) + (lines[3] - lines[2])
-    residual = (lines[2] - inside[1] - law.gain * outer) / scale
+    residual = (lines[2] - inside[1] - gain * outer) / scale
     squares = (residual**2).mean(axis=-1)
     misfit = 1.5 * np.log1p(squares / _TAIL**2).sum()
     return _WEIGHT * misfit + 0.5 * np.sum((parameters / prior_std) ** 2)
@@ -154,39 +163,72 @@ def _starts(num_parameters: int) -> list[np.ndarray]:
   return starts
 
 
-def _lines_across(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """Pixels of lines across the border, [4, N, C]: two inside, two outside.
+def object_pixels(mask: np.ndarray) -> np.ndarray:
+  """Where a mask or soft mask [H, W] has nothing but the object."""
+  return np.asarray(mask, np.float64) >= _WHOLE
+
+
+def _all_lines_across(
+  image: np.ndarray, share: np.ndarray
+) -> list[tuple[int, np.ndarray]]:
+  """Widths of the soft border, and the lines across it, see `_lines_across`.
 
   Lines with a pixel inside that is clipped are left out where enough are left.
   """
+  soft = (share > 0) & ~object_pixels(share)
+  widths = range(_WIDEST + 1) if soft.any() else range(1)
+  found = [(gap, _lines_across(image, share, gap)) for gap in widths]
+  whole = []
+  for gap, lines in found:
+    light = (lines[:2] < 1).all(axis=(0, 2))
+    whole.append((gap, lines[:, light & (lines[:2] > 0).any(axis=(0, 2))]))
+  if sum(lines.shape[1] for _, lines in whole) >= _FEWEST_LINES:
+    found = whole
+  return [(gap, lines) for gap, lines in found if lines.shape[1]]
+
+
+def _lines_across(image: np.ndarray, share: np.ndarray, gap: int) -> np.ndarray:
+  """Pixels of lines across the border, [4, N, C]: two inside, two outside.
+
+  Args:
+    image: [H, W, C].
+    share: Share of the object in each pixel, [H, W].
+    gap: Number of mixed pixels between the inner and the outer ones.
+  """
+  solid = object_pixels(share)
   found = []
-  rows, columns = np.nonzero(mask)
-  size = np.array(mask.shape)
+  rows, columns = np.nonzero(solid)
+  size = np.array(share.shape)
   for step in _STEPS:
     places = [
       np.stack([rows + k * step[0], columns + k * step[1]])
-      for k in (-1, 0, 1, 2)
+      for k in range(-1, 3 + gap)
     ]
     inside = [
       ((place >= 0) & (place < size[:, None])).all(axis=0) for place in places
     ]
     places = [place[:, np.all(inside, axis=0)] for place in places]
-    covered = [mask[*place] for place in places]
-    crosses = covered[0] & covered[1] & ~covered[2] & ~covered[3]
-    found.append(np.stack([image[*place[:, crosses]] for place in places]))
-  lines = np.concatenate(found, axis=1)
-  whole = (lines[:2] < 1).all(axis=(0, 2)) & (lines[:2] > 0).any(axis=(0, 2))
-  return lines[:, whole] if whole.sum() >= _FEWEST_LINES else lines
+    before, here, *mixed, after, last = places
+    crosses = solid[*before] & (share[*after] == 0) & (share[*last] == 0)
+    for place in mixed:
+      crosses &= (share[*place] > 0) & ~solid[*place]
+    ends = before, here, after, last
+    found.append(np.stack([image[*place[:, crosses]] for place in ends]))
+  return np.concatenate(found, axis=1)
 
 
-def _fit_law(image: np.ndarray, left_out: np.ndarray) -> _Law:
-  """The law of four pixels in a row, from the rows and columns of a picture."""
+def _fit_law(image: np.ndarray, left_out: np.ndarray, gap: int) -> _Law:
+  """The law of four pixels in a row, from the rows and columns of a picture.
+
+  Between the second and the third lie `gap` others.
+  """
+  at = (0, 1, 2 + gap, 3 + gap)
   fours = []
   for axis in (0, 1):
     values, bad = np.moveaxis(image, axis, 0), np.moveaxis(left_out, axis, 0)
-    length = len(values) - 3
-    whole = ~np.any([bad[k : k + length] for k in range(4)], axis=0)
-    fours.append(np.stack([values[k : k + length][whole] for k in range(4)]))
+    length = max(0, len(values) - at[-1])
+    whole = ~np.any([bad[k : k + length] for k in at], axis=0)
+    fours.append(np.stack([values[k : k + length][whole] for k in at]))
   four = np.concatenate(fours, axis=1)
   if four.shape[1] < _FEWEST_LINES:
     raise ValueError(

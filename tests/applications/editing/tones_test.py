@@ -76,6 +76,26 @@ def test_a_grey_picture_and_a_strength():
   assert errors[0] > errors[1] > errors[2]
 
 
+def test_a_soft_border_changes_with_the_object():
+  share = ndimage.gaussian_filter(MASK.astype(np.float64), 1.5)
+  share = np.where(share > 0.99, 1, np.where(share < 0.01, 0, share))
+  tones_of = tones.apply_tones((IMAGE + 1.0) / 2, np.array([-0.5, *[0] * 5]))
+  part = share[..., None]
+  pasted = part * (2 * tones_of - 1) + (1 - part) * IMAGE
+  pasted = pasted.astype(np.float32)
+  edited = harmonize(jax.random.key(0), pasted, mask=share, num_samples=2)
+  border = (share > 0) & (share < 1)
+  errors = [
+    np.sqrt(np.mean((picture[border] - IMAGE[border]) ** 2))
+    for picture in (edited.samples[0], pasted)
+  ]
+  assert errors[0] < 0.5 * errors[1]
+  assert error(edited.samples[0], IMAGE) < 0.5 * error(pasted, IMAGE)
+  np.testing.assert_array_equal(
+    edited.samples[1][share == 0], pasted[share == 0]
+  )
+
+
 def test_answers_differ_in_the_object_only():
   edited = harmonize(
     jax.random.key(0), changed(IMAGE, (-0.5, *[0] * 5)), mask=MASK
@@ -108,6 +128,8 @@ def test_the_object_is_what_differs_from_the_background():
     ({'mask': None, 'background': IMAGE[:40]}, 'shape'),
     ({'mask': np.ones((80, 80), bool)}, 'white everywhere'),
     ({'mask': ROWS == 3}, 'border'),
+    ({'mask': ROWS - 40.0}, 'in .0, 1.'),
+    ({'mask': MASK / 2}, 'white at some'),
     ({'strength': 2}, 'strength'),
     ({'num_samples': 0}, 'num_samples'),
   ],
