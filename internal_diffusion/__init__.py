@@ -56,6 +56,7 @@ from internal_diffusion.options import replace
 from internal_diffusion.sampling.api import make_sample_fn
 from internal_diffusion.training.model_files import load, save
 from internal_diffusion.types import Condition, Denoiser
+from internal_diffusion.version import __version__
 
 __all__ = [
   'Condition',
@@ -71,6 +72,7 @@ __all__ = [
   'Restored',
   'UpscaleOptions',
   'Upscaler',
+  '__version__',
   'average_patches',
   'build_pyramid',
   'estimate_flow',
