@@ -10,6 +10,7 @@ from benchmarks import (
   colorization_tables,
   editing_tables,
   flow_tables,
+  measurement_tables,
   restoration_tables,
   super_resolution_tables,
   video_tables,
@@ -323,6 +324,7 @@ def main() -> None:
     editing_tables.modes(),
     flow_tables.flow(),
     video_tables.video(),
+    measurement_tables.measurement(),
     colorization_tables.colorization(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')
