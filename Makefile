@@ -2,6 +2,8 @@
 # make test     lint, types and the fast tests (minutes)
 # make test-all the same and the long tests: notebooks, trainings, packaging
 # make lint | format | types
+# make docs     the site in docs/_build/html; offline, warnings are errors
+# make dist     sdist and wheel in dist/, and the wheel tried in an empty environment
 # make bench    every benchmark of benchmarks/ (long)
 # make clean    remove the virtual environment and caches
 
@@ -10,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint format types bench clean
+.PHONY: demo test test-all lint format types docs dist bench clean
 .DEFAULT_GOAL := demo
 
 # The installation is repeated only where pyproject.toml has changed.
@@ -40,6 +42,16 @@ format: $(STAMP)
 
 types: $(STAMP)
 	@$(BIN)/mypy --no-error-summary
+
+docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@$(BIN)/python -m sphinx -q -W -b doctest docs docs/_build/doctest
+
+dist: $(STAMP)
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist
+	@$(BIN)/python -m pytest -m long -n 0 tests/packaging_test.py
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.exactness

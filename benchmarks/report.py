@@ -10,6 +10,7 @@ from benchmarks import (
   colorization_tables,
   editing_tables,
   flow_tables,
+  measurement_tables,
   restoration_tables,
   super_resolution_tables,
 )
@@ -321,6 +322,7 @@ def main() -> None:
     editing_tables.fill(),
     editing_tables.modes(),
     flow_tables.flow(),
+    measurement_tables.measurement(),
     colorization_tables.colorization(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')

@@ -26,6 +26,12 @@ from internal_diffusion.applications.images import (
   generate,
   make_image_prior,
 )
+from internal_diffusion.applications.measurement import (
+  MeasurementModel,
+  MeasurementOptions,
+  learn_measurement,
+  measure,
+)
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
@@ -50,6 +56,7 @@ from internal_diffusion.options import replace
 from internal_diffusion.sampling.api import make_sample_fn
 from internal_diffusion.training.model_files import load, save
 from internal_diffusion.types import Condition, Denoiser
+from internal_diffusion.version import __version__
 
 __all__ = [
   'Condition',
@@ -57,23 +64,28 @@ __all__ = [
   'FlowModel',
   'FlowOptions',
   'ImagePrior',
+  'MeasurementModel',
+  'MeasurementOptions',
   'PatchModel',
   'PatchOptions',
   'RestoreOptions',
   'Restored',
   'UpscaleOptions',
   'Upscaler',
+  '__version__',
   'average_patches',
   'build_pyramid',
   'estimate_flow',
   'extract_patches',
   'generate',
   'learn_flow',
+  'learn_measurement',
   'learn_patches',
   'learn_upscaler',
   'load',
   'make_image_prior',
   'make_sample_fn',
+  'measure',
   'read_image',
   'replace',
   'restore',

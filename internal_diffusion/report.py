@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,9 +17,10 @@ import jax
 import numpy as np
 
 from internal_diffusion import files as file_lib
+from internal_diffusion.version import __version__
 
 REPORT_NAME, INDEX_NAME = 'report.json', 'index.html'
-_VERSIONED = ('internal-diffusion', 'jax', 'flax', 'optax', 'numpy')
+_VERSIONED = ('jax', 'flax', 'optax', 'numpy')
 
 
 def write_report(
@@ -69,7 +71,7 @@ def write_report(
 def read_report(path: str | os.PathLike) -> dict[str, Any] | None:
   """The content of a report, or None if it is none of `write_report`."""
   try:
-    content = json.loads(pathlib.Path(path).read_text())
+    content = json.loads(pathlib.Path(path).read_bytes())
     kinds = {
       'command': str,
       'settings': dict,
@@ -80,8 +82,20 @@ def read_report(path: str | os.PathLike) -> dict[str, Any] | None:
     is_report = all(isinstance(content[k], v) for k, v in kinds.items())
     is_report &= all(isinstance(name, str) for name in content['files'])
     return content if is_report else None
-  except (ValueError, TypeError, KeyError):
+  except (OSError, ValueError, TypeError, KeyError):
     return None
+
+
+def read_page(path: str | os.PathLike) -> list[tuple[str, str]]:
+  """The pictures of a page of `write_page`, each a file name and a caption."""
+  try:
+    text = pathlib.Path(path).read_text()
+  except OSError:
+    return []
+  return [
+    (urllib.parse.unquote(link), html.unescape(caption))
+    for link, caption in re.findall(r'<img src="([^"]*)" alt="([^"]*)">', text)
+  ]
 
 
 def to_json(content: Any) -> str:
@@ -171,7 +185,10 @@ def _table(table: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _versions() -> dict[str, str]:
-  versions = {'python': platform.python_version()}
+  versions = {
+    'python': platform.python_version(),
+    'internal-diffusion': __version__,
+  }
   for name in _VERSIONED:
     try:
       versions[name] = importlib.metadata.version(name)

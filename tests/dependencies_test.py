@@ -14,6 +14,7 @@ EVERYWHERE = (
   'options',
   'jax_settings',
   'compilation',
+  'version',
 )
 # What else each package may import, beside itself.
 ALLOWED = {
@@ -49,6 +50,7 @@ ALLOWED = {
     'report',
   },
 }
+ALLOWED['web'] = {'applications', 'bin', 'data', 'report'}
 # Libraries that only the named files may import.
 CONFINED = {
   'PIL': {
@@ -62,7 +64,8 @@ CONFINED = {
   'tensorboardX': {'training/metrics.py'},
   'sklearn': {'evaluation', 'experiments'},
   'skimage': {'evaluation', 'bin', 'experiments'},
-  'absl': {'bin'},
+  'absl': {'bin', 'web'},
+  'gradio': {'web/page.py'},
   'ml_collections': {
     'bin',
     'configs',

@@ -12,6 +12,7 @@ import zipfile
 import pytest
 import skimage.data
 
+import internal_diffusion
 from internal_diffusion.data import image_io
 from tests.bin import commands
 
@@ -79,7 +80,7 @@ def test_package_comes_from_the_wheel(installed, tmp_path):
 @pytest.mark.parametrize('name', PROJECT['scripts'])
 def test_every_command_starts(installed, tmp_path, name):
   version = check_output(installed / name, '--version', cwd=tmp_path)
-  assert version.split() == [name, PROJECT['version']]
+  assert version.split() == [name, internal_diffusion.__version__]
   assert name in check_output(installed / name, '--help', cwd=tmp_path)
 
 

@@ -6,7 +6,6 @@ inputs failed and the others are done; 130 where it was interrupted and saved
 nothing.
 """
 
-import importlib.metadata
 import logging
 import os
 import pathlib
@@ -20,6 +19,7 @@ from absl import flags
 
 from internal_diffusion import arrays, compilation, jax_settings
 from internal_diffusion.bin import (
+  cluster,
   compile_cache,
   config_files,
   inputs,
@@ -28,10 +28,11 @@ from internal_diffusion.bin import (
 )
 from internal_diffusion.bin.owned_folder import OwnedFolder
 from internal_diffusion.bin.results import Results, finish_several
+from internal_diffusion.version import __version__
 
 _FAILED, _PARTLY_FAILED = 2, 3
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
-_USER_ERRORS = (
+USER_ERRORS = (
   ValueError,
   OSError,
   MemoryError,
@@ -45,8 +46,8 @@ def define_common(values: flags.FlagValues, *names: str) -> None:
 
   Args:
     values: Flags of a command to add to.
-    *names: Of `image`, `frames`, `out`, `workdir`, `seed` and `overwrite`, in
-      the order in which `--help` lists them.
+    *names: Of `image`, `frames`, `out`, `workdir`, `seed`, `overwrite` and
+      `scheduler`, in the order in which `--help` lists them.
   """
   for name in names:
     match name:
@@ -87,6 +88,13 @@ def define_common(values: flags.FlagValues, *names: str) -> None:
           'Replace the results of another run in the output folder.',
           flag_values=values,
         )
+      case 'scheduler':
+        option_flags.define_rare(
+          values,
+          name,
+          'Address of the scheduler of a Dask cluster, as in tcp://host:8786:'
+          ' its workers process the pictures. They must see the same files.',
+        )
       case _:
         raise ValueError(f'There is no common flag {name!r}.')
 
@@ -117,7 +125,7 @@ def run(
     print(messages.help_text(flag_values, doc))
     sys.exit(0)
   if '--version' in arguments:
-    print(f'{name} {importlib.metadata.version("internal-diffusion")}')
+    print(f'{name} {__version__}')
     sys.exit(0)
   logging.getLogger('absl').setLevel(logging.ERROR)
   flags.FLAGS.mark_as_parsed()  # Libraries may look at the global flags.
@@ -141,7 +149,7 @@ def run(
   try:
     with jax_settings.own_settings(), compile_cache.kept(name):
       main()
-  except _USER_ERRORS as error:
+  except USER_ERRORS as error:
     _fail(name, flag_values, error)
   except KeyboardInterrupt:
     print(f'{name}: interrupted', file=sys.stderr, flush=True)
@@ -160,12 +168,14 @@ def for_each_input(
   given: Mapping[str, Sequence[pathlib.Path]] | None = None,
   also_read: Sequence[str | os.PathLike | None] = (),
   other_endings: Sequence[str] = (),
+  together: Callable[[Callable[[str], pathlib.Path]], None] | None = None,
 ) -> None:
   """Processes each input, into a folder of its own where there are several.
 
   Checks before any work that nobody's files would be replaced. Each folder gets
-  a report.json, and an index.html of the pictures. Where an input fails, the
-  others are done, and the command ends with exit code 3.
+  a report.json, and an index.html of the pictures. Where an input of several
+  fails, the others are done, and the command ends with exit code 3; those that
+  an earlier run has completed are not done again, unless --overwrite is given.
 
   Args:
     flag_values: The command's flags; `out`, `seed`, `overwrite`, and `image`
@@ -179,6 +189,8 @@ def for_each_input(
     also_read: Further files that the run reads, None for none.
     other_endings: Endings of names, beside those of picture formats, of files
       in a folder of --image that are inputs too.
+    together: Writes what several inputs have together, to the paths that its
+      argument gives.
 
   Raises:
     ValueError: If the output folder is another run's; or the error of `process`
@@ -198,18 +210,30 @@ def for_each_input(
     seed=flag_values.seed,
     inputs=[*read, *(pathlib.Path(path) for path in also_read if path)],
     outputs=outputs,
-    names=list(given) if several else (),
+    parts=given if several else None,
     overwrite=flag_values.overwrite,
   )
   done: list[Results] = []
   failed: list[str] = []
+  errors: dict[str, str] = {}
+  done_before = set(folder.done)
+  if several and 'scheduler' in flag_values and flag_values.scheduler:
+    errors = _run_on_cluster(flag_values.scheduler, folder, given, name)
+    done_before |= given.keys() - errors.keys()
   for own, files in given.items():
     label = ', '.join(map(str, files)) or own
     with compilation.measure_compilation() as meter:
       results = Results(folder, meter, name=own, inputs=files, several=several)
       try:
-        results.finish(process(results), title=f'{name}: {label}')
-      except _USER_ERRORS as error:
+        if own in errors:
+          raise ValueError(errors[own])
+        if own in done_before and results.read_back():
+          results.summary = 'done'
+          if own in folder.done:
+            results.summary = 'done already,'
+        else:
+          results.finish(process(results), title=f'{name}: {label}')
+      except USER_ERRORS as error:
         if not several:
           raise
         text = one_line(error, flag_values)
@@ -220,11 +244,30 @@ def for_each_input(
     if results.summary:
       print(f'{name}: {results.summary} in {results.directory}')
   if several and done:
+    if together is not None:
+      together(folder.path)
     finish_several(folder, done, title=name)
   if failed:
     text = f'{len(failed)} of {len(given)} inputs failed: {", ".join(failed)}'
     print(f'{name}: {text}', file=sys.stderr)
     sys.exit(_PARTLY_FAILED)
+
+
+def _run_on_cluster(
+  address: str,
+  folder: OwnedFolder,
+  given: Mapping[str, Sequence[pathlib.Path]],
+  name: str,
+) -> dict[str, str]:
+  """Runs what is not done on a cluster; returns the messages of failures."""
+  folder.begin()
+  return cluster.run_parts(
+    address,
+    f'internal_diffusion.bin.{name.removeprefix("idiff-")}',
+    sys.argv[1:],
+    {own: files[0] for own, files in given.items() if own not in folder.done},
+    folder.directory,
+  )
 
 
 def require(**values: object) -> None:

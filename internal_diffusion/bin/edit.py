@@ -44,7 +44,7 @@ from internal_diffusion.data import image_io, masks, metadata
 
 _NAME = 'idiff-edit'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out', 'seed', 'overwrite')
+command.define_common(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
 _FILES = {
   'mask': 'Picture of what changes, which is white.',
   'guide': (

@@ -11,12 +11,18 @@ mean [H, W, 2] as (u, v) in pixels, covariance [H, W, 2, 2], samples [K, H, W,
 2], mode [H, W, 2] and occluded [H, W]; report.json; and index.html with all
 figures. More than two frames are a sequence of pairs, each with a folder of its
 own.
+
+Particle images and speckle (--kind) are measured instead: windows and errors
+are learnt from the first pair. For all kinds, vectors on a grid with standard
+deviations, vorticity, divergence and strain are in vectors.csv, vectors.nc and
+vectors.png; those of a sequence together in vectors.nc, their mean and its
+standard error in ensemble.csv and ensemble.nc.
 """
 
 import itertools
 import pathlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -35,21 +41,44 @@ from internal_diffusion.applications.flow import (
   smooth_grey,
 )
 from internal_diffusion.applications.flow import figures as flow_figures
-from internal_diffusion.applications.flow.frames import make_frame_pyramid
+from internal_diffusion.applications.flow.frames import (
+  make_frame_pyramid,
+  warp_plane,
+)
 from internal_diffusion.applications.flow.pixels import check_points
-from internal_diffusion.bin import command, inputs, option_flags
+from internal_diffusion.applications.measurement import (
+  Kind,
+  Measurement,
+  MeasurementOptions,
+  correlation_of,
+  find_kind,
+)
+from internal_diffusion.bin import (
+  command,
+  flow_vectors,
+  inputs,
+  option_flags,
+)
 from internal_diffusion.bin.results import Results
-from internal_diffusion.data import flow_io, image_io
+from internal_diffusion.data import flow_io, image_io, masks
 from internal_diffusion.evaluation import flow_report
 
 _NAME = 'idiff-flow'
 _FLAGS = flags.FlagValues()
 command.define_common(_FLAGS, 'frames', 'out', 'workdir', 'seed', 'overwrite')
+option_flags.define(_FLAGS, MeasurementOptions, skip=('seed',))
 option_flags.define(_FLAGS, FlowOptions, skip=('seed',))
 _POINTS_HELP = 'Pixels X:Y whose own posteriors are drawn in points.png.'
 _TRUTH_HELP = 'True flow of two frames, .flo or KITTI .png, to compare with.'
 flags.DEFINE_list('points', [], _POINTS_HELP, flag_values=_FLAGS)
 option_flags.define_path(_FLAGS, 'truth', None, _TRUTH_HELP)
+_MASK_HELP = 'Picture of the size of the frames, white where not to measure.'
+option_flags.define_path(_FLAGS, 'mask', None, _MASK_HELP)
+_DOUBLE_HELP = 'Whether the frames are pairs 1 and 2, 3 and 4, and so on.'
+flags.DEFINE_boolean('double_frames', False, _DOUBLE_HELP, flag_values=_FLAGS)
+# Variance of a flow's derivative over that of the flow, in 1 / pixels^2: its
+# errors are alike over about 8 pixels.
+_SLOPE = 1 / 64
 _KITTI_RANGE = 512.0  # Bound on vectors in KITTI's format, in pixels.
 _FIGURES = {
   'flow.png': 'Flow: the hue is its direction, the saturation its length.',
@@ -66,40 +95,88 @@ def main() -> None:
   """Reads frames; learns, estimates and writes for each pair."""
   command.require(frames=_FLAGS.frames)
   options = option_flags.read(_FLAGS, FlowOptions)
+  measuring = option_flags.read(_FLAGS, MeasurementOptions, seed=_FLAGS.seed)
   paths = inputs.find_pictures(_FLAGS.frames, repeated=True)
-  images = _read_frames(paths)
-  make_frame_pyramid(images[0], options)  # Raises if it is too small.
-  points = _read_points(_FLAGS.points, images[0].shape)
-  truth = _read_truth(_FLAGS.truth, images)
-  frames = dict(zip(paths, images, strict=True))
+  frames = _read_frames(paths)
+  first = frames[next(path for path in paths if path in frames)]
+  measuring.check_grid(first.shape)
+  ignored = _read_mask(_FLAGS.mask, first.shape[:2])
+  points = _read_points(_FLAGS.points, first.shape)
+  truth = _read_truth(_FLAGS.truth, list(frames.values()))
+  kind = measuring.kind
+  if kind == Kind.AUTO:
+    kind = find_kind(first)
+    print(f'{_NAME}: the frames are taken for {kind} (--kind)')
+  measuring = options_lib.replace(measuring, kind=kind)
+  if kind == Kind.PHOTOGRAPH:
+    make_frame_pyramid(first, options)  # Raises if it is too small.
+  fields: dict[str, Any] = {}
+
+  def process(results: Results) -> dict[str, Any]:
+    pair = [frames[path] for path in results.inputs]
+    if kind == Kind.PHOTOGRAPH:
+      figures_of_merit, fields[results.name] = _process(
+        results, pair, options, measuring, points, truth, ignored
+      )
+    else:
+      figures_of_merit, fields[results.name] = flow_vectors.process(
+        results, pair, measuring, ignored, _FLAGS.workdir
+      )
+    return figures_of_merit
+
   command.for_each_input(
     _FLAGS,
-    lambda results: _process(
-      results, [frames[path] for path in results.inputs], options, points, truth
-    ),
+    process,
     name=_NAME,
     settings={
       **options_lib.to_dict(options),
+      **options_lib.to_dict(measuring),
       'points': _FLAGS.points,
       'truth': _FLAGS.truth,
+      'mask': _FLAGS.mask,
       'workdir': _FLAGS.workdir,
     },
-    outputs=('flow.flo', 'flow_kitti.png', 'result.npz', *_FIGURES),
-    given={
-      f'{index:03d}_{index + 1:03d}': pair
-      for index, pair in enumerate(itertools.pairwise(paths))
-    },
-    also_read=[_FLAGS.truth],
+    outputs=(
+      'flow.flo',
+      'flow_kitti.png',
+      'result.npz',
+      *_FIGURES,
+      *flow_vectors.OUTPUTS,
+    ),
+    given=_pairs(paths, frames),
+    also_read=[_FLAGS.truth, _FLAGS.mask],
+    together=lambda path: flow_vectors.write_together(path, fields, measuring),
   )
+
+
+def _pairs(
+  paths: Sequence[pathlib.Path], frames: Mapping[pathlib.Path, np.ndarray]
+) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
+  """Pairs of frames that could be read, by name."""
+  step = 2 if _FLAGS.double_frames else 1
+  if _FLAGS.double_frames and len(paths) % 2:
+    raise ValueError(
+      f'`frames` must be an even number with --double_frames, got {len(paths)}.'
+    )
+  found = {
+    f'{index:03d}_{index + 1:03d}': pair
+    for index, pair in enumerate(itertools.pairwise(paths))
+    if index % step == 0 and all(path in frames for path in pair)
+  }
+  if not found:
+    raise ValueError('`frames` must hold two frames of one size in a row.')
+  return found
 
 
 def _process(
   results: Results,
   images: Sequence[np.ndarray],
   options: FlowOptions,
+  measuring: MeasurementOptions,
   points: np.ndarray,
   truth: _Truth | None,
-) -> dict[str, Any]:
+  ignored: np.ndarray | None,
+) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
   first, second = images
   if np.array_equal(first, second):
     warnings.warn('The frames are identical: their flow is 0.', stacklevel=2)
@@ -137,7 +214,31 @@ def _process(
     flow_figures.motion_frames(first, second, flow),
     seconds=0.08,
   )
-  return _figures_of_merit(results, flow, first, options, truth)
+  field = flow_vectors.write_vectors(
+    results,
+    first,
+    _as_measurement(flow, *grey, ignored),
+    np.full((2, 2), _SLOPE),
+    measuring,
+  )
+  return _figures_of_merit(results, flow, first, options, truth), field
+
+
+def _as_measurement(
+  flow: Flow, first: Any, second: Any, ignored: np.ndarray | None
+) -> Measurement:
+  """A photograph's flow in the form of a measurement."""
+  valid = ~flow.occluded
+  if ignored is not None:
+    valid = valid & ~ignored
+  warped = np.asarray(warp_plane(second, flow.mean))
+  return Measurement(
+    mean=flow.mean,
+    covariance=flow.covariance,
+    correlation=correlation_of(np.asarray(first), warped),
+    residual=warped - np.asarray(first),
+    valid=valid,
+  )
 
 
 def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
@@ -181,28 +282,63 @@ def _figures_of_merit(
   return found
 
 
-def _read_frames(paths: Sequence[pathlib.Path]) -> list[np.ndarray]:
+def _read_frames(
+  paths: Sequence[pathlib.Path],
+) -> dict[pathlib.Path, np.ndarray]:
+  """Frames by path; in a sequence, those unlike the first are left out."""
   if len(paths) < 2:
     raise ValueError(
       f'`frames` must name two frames or more, got {len(paths)}; with a comma'
       ' between, as in --frames=a.png,b.png.'
     )
-  # The channels of the file tell grey from colour.
-  images = [image_io.read_image(path, channels=None) for path in paths]
-  height, width, channels = images[0].shape
-  for path, image in zip(paths, images, strict=True):
-    own_height, own_width, own_channels = image.shape
-    if (own_height, own_width) != (height, width):
-      raise ValueError(
-        f'`frames` must have one size; {paths[0]} is {width}x{height} and'
-        f' {path} is {own_width}x{own_height}.'
-      )
-    if own_channels != channels:
-      raise ValueError(
-        f'`frames` must all be grey or all be coloured; {paths[0]} has'
-        f' {channels} channels and {path} {own_channels}.'
-      )
-  return images
+  frames: dict[pathlib.Path, np.ndarray] = {}
+  for path in dict.fromkeys(paths):
+    try:
+      # The channels of the file tell grey from colour.
+      image = image_io.read_image(path, channels=None)
+      if frames:
+        _check_alike(next(iter(frames.items())), (path, image))
+    except (ValueError, OSError) as error:
+      if len(paths) == 2:
+        raise
+      warnings.warn(f'{path} is left out: {error}', stacklevel=2)
+      continue
+    frames[path] = image
+  if not frames:
+    raise ValueError('`frames` must hold pictures, but none can be read.')
+  return frames
+
+
+def _check_alike(
+  first: tuple[pathlib.Path, np.ndarray],
+  other: tuple[pathlib.Path, np.ndarray],
+) -> None:
+  (path, image), (other_path, other_image) = first, other
+  height, width, channels = image.shape
+  own_height, own_width, own_channels = other_image.shape
+  if (own_height, own_width) != (height, width):
+    raise ValueError(
+      f'`frames` must have one size; {path} is {width}x{height} and'
+      f' {other_path} is {own_width}x{own_height}.'
+    )
+  if own_channels != channels:
+    raise ValueError(
+      f'`frames` must all be grey or all be coloured; {path} has'
+      f' {channels} channels and {other_path} {own_channels}.'
+    )
+
+
+def _read_mask(name: str | None, size: tuple[int, int]) -> np.ndarray | None:
+  """The mask of pixels not to measure, [H, W] booleans."""
+  if not name:
+    return None
+  picture, _ = image_io.read_image_with_alpha(name)
+  if picture.shape[:2] != size:
+    raise ValueError(
+      f'`mask` must have the size of the frames, {size}, got'
+      f' {picture.shape[:2]}.'
+    )
+  return masks.read_mask(name, size)
 
 
 def _read_points(names: Sequence[str], size: tuple[int, ...]) -> np.ndarray:

@@ -42,7 +42,7 @@ option_flags.define_path(
   'Folder of a model that idiff-train made of the image with'
   ' --config=configs/cascade.py. By default nothing is trained.',
 )
-command.define_common(_FLAGS, 'seed', 'overwrite')
+command.define_common(_FLAGS, 'seed', 'overwrite', 'scheduler')
 option_flags.define(_FLAGS, GenerateOptions)
 
 

@@ -91,7 +91,7 @@ def define(
     TypeError: If a field has another type.
   """
   descriptions = options.descriptions(options_class)
-  for field, kind in _fields(options_class, skip):
+  for field, kind in simple_fields(options_class, skip=skip):
     default = None
     if field.default_factory is not dataclasses.MISSING:
       default = field.default_factory()
@@ -122,7 +122,7 @@ def read(
     ValueError: If an option is wrong.
   """
   values = {}
-  for field, kind in _fields(options_class, others):
+  for field, kind in simple_fields(options_class, skip=others):
     if field.name not in flag_values:
       continue
     flag = flag_values[field.name]
@@ -152,6 +152,12 @@ def define_paths(flag_values: flags.FlagValues, name: str, text: str) -> None:
   _add(flag_values, _PathsParser(), name, [], text)
 
 
+def define_rare(flag_values: flags.FlagValues, name: str, text: str) -> None:
+  """Defines a flag of text that `--help` lists last."""
+  _add(flag_values, flags.ArgumentParser(), name, None, text)
+  setattr(flag_values[name], _RARE, True)
+
+
 def is_rare(flag: flags.Flag) -> bool:
   """Whether `--help` lists a flag last."""
   return getattr(flag, _RARE, False)
@@ -168,10 +174,15 @@ def _add(
   flags.DEFINE_flag(flag, flag_values)
 
 
-def _fields(
-  options_class: type, skip: Collection[str]
+def simple_fields(
+  options_class: type, *, skip: Collection[str] = ()
 ) -> list[tuple[dataclasses.Field, type]]:
-  """The fields that have a flag, each with its type, None left out."""
+  """The fields that have a flag, each with its type, None left out.
+
+  Args:
+    options_class: Dataclass of options.
+    skip: Names of fields to leave out.
+  """
   hints = typing.get_type_hints(options_class)
   found = []
   for field in dataclasses.fields(options_class):

@@ -4,6 +4,11 @@ A run owns its folder. Its report.json lists the files that it has written, its
 inputs and its options. The same command again replaces these files; a run with
 other inputs or options is refused, unless `overwrite` deletes them. A file that
 no report lists is a person's own and is never replaced or deleted.
+
+A batch has a folder inside for each input, with a report of its own. What an
+earlier run of the same command, options, version and input has completed is
+kept, so that a batch that was stopped continues, and one with more inputs does
+the new ones only.
 """
 
 import fnmatch
@@ -15,8 +20,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from internal_diffusion import report
+from internal_diffusion.version import __version__
 
 _ALWAYS = (report.REPORT_NAME, report.INDEX_NAME)
+_PACKAGE = 'internal-diffusion'
 
 
 class OwnedFolder:
@@ -29,6 +36,7 @@ class OwnedFolder:
     identity: The report's command, inputs, settings and seed, by which runs
       are told apart.
     files: Paths of the files written so far, relative to the folder.
+    done: Names of the inputs of a batch that are done already.
   """
 
   def __init__(
@@ -40,7 +48,7 @@ class OwnedFolder:
     seed: int,
     inputs: Sequence[pathlib.Path],
     outputs: Sequence[str],
-    names: Sequence[str] = (),
+    parts: Mapping[str, Sequence[pathlib.Path]] | None = None,
     overwrite: bool = False,
   ) -> None:
     """Checks that the folder is free, or this run's.
@@ -52,8 +60,10 @@ class OwnedFolder:
       seed: Seed of the run.
       inputs: Files that the run reads.
       outputs: Patterns of the names of the files that the run writes.
-      names: Folders inside the folder that the run writes to.
-      overwrite: Whether to delete the results of another run.
+      parts: Files of each input of a batch, by the name of its folder inside
+        the folder; the others of `inputs` are read for all of them.
+      overwrite: Whether to delete the results of another run, and to do again
+        what is done.
 
     Raises:
       ValueError: If the folder holds the results of another run, a person's own
@@ -61,21 +71,28 @@ class OwnedFolder:
       OSError: If the folder cannot be written to.
     """
     self.directory = pathlib.Path(directory).expanduser()
+    parts = parts or {}
+    described = describe_inputs(inputs)
     self.identity = json.loads(
       report.to_json(
         {
           'command': command,
-          'inputs': describe_inputs(inputs),
+          'inputs': described,
           'settings': settings,
           'seed': seed,
         }
       )
     )
+    self._parts = _identities(self.identity, inputs, parts)
     self.files: list[str] = []
-    for folder in ('', *names):
+    for folder in ('', *parts):
       _check_writable(self.directory / folder)
     self._stale = self._earlier_files(overwrite)
-    self._check_in_the_way(inputs, outputs, names)
+    self._check_in_the_way(inputs, outputs, list(parts))
+    self.done = [] if overwrite else [n for n in parts if self._is_done(n)]
+    kept = {f'{name}/' for name in self.done}
+    self.files += [f for f in self._stale if f'{_part(f)}/' in kept]
+    self._stale = [f for f in self._stale if f not in self.files]
     self._has_begun = False
 
   def path(self, name: str) -> pathlib.Path:
@@ -83,17 +100,54 @@ class OwnedFolder:
     path = self.directory / name
     if name in self.files:
       return path
-    if not self._has_begun:
-      self._has_begun = True
-      for stale in self._stale:
-        (self.directory / stale).unlink(missing_ok=True)
-      _remove_empty(self.directory, self._stale)
+    self.begin()
     if path.exists():
       raise ValueError(_own_file(path))
     self.files.append(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    self.write_report(figures={}, seconds={}, complete=False)
+    if _part(name) in self._parts:
+      self.write_part(_part(name), figures={}, seconds={}, complete=False)
+    else:
+      self.write_report(figures={}, seconds={}, complete=False)
     return path
+
+  def adopt(self, name: str, files: Sequence[str]) -> None:
+    """Lists the files of a part that another process has written."""
+    own = [f'{name}/{file}' for file in (*files, report.REPORT_NAME)]
+    self.files += [file for file in own if file not in self.files]
+
+  def begin(self) -> None:
+    """Deletes what an earlier run left, and claims the folder of a batch."""
+    if self._has_begun:
+      return
+    self._has_begun = True
+    for stale in self._stale:
+      (self.directory / stale).unlink(missing_ok=True)
+    _remove_empty(self.directory, self._stale)
+    if self._parts:
+      self.directory.mkdir(parents=True, exist_ok=True)
+      # The reports of the parts list the other files.
+      listed = [f'{name}/{report.REPORT_NAME}' for name in self._parts]
+      self._write(self.directory, self.identity, listed, {}, {}, False)
+
+  def write_part(
+    self,
+    name: str,
+    *,
+    figures: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    complete: bool = True,
+  ) -> None:
+    """Writes the report of one input of a batch."""
+    listed = f'{name}/{report.REPORT_NAME}'
+    if listed not in self.files:
+      self.files.append(listed)
+    own = [file for file in self.files if _part(file) == name]
+    files = [pathlib.PurePosixPath(file).name for file in own]
+    identity = self._parts[name]
+    self._write(
+      self.directory / name, identity, files, figures, seconds, complete
+    )
 
   def write_report(
     self,
@@ -103,13 +157,39 @@ class OwnedFolder:
     complete: bool = True,
   ) -> None:
     """Writes report.json; one that is not complete claims the folder."""
+    self._write(
+      self.directory, self.identity, self.files, figures, seconds, complete
+    )
+
+  def _write(
+    self,
+    directory: pathlib.Path,
+    identity: Mapping[str, Any],
+    files: Sequence[str],
+    figures: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    complete: bool,
+  ) -> None:
     report.write_report(
-      self.directory,
+      directory,
       figures=figures,
       seconds=seconds,
-      files=self.files,
+      files=files,
       complete=complete,
-      **self.identity,
+      **identity,
+    )
+
+  def _is_done(self, name: str) -> bool:
+    """Whether an earlier run has completed an input of a batch."""
+    found = report.read_report(self.directory / name / report.REPORT_NAME)
+    return (
+      found is not None
+      and found.get('complete') is True
+      and not _difference(found, self._parts[name])
+      and found.get('versions', {}).get(_PACKAGE) == __version__
+      and all((self.directory / name / f).exists() for f in found['files'])
+      # A report that the earlier run does not list is a person's own.
+      and f'{name}/{report.REPORT_NAME}' in self._stale
     )
 
   def _earlier_files(self, overwrite: bool) -> list[str]:
@@ -120,13 +200,18 @@ class OwnedFolder:
     earlier = report.read_report(path)
     if earlier is None:
       raise ValueError(_own_file(path))
-    difference = _difference(earlier, self.identity)
+    difference = _difference(earlier, self.identity, may_grow=bool(self._parts))
     if difference and not overwrite:
       raise ValueError(
         f'`{self.directory}` holds the results of another run ({difference});'
         ' choose another `out`, or replace them with `overwrite`.'
       )
     names = [*earlier['files'], report.REPORT_NAME]
+    for file in earlier['files']:
+      if _part(file) and file.endswith(f'/{report.REPORT_NAME}'):
+        inside = report.read_report(self.directory / file) or {'files': []}
+        names += [f'{_part(file)}/{own}' for own in inside['files']]
+    names = list(dict.fromkeys(names))
     # A report may have been changed; nothing outside the folder is touched.
     root = self.directory.resolve()
     return [name for name in names if root in (root / name).resolve().parents]
@@ -197,20 +282,53 @@ def _own_file(path: pathlib.Path) -> str:
   )
 
 
-def _difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-  """What tells two runs apart, '' if nothing does."""
+def _difference(
+  earlier: Mapping[str, Any], now: Mapping[str, Any], *, may_grow: bool = False
+) -> str:
+  """What tells two runs apart, '' if nothing does.
+
+  Args:
+    earlier: Report of the earlier run.
+    now: Identity of the run.
+    may_grow: Whether a run of more inputs is the same run.
+  """
   if earlier['command'] != now['command']:
     return f'of {earlier["command"]}'
-  if _digests(earlier) != _digests(now):
+  before, after = _digests(earlier), _digests(now)
+  is_grown = may_grow and len(before) > 1 and set(before) <= set(after)
+  if before != after and not is_grown:
     paths = [given['path'] for given in earlier['inputs']]
     return f'of {", ".join(paths) or "other inputs"}'
-  before = {**earlier['settings'], 'seed': earlier['seed']}
-  after = {**now['settings'], 'seed': now['seed']}
-  for name in {**before, **after}:
-    if before.get(name) != after.get(name):
-      return f'{name} was {before.get(name)}, is {after.get(name)}'
+  settings = {**earlier['settings'], 'seed': earlier['seed']}
+  wanted = {**now['settings'], 'seed': now['seed']}
+  for name in {**settings, **wanted}:
+    if settings.get(name) != wanted.get(name):
+      return f'{name} was {settings.get(name)}, is {wanted.get(name)}'
   return ''
 
 
 def _digests(run: Mapping[str, Any]) -> list[str]:
   return [given['sha256'] for given in run['inputs']]
+
+
+def _identities(
+  whole: Mapping[str, Any],
+  inputs: Sequence[pathlib.Path],
+  parts: Mapping[str, Sequence[pathlib.Path]],
+) -> dict[str, dict[str, Any]]:
+  """The identity of each input of a batch, with the files that all read."""
+  described = {given['path']: given for given in whole['inputs']}
+  own = {str(path) for files in parts.values() for path in files}
+  shared = [str(path) for path in inputs if str(path) not in own]
+  return {
+    name: {
+      **whole,
+      'inputs': [described[str(path)] for path in (*files, *shared)],
+    }
+    for name, files in parts.items()
+  }
+
+
+def _part(name: str) -> str:
+  """The part of a batch that a file belongs to, '' for none."""
+  return name.rpartition('/')[0]

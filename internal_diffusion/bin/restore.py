@@ -50,7 +50,7 @@ from internal_diffusion.data.jpeg import read_jpeg_cells
 
 _NAME = 'idiff-restore'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out', 'seed', 'overwrite')
+command.define_common(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
 option_flags.define(_FLAGS, RestoreOptions, skip=('seed',))
 _FILES = {
   'mask': 'Picture of the missing pixels, which are white, for inpaint.',

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from internal_diffusion import compilation, report
-from internal_diffusion.bin.owned_folder import OwnedFolder, describe_inputs
+from internal_diffusion.bin.owned_folder import OwnedFolder
 
 
 class Results:
@@ -93,15 +93,23 @@ class Results:
     if not self._subfolder:
       self._folder.write_report(figures=figures, seconds=self.seconds)
       return
-    self.path(report.REPORT_NAME)
-    own = [pathlib.PurePosixPath(file) for file in self._folder.files]
-    report.write_report(
-      self.directory,
-      figures=figures,
-      seconds=self.seconds,
-      files=[file.name for file in own if str(file.parent) == self._subfolder],
-      **{**self._folder.identity, 'inputs': describe_inputs(self.inputs)},
+    self._folder.write_part(
+      self._subfolder, figures=figures, seconds=self.seconds
     )
+
+  def read_back(self) -> bool:
+    """Takes figures, times and pictures from the reports of an earlier run.
+
+    Returns:
+      Whether there is a complete report.
+    """
+    found = report.read_report(self.directory / report.REPORT_NAME)
+    if found is None or not found['complete']:
+      return False
+    self._folder.adopt(self._subfolder, found['files'])
+    self.figures, self.seconds = found['figures'], found['seconds']
+    self.pictures = report.read_page(self.directory / report.INDEX_NAME)
+    return True
 
 
 def finish_several(

@@ -66,7 +66,7 @@ option_flags.define_path(
   None,
   'Picture that the model knows. By default each picture itself.',
 )
-command.define_common(_FLAGS, 'workdir', 'seed', 'overwrite')
+command.define_common(_FLAGS, 'workdir', 'seed', 'overwrite', 'scheduler')
 option_flags.define(_FLAGS, SurpriseOptions)
 
 

@@ -33,7 +33,9 @@ from internal_diffusion.training import model_files
 
 _NAME = 'idiff-upscale'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out', 'workdir', 'seed', 'overwrite')
+command.define_common(
+  _FLAGS, 'image', 'out', 'workdir', 'seed', 'overwrite', 'scheduler'
+)
 option_flags.define(_FLAGS, UpscaleOptions, skip=('seed',))
 option_flags.define_path(
   _FLAGS,

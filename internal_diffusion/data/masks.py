@@ -74,7 +74,7 @@ def _read_values(path: str | os.PathLike[str], size: Size) -> np.ndarray:
       f'`{path}`: the mask is resized from {old} to {new} (height x width).',
       stacklevel=3,
     )
-    values = _resize(values, size)
+    values = resize_mask(values, size)
   return values
 
 
@@ -110,8 +110,13 @@ def check_mask(mask: np.ndarray, size: Size) -> np.ndarray:
   return mask
 
 
-def _resize(mask: np.ndarray, size: Size) -> np.ndarray:
-  """The nearest pixel of a mask for each pixel of another size."""
+def resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
+  """The nearest pixel of a mask for each pixel of another size.
+
+  Args:
+    mask: [H, W] bool.
+    size: The other height and width.
+  """
   rows, columns = (
     ((np.arange(new) + 0.5) * old / new).astype(int)
     for new, old in zip(size, mask.shape, strict=True)

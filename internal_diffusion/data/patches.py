@@ -3,7 +3,13 @@
 A patch is a square of P x P pixels with all channels, flattened to a vector of
 length P*P*C in row, column, channel order. Its position (row, column) is its
 top left pixel; an image [H, W, C] has (H - P + 1) x (W - P + 1) patches.
+
+Where sides are given instead of one side, as in (3, 7, 7), a patch is a box: of
+a clip [T, H, W, C], 3 frames of 7 x 7 pixels. Extraction, the average and the
+crop then have an axis more.
 """
+
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +19,28 @@ from internal_diffusion import arrays
 from internal_diffusion.data.pyramid import Pyramid
 
 Array = jax.Array
+# Side P of a square patch, or the sides of a box.
+PatchShape = int | tuple[int, ...]
+
+
+def sides_of(size: PatchShape) -> tuple[int, ...]:
+  """The sides of a square of side P, or of a box: (7, 7) of 7."""
+  return size if isinstance(size, tuple) else (size, size)
+
+
+def check_patch_shape(patch_size: PatchShape, size: tuple[int, ...]) -> None:
+  """Raises ValueError unless a patch fits an image or a clip of this size."""
+  sides = sides_of(patch_size)
+  if len(sides) != len(size):
+    raise ValueError(
+      f'`patch_size` must have {len(size)} sides, one for each axis of an image'
+      f' of size {size}, got {sides}.'
+    )
+  if not isinstance(patch_size, tuple):
+    check_patch_size(patch_size, smallest_side=min(size))
+    return
+  for side, own in zip(sides, size, strict=True):
+    check_patch_size(side, smallest_side=own)
 
 
 def check_patch_size(
@@ -32,19 +60,22 @@ def check_patch_size(
     )
 
 
-def extract_patches(image: Array, *, patch_size: int, stride: int = 1) -> Array:
+def extract_patches(
+  image: Array, *, patch_size: PatchShape, stride: PatchShape = 1
+) -> Array:
   """Extracts the patches of an image on a grid of positions.
 
   Positions are multiples of `stride`, so a stride above 1 may leave pixels at
   the bottom and right borders uncovered.
 
   Args:
-    image: The image, [H, W, C].
-    patch_size: Side P of a patch in pixels, odd.
-    stride: Distance between neighbouring patches, in pixels.
+    image: The image, [H, W, C], or a clip, [T, H, W, C].
+    patch_size: Side P of a patch in pixels, odd, or its sides.
+    stride: Distance between neighbouring patches, in pixels, or one for each
+      axis.
 
   Returns:
-    The patches, [rows, columns, P*P*C].
+    The patches, [rows, columns, P*P*C], or with as many axes as the image.
 
   Raises:
     ValueError: If a patch does not fit into the image.
@@ -52,29 +83,35 @@ def extract_patches(image: Array, *, patch_size: int, stride: int = 1) -> Array:
   Example:
     >>> extract_patches(jnp.zeros((5, 6, 3)), patch_size=3).shape
     (3, 4, 27)
+    >>> extract_patches(jnp.zeros((4, 5, 6, 3)), patch_size=(3, 3, 3)).shape
+    (2, 3, 4, 81)
   """
-  check_patch_size(patch_size, smallest_side=min(image.shape[:2]))
-  arrays.check_positive_int('stride', stride)
-  rows = range(0, image.shape[0] - patch_size + 1, stride)
-  columns = range(0, image.shape[1] - patch_size + 1, stride)
+  check_patch_shape(patch_size, image.shape[:-1])
+  sides, strides = sides_of(patch_size), strides_of(stride, image.ndim - 1)
   # XLA turns shifted views along one axis, then the other, into a few strided
   # copies: several times faster on CPU than a gather of small squares.
-  image = jnp.concatenate(
-    [image[:, dx : dx + columns[-1] + 1 : stride] for dx in range(patch_size)],
-    axis=-1,
-  )
-  return jnp.concatenate(
-    [image[dy : dy + rows[-1] + 1 : stride] for dy in range(patch_size)],
-    axis=-1,
-  )
+  for axis in reversed(range(len(sides))):
+    last = (image.shape[axis] - sides[axis]) // strides[axis] * strides[axis]
+    views = (slice(d, d + last + 1, strides[axis]) for d in range(sides[axis]))
+    before = (slice(None),) * axis
+    image = jnp.concatenate([image[*before, view] for view in views], axis=-1)
+  return image
+
+
+def strides_of(stride: PatchShape, num_axes: int) -> tuple[int, ...]:
+  """The stride along each axis; raises ValueError unless it is positive."""
+  strides = stride if isinstance(stride, tuple) else (stride,) * num_axes
+  for own in strides:
+    arrays.check_positive_int('stride', own)
+  return strides
 
 
 def average_patches(
   patches: Array,
   *,
-  size: tuple[int, int],
-  patch_size: int,
-  stride: int = 1,
+  size: tuple[int, ...],
+  patch_size: PatchShape,
+  stride: PatchShape = 1,
   window: Array | None = None,
 ) -> Array:
   """Overlap-add: the weighted average of overlapping patches.
@@ -83,9 +120,10 @@ def average_patches(
 
   Args:
     patches: Patches in the layout of `extract_patches`, [rows, columns, P*P*C].
-    size: Size (H, W) of the image.
-    patch_size: Side P of a patch in pixels, odd.
-    stride: Distance between neighbouring patches, in pixels.
+    size: Size (H, W) of the image, or (T, H, W) of the clip.
+    patch_size: Side P of a patch in pixels, odd, or its sides.
+    stride: Distance between neighbouring patches, in pixels, or one for each
+      axis.
     window: Weight of each pixel of a patch, [P, P], positive; None is uniform.
 
   Returns:
@@ -101,36 +139,51 @@ def average_patches(
     >>> bool(jnp.allclose(average, image))
     True
   """
-  check_patch_size(patch_size, smallest_side=min(size))
-  rows, columns, patch_dim = patches.shape
-  expected = tuple((side - patch_size) // stride + 1 for side in size)
-  if (rows, columns) != expected or patch_dim % patch_size**2:
+  check_patch_shape(patch_size, size)
+  sides, strides = sides_of(patch_size), strides_of(stride, len(size))
+  num_pixels = int(np.prod(sides))
+  *grid, patch_dim = patches.shape
+  expected = tuple(
+    (length - side) // step + 1
+    for length, side, step in zip(size, sides, strides, strict=True)
+  )
+  if tuple(grid) != expected or patch_dim % num_pixels:
     raise ValueError(
       f'`patches` of shape {patches.shape} do not come from an image of size'
       f' {size} with patch_size {patch_size} and stride {stride}: that gives'
-      f' {expected} patches of a multiple of {patch_size**2} values.'
+      f' {expected} patches of a multiple of {num_pixels} values.'
     )
   if window is None:
-    window = jnp.ones((patch_size, patch_size))
-  values = patches.reshape(rows, columns, patch_size**2, -1)
+    window = jnp.ones(sides)
+  values = patches.reshape(*grid, num_pixels, -1)
   total = jnp.zeros((*size, values.shape[-1]))
   weight = jnp.zeros((*size, 1))
-  for index, (dy, dx) in enumerate(np.ndindex(patch_size, patch_size)):
-    view = (
-      slice(dy, dy + (rows - 1) * stride + 1, stride),
-      slice(dx, dx + (columns - 1) * stride + 1, stride),
-    )
-    total = total.at[view].add(window[dy, dx] * values[:, :, index])
-    weight = weight.at[view].add(window[dy, dx])
+  for index, place in enumerate(np.ndindex(sides)):
+    view = tuple(_views(place, expected, strides))
+    total = total.at[view].add(window[place] * values[..., index, :])
+    weight = weight.at[view].add(window[place])
   return total / jnp.where(weight > 0, weight, 1.0)
 
 
-def crop_patches(patches: Array, *, patch_size: int, size: int) -> Array:
+def _views(
+  place: tuple[int, ...], counts: tuple[int, ...], strides: tuple[int, ...]
+) -> Iterator[slice]:
+  """One pixel of all patches, along each axis of the image."""
+  for start, count, step in zip(place, counts, strides, strict=True):
+    yield slice(start, start + (count - 1) * step + 1, step)
+
+
+def crop_patches(
+  patches: Array, *, patch_size: PatchShape, size: PatchShape
+) -> Array:
   """Crops patches [N, P*P*C] to a square of odd side `size` at their centre."""
-  margin = (patch_size - size) // 2
-  inner = slice(margin, margin + size)
-  square = patches.reshape(len(patches), patch_size, patch_size, -1)
-  return square[:, inner, inner].reshape(len(patches), -1)
+  sides = sides_of(patch_size)
+  inner = [
+    slice((side - own) // 2, (side + own) // 2)
+    for side, own in zip(sides, sides_of(size), strict=True)
+  ]
+  boxes = patches.reshape(len(patches), *sides, -1)
+  return boxes[:, *inner].reshape(len(patches), -1)
 
 
 def gather_patches(

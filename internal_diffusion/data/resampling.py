@@ -102,16 +102,26 @@ def apply_matrices(
 
 def resample(
   image: Array | np.ndarray,
-  size: tuple[int, int],
+  size: tuple[int, ...],
   *,
   border: Border = Border.REPLICATE,
 ) -> Array:
-  """Resamples images [..., H, W, C] to [..., *size, C]."""
-  rows, columns = (
+  """Resamples images [..., H, W, C] to [..., *size, C].
+
+  A size (T, H, W) resamples clips [..., T, H, W, C] in time, too.
+  """
+  *times, rows, columns = (
     resampling_matrix(new, old, border=border)
-    for new, old in zip(size, image.shape[-3:-1], strict=True)
+    for new, old in zip(size, image.shape[-1 - len(size) : -1], strict=True)
   )
-  return apply_matrices(image, rows, columns)
+  resampled: Array = apply_matrices(image, rows, columns)
+  return apply_in_time(resampled, times[0]) if times else resampled
+
+
+@jax.jit
+def apply_in_time(clip: Array, matrix: Array | np.ndarray) -> Array:
+  """Multiplies the axis T of a clip [..., T, H, W, C] by a matrix [t, T]."""
+  return jnp.einsum('tT,...THWC->...tHWC', matrix, clip, precision=_EXACT)
 
 
 def _keys(distance: np.ndarray) -> np.ndarray:

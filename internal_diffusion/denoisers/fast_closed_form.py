@@ -149,8 +149,8 @@ def denoise_cores(
   sigma: Array,
   places: np.ndarray,
   *,
-  patch_size: int,
-  core_size: int,
+  patch_size: patches.PatchShape,
+  core_size: patches.PatchShape,
 ) -> Array:
   """Posterior mean of the patches' cores, [N, V]; see `denoise_patches`."""
 

@@ -179,7 +179,7 @@ def coherent_leaves(
     z: Queries in the first d principal coordinates, [N, d].
     sigma: Noise level of the queries.
     places: Row and column of the queries, in units of the reference patches'
-      distance, [N, 2].
+      distance, [N, 2]; of clips frame, row and column, [N, 3].
 
   Returns:
     Leaves [N, K]; a repeated leaf is replaced by the number of leaves.
@@ -198,11 +198,11 @@ def coherent_leaves(
   )
   moved = np.round(places[:, None] - places[anchors][around]).astype(np.int32)
   last = np.array(tree.leaf_at.shape[1:]) - 1
-  row, column = (
+  place = (
     jnp.clip(best[around, 1 + axis] + moved[..., axis], 0, last[axis])
-    for axis in (0, 1)
+    for axis in range(len(last))
   )
-  offered = tree.leaf_at[best[around, 0], row, column]
+  offered = tree.leaf_at[best[around, 0], *place]
   leaf = jnp.concatenate([offered, shared[around[:, 0]]], axis=1)
   same = leaf[:, :, None] == leaf[:, None, :]
   before = np.tril(np.ones(same.shape[1:], bool), -1)
@@ -212,11 +212,11 @@ def coherent_leaves(
 
 def _find_anchors(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """One query of each square [M], and the four nearest of each query [N, 4]."""
-  step = max(
+  steps = [
     np.median(np.diff(np.unique(axis))) if np.ptp(axis) else 1
     for axis in places.T
-  )
-  square = np.floor_divide(places, _ANCHOR_STEP * step)
+  ]
+  square = np.floor_divide(places, _ANCHOR_STEP * max(steps))
   _, anchors = np.unique(square, axis=0, return_index=True)
   num = min(4, len(anchors))
   around = cKDTree(places[anchors]).query(places, k=num)[1]

@@ -20,6 +20,12 @@ import jax
 import numpy as np
 import threadpoolctl
 
+from internal_diffusion.data.patches import (
+  PatchShape,
+  sides_of,
+  strides_of,
+)
+
 Array = jax.Array
 
 LEAF_SIZE = 256
@@ -39,7 +45,7 @@ class PatchTree(NamedTuple):
     leaves: Principal coordinates, [C, S, D].
     core: Pixels around the centre of each patch, [C, S, V].
     position: Index of a patch's image, and its row and column among the patches
-      there, [C, S, 3] int32.
+      there, [C, S, 3] int32; of clips its frame, row and column, [C, S, 4].
     leaf_at: Leaf of the patch at each position, [I, rows, columns] int32.
     live: Mask of the patches; False is a copy that fills a leaf, [C, S].
     centre: Mean of each of the G groups of neighbours of a leaf, in the first d
@@ -62,30 +68,40 @@ class PatchTree(NamedTuple):
 # Threads that wait for each other make small products slow on a busy machine.
 @threadpoolctl.threadpool_limits.wrap(limits=1, user_api='blas')
 def build_patch_tree(
-  images: np.ndarray, *, patch_size: int, core_size: int, stride: int = 1
+  images: np.ndarray,
+  *,
+  patch_size: PatchShape,
+  core_size: PatchShape,
+  stride: PatchShape = 1,
 ) -> PatchTree:
   """Sorts the patches of an image, or of several.
 
   Args:
-    images: Images, [I, H, W, C] in [-1, 1].
-    patch_size: Side P of a patch, odd.
+    images: Images, [I, H, W, C] in [-1, 1], or clips, [I, T, H, W, C].
+    patch_size: Side P of a patch, odd, or its sides.
     core_size: Side of the central square of a patch that `core` holds, odd, at
-      most P.
-    stride: Distance of neighbouring patches, in pixels.
+      most P, or its sides.
+    stride: Distance of neighbouring patches, in pixels, or one for each axis.
 
   Returns:
     The tree. Its number of leaves is a power of 2.
   """
   images = np.asarray(images, np.float32)
-  side = (patch_size, patch_size)
-  views = np.lib.stride_tricks.sliding_window_view(images, side, (1, 2))
+  sides, num_axes = sides_of(patch_size), images.ndim - 2
+  axes = tuple(range(1, 1 + num_axes))
+  views = np.lib.stride_tricks.sliding_window_view(images, sides, axes)
   # [I, rows, columns, C, P, P] without a copy.
-  views = views[:, ::stride, ::stride]
-  grid = views.shape[:3]
-  inner = slice((patch_size - core_size) // 2, (patch_size + core_size) // 2)
+  steps = (slice(None, None, n) for n in strides_of(stride, num_axes))
+  views = views[:, *steps]
+  grid = views.shape[: 1 + num_axes]
+  inner: list[Any] = [...]
+  inner += [
+    slice((side - core) // 2, (side + core) // 2)
+    for side, core in zip(sides, sides_of(core_size), strict=True)
+  ]
   vectors, core = (
-    np.moveaxis(part, 3, -1).reshape(np.prod(grid), -1)
-    for part in (views, views[..., inner, inner])
+    np.moveaxis(part, 1 + num_axes, -1).reshape(np.prod(grid), -1)
+    for part in (views, views[tuple(inner)])
   )
   mean = np.mean(vectors, axis=0)
   centred = vectors - mean
@@ -103,7 +119,7 @@ def build_patch_tree(
   per_leaf = num_groups // num_leaves
   index = grouped.reshape(num_leaves, -1)
   live = live.reshape(num_leaves, -1)
-  positions = np.indices(grid, np.int32).reshape(3, -1).T
+  positions = np.indices(grid, np.int32).reshape(len(grid), -1).T
   leaf_at = np.zeros(len(vectors), np.int32)
   leaf_at[index] = np.arange(num_leaves, dtype=np.int32)[:, None]
   fields: dict[str, Any] = dict(

@@ -53,16 +53,16 @@ def compare_patches(
     figures of `generated` and `control`; and `ratios` of some of them,
     generated over control, None where the control's is 0. The figures:
 
-    c2st_accuracy, c2st_standard_error: `perceptron_two_sample_test`.
-    boosted_trees_accuracy: `boosted_trees_two_sample_test`.
-    sliced_wasserstein: `distances.sliced_wasserstein`.
-    mmd_squared, mmd_null_std: `distances.mmd_squared`, with bandwidths of the
+    - c2st_accuracy, c2st_standard_error: `perceptron_two_sample_test`.
+    - boosted_trees_accuracy: `boosted_trees_two_sample_test`.
+    - sliced_wasserstein: `distances.sliced_wasserstein`.
+    - mmd_squared, mmd_null_std: `distances.mmd_squared`, with bandwidths of the
       reference.
-    variance_ratios: `distances.principal_variance_ratios`, a list.
-    variance_log_rms: Root mean square of their logarithms; 0 is perfect.
-    nearest_distance_median: Median of `memorization.nearest_distances` over the
-      first 2048 patches.
-    copy_fraction: Fraction of copies, `memorization.is_copy`.
+    - variance_ratios: `distances.principal_variance_ratios`, a list.
+    - variance_log_rms: Root mean square of their logarithms; 0 is perfect.
+    - nearest_distance_median: Median of `memorization.nearest_distances` over
+      the first 2048 patches.
+    - copy_fraction: Fraction of copies, `memorization.is_copy`.
   """
   made, real, other = distances.as_vectors(
     generated=generated,

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from internal_diffusion.data.operators import Size
 from internal_diffusion.data.resampling import Border, resample
 from internal_diffusion.sampling import constraints as constraints_lib
 from internal_diffusion.sampling import finite
@@ -85,7 +84,7 @@ def linear_flow_sigmas(
 def sample_levels(
   key: Array,
   levels: Sequence[Level],
-  sizes: Sequence[Size],
+  sizes: Sequence[tuple[int, ...]],
   *,
   num_channels: int,
   num_steps: int = 10,
@@ -97,20 +96,23 @@ def sample_levels(
   Args:
     key: One key.
     levels: Levels of the prior, finest first.
-    sizes: (height, width) of each level.
+    sizes: (height, width) of each level, or (length, height, width).
     num_channels: C.
     num_steps: Number of steps of a level with `step_factor` 1.
     start: Picture to begin with; None is noise alone.
     constraints: Constraints on the image at its finest size.
 
   Returns:
-    The image at all levels from the start's on, [1, H, W, C], finest first.
+    The image, or the clip, at all levels from the start's on, [1, H, W, C],
+    finest first.
 
   Raises:
     NonFiniteStateError: If a state is not finite; the step is named.
   """
   wraps = any(constraint.border is Border.WRAP for constraint in constraints)
   border = Border.WRAP if wraps else Border.REPLICATE
+  loops = any(own.time_border is Border.WRAP for own in constraints)
+  time_border = Border.WRAP if loops else Border.REPLICATE
   first = len(levels) - 1
   if start is not None and start.level is not None:
     first = start.level
@@ -123,7 +125,11 @@ def sample_levels(
     mean: Array | np.ndarray | None = None
     if made:
       low_band = constraints_lib.make_low_band(
-        made[0], size, sigma_min=_LAST_SIGMA, border=border
+        made[0],
+        size,
+        sigma_min=_LAST_SIGMA,
+        border=border,
+        time_border=time_border,
       )
     elif start is None:
       sigma = FROM_NOISE

@@ -27,6 +27,7 @@ from internal_diffusion.data.jpeg import JpegCells
 from internal_diffusion.data.operators import LinearOperator, Size
 from internal_diffusion.data.pointwise import Identity
 from internal_diffusion.data.resampling import Border, resample
+from internal_diffusion.data.space_time import SpaceTimeDownscaling
 from internal_diffusion.types import (
   BoundDenoiseFn,
   Condition,
@@ -45,8 +46,16 @@ class Constraint:
     """What an image that satisfies it is beyond its border."""
     return Border.REPLICATE
 
-  def at_size(self, size: Size) -> 'Constraint':
-    """The constraint on the same image at another (height, width)."""
+  @property
+  def time_border(self) -> Border:
+    """What a clip that satisfies it is before its start and after its end."""
+    return Border.REPLICATE
+
+  def at_size(self, size: Any) -> 'Constraint':
+    """The constraint on the same image at another (height, width).
+
+    The size of a clip is (length, height, width).
+    """
     del size
     return self
 
@@ -189,15 +198,15 @@ class LowBand(Constraint):
 
   Attributes:
     operator: Downscaling to the coarser image's size.
-    coarse: The coarser image, [..., h, w, C].
+    coarse: The coarser image, [..., h, w, C], or clip, [..., t, h, w, C].
     sigma_min: Noise level at and below which the estimate is left alone.
   """
 
-  operator: Downscaling
+  operator: Downscaling | SpaceTimeDownscaling
   coarse: Array
   sigma_min: float | Array
 
-  def at_size(self, size: Size) -> 'LowBand':
+  def at_size(self, size: Any) -> 'LowBand':
     """The same constraint on an image of another size."""
     operator = self.operator.at_size(size)
     coarse = resample(self.coarse, operator.output_size)
@@ -219,24 +228,38 @@ class LowBand(Constraint):
 
 def make_low_band(
   coarse: Array,
-  size: Size,
+  size: tuple[int, ...],
   *,
   sigma_min: float | Array = 0.0,
   border: Border = Border.REPLICATE,
+  time_border: Border = Border.REPLICATE,
 ) -> LowBand:
   """The constraint that an image of a given size has a known coarser version.
 
   Args:
-    coarse: [..., h, w, C].
-    size: (height, width) of the image, at least [h, w].
+    coarse: [..., h, w, C], or a clip, [..., t, h, w, C].
+    size: (height, width) of the image, at least [h, w], or (length, height,
+      width) of the clip.
     sigma_min: Noise level at and below which the estimate is left alone.
     border: What the image is beyond its border.
+    time_border: What a clip is before its start and after its end.
 
   Raises:
     ValueError: If the image is smaller than the coarser one.
   """
-  low_size = (coarse.shape[-3], coarse.shape[-2])
-  operator = make_downscaling(low_size, size, border=border)
+  height, width = coarse.shape[-3:-1]
+  operator: Downscaling | SpaceTimeDownscaling
+  if len(size) == 3:
+    operator = SpaceTimeDownscaling.create(
+      (coarse.shape[-4], height, width),
+      (size[0], size[1], size[2]),
+      border=border,
+      time_border=time_border,
+    )
+  else:
+    operator = make_downscaling(
+      (height, width), (size[0], size[1]), border=border
+    )
   return LowBand(operator, coarse, sigma_min)
 
 
@@ -302,6 +325,34 @@ class WrappedBorder(Constraint):
         coarse_margin = round(margin * cond.image.shape[1] / x.shape[1])
         cond = cond._replace(image=pad_wrapped(cond.image, coarse_margin))
       return denoiser(padded, sigma, cond)[:, inside, inside]
+
+    return wrapped
+
+
+@flax.struct.dataclass
+class WrappedTime(Constraint):
+  """The last frame of a clip leads to the first, so that it is a loop.
+
+  Attributes:
+    margin: Frames of the other end that the denoiser sees.
+  """
+
+  margin: int = static(default=2)
+
+  @property
+  def time_border(self) -> Border:
+    """The ends meet."""
+    return Border.WRAP
+
+  def wrap(self, denoiser: Denoiser) -> Denoiser:
+    """The denoiser of clips [B, T, H, W, C] with frames of the other end."""
+    margin = self.margin
+
+    def wrapped(x: Array, sigma: Array, cond: Condition | None = None) -> Array:
+      del cond  # The coarser level, which a closed form does not use.
+      around = ((0, 0), (margin, margin), (0, 0), (0, 0), (0, 0))
+      padded = jnp.pad(x, around, mode='wrap')
+      return denoiser(padded, sigma)[:, margin:-margin]
 
     return wrapped
 

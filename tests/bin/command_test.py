@@ -386,3 +386,85 @@ def test_a_configuration_is_found_from_any_folder(tmp_path, monkeypatch):
     config_files.find_config('configs/nothing.py')
   for word in ('configs/nothing.py', str(tmp_path), 'cascade', 'patch'):
     assert word in str(error.value)
+
+
+def test_a_batch_continues_and_grows_without_doing_anything_twice(
+  tmp_path, out
+):
+  folder = tmp_path / 'photos'
+  names = ('one', 'two')
+  for value, name in enumerate(names):
+    write(folder / f'{name}.png', value / 2)
+  arguments = (f'--image={folder}', f'--out={out}')
+  assert run(*arguments)[0] == 0
+  before = content(out)
+  times = {
+    name: (out / name / 'copy_000.png').stat().st_mtime_ns for name in names
+  }
+  code, printed, _ = run(*arguments)
+  assert code == 0
+  assert printed.count('done already') == 2
+  assert content(out) == before
+  # One is damaged, one is new, and a run was stopped in the middle of another.
+  (out / 'two' / 'copy_000.png').unlink()
+  write(folder / 'three.png')
+  code, printed, _ = run(*arguments)
+  assert code == 0
+  assert printed.count('done already') == 1
+  path = out / 'one' / 'copy_000.png'
+  assert path.stat().st_mtime_ns == times['one']
+  report = commands.assert_report(out / 'report.json')
+  assert sorted(report['figures']) == ['one', 'three', 'two']
+  assert set(report['files']) == set(content(out)) - {'report.json'}
+  page = (out / 'index.html').read_text()
+  assert page.count('<img') == 3
+  # Overwrite does all again.
+  code, printed, _ = run(*arguments, '--overwrite')
+  assert printed.count('done already') == 0
+  assert path.stat().st_mtime_ns != times['one']
+
+
+def test_a_batch_that_was_killed_continues(tmp_path, out):
+  folder = tmp_path / 'photos'
+  for name in ('one', 'two'):
+    write(folder / f'{name}.png')
+  arguments = (f'--image={folder}', f'--out={out}', '--copies=2')
+  assert run(*arguments)[0] == 0
+  before = content(out)
+  # What a kill in the middle of the second leaves.
+  for name in ('index.html', 'two/copy_001.png', 'two/index.html'):
+    (out / name).unlink()
+  for place, files in (
+    (out, ['one/report.json', 'two/report.json']),
+    (out / 'two', ['copy_000.png', 'copy_001.png']),
+  ):
+    report = json.loads((place / 'report.json').read_text())
+    report |= {'complete': False, 'files': files}
+    (place / 'report.json').write_text(json.dumps(report))
+  code, printed, err = run(*arguments)
+  assert code == 0, err
+  assert printed.count('done already') == 1
+  assert content(out).keys() == before.keys()
+
+
+def test_a_change_of_options_version_or_inputs_is_no_continuation(
+  tmp_path, out
+):
+  folder = tmp_path / 'photos'
+  for value, name in enumerate(('one', 'two', 'three')):
+    write(folder / f'{name}.png', value / 4)
+  arguments = (f'--image={folder}', f'--out={out}')
+  assert run(*arguments)[0] == 0
+  code, _, err = run(*arguments, '--copies=2')
+  assert code == 2
+  assert 'copies was 1, is 2' in err
+  report = json.loads((out / 'one' / 'report.json').read_text())
+  report['versions']['internal-diffusion'] = '0.0.1'
+  (out / 'one' / 'report.json').write_text(json.dumps(report))
+  assert run(*arguments)[1].count('done already') == 2
+  (folder / 'one.png').unlink()
+  code, _, err = run(*arguments)
+  assert code == 2
+  assert 'another run' in err
+  assert run(*arguments, '--overwrite')[0] == 0
+  assert not (out / 'one').exists()

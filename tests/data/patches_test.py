@@ -73,3 +73,20 @@ def test_patches_of_another_image_are_refused(image):
   found = patches.extract_patches(image, patch_size=5)
   with pytest.raises(ValueError, match='do not come from'):
     patches.average_patches(found, size=(23, 19), patch_size=5)
+
+
+def test_boxes_of_a_clip_and_their_average():
+  clip = jax.random.normal(jax.random.key(0), (5, 8, 9, 2))
+  shape, stride = (3, 5, 3), (1, 2, 1)
+  found = patches.extract_patches(clip, patch_size=shape, stride=stride)
+  assert found.shape == (3, 2, 7, 3 * 5 * 3 * 2)
+  np.testing.assert_array_equal(found[1, 1, 4], clip[1:4, 2:7, 4:7].reshape(-1))
+  dense = patches.extract_patches(clip, patch_size=shape)
+  average = patches.average_patches(dense, size=(5, 8, 9), patch_size=shape)
+  np.testing.assert_allclose(average, clip, atol=1e-6)
+  cropped = patches.crop_patches(
+    found.reshape(-1, 90), patch_size=shape, size=(1, 3, 1)
+  )
+  np.testing.assert_array_equal(cropped[0], clip[1:2, 1:4, 1:2].reshape(-1))
+  with pytest.raises(ValueError, match='must have 3 sides'):
+    patches.extract_patches(clip, patch_size=3)

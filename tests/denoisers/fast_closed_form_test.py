@@ -153,3 +153,33 @@ def test_real_patches_are_found_where_they_are(image):
   )
   wanted = np.stack([np.ones_like(rows), rows + 5, columns], axis=-1)
   assert (np.asarray(found) == wanted).all(axis=-1).mean() > 0.9
+
+
+def test_boxes_of_a_clip_have_the_exact_posterior_mean():
+  rng = np.random.default_rng(0)
+  clip = rng.normal(size=(5, 12, 13, 1)).astype(np.float32)
+  shape, core, stride = (3, 5, 3), (1, 3, 3), (1, 1, 2)
+  found = build_patch_tree(
+    clip[None], patch_size=shape, core_size=core, stride=stride
+  )
+  assert found.position.shape[-1] == 4
+  boxes = patches.extract_patches(
+    jnp.asarray(clip), patch_size=shape, stride=stride
+  )
+  grid = boxes.shape[:3]
+  boxes = boxes.reshape(-1, 45)
+  x = boxes + 0.8 * jnp.asarray(rng.normal(size=boxes.shape), jnp.float32)
+  mean = fast_closed_form.denoise_cores(
+    found,
+    x,
+    jnp.float32(0.8),
+    np.indices(grid).reshape(3, -1).T,
+    patch_size=shape,
+    core_size=core,
+  )
+  exact = ClosedFormDenoiser.create(boxes)(x, jnp.float32(0.8))
+  np.testing.assert_allclose(
+    mean,
+    patches.crop_patches(exact, patch_size=shape, size=core),
+    atol=1e-4,
+  )

@@ -53,20 +53,21 @@ class ClosedFormImageDenoiser:
 
   Attributes:
     tree: Reference patches.
-    patch_size: Side P of a patch.
-    stride: Distance of denoised patches, in pixels.
-    tree_stride: Distance of reference patches, in pixels.
+    patch_size: Side P of a patch, or its sides.
+    stride: Distance of denoised patches, in pixels, or one for each axis.
+    tree_stride: Distance of reference patches, in the same form.
   """
 
   tree: PatchTree
-  patch_size: int = static()
-  stride: int = static()
-  tree_stride: int = static()
+  patch_size: patches.PatchShape = static()
+  stride: patches.PatchShape = static()
+  tree_stride: patches.PatchShape = static()
 
   @property
   def reach(self) -> int:
     """Distance at which pixels influence an estimate, in pixels."""
-    return self.patch_size + self.patch_size % 2
+    side = max(patches.sides_of(self.patch_size))
+    return side + side % 2
 
   def __call__(
     self, x: Array, sigma: Array, cond: Condition | None = None

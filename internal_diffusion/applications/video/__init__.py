@@ -16,20 +16,28 @@ Example:
 from internal_diffusion.applications.video.fill import fill
 from internal_diffusion.applications.video.film import film
 from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.generate import generate
 from internal_diffusion.applications.video.interpolate import interpolate
 from internal_diffusion.applications.video.motion import find_motion
 from internal_diffusion.applications.video.options import Task, VideoOptions
 from internal_diffusion.applications.video.predict import predict
+from internal_diffusion.applications.video.prior import (
+  ClipPrior,
+  make_clip_prior,
+)
 from internal_diffusion.applications.video.upscale import upscale
 
 __all__ = [
+  'ClipPrior',
   'Filmed',
   'Task',
   'VideoOptions',
   'fill',
   'film',
   'find_motion',
+  'generate',
   'interpolate',
+  'make_clip_prior',
   'predict',
   'upscale',
 ]

@@ -5,6 +5,7 @@ import numpy as np
 
 from internal_diffusion.applications.video.fill import fill
 from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.generate import generate
 from internal_diffusion.applications.video.interpolate import interpolate
 from internal_diffusion.applications.video.options import Task, VideoOptions
 from internal_diffusion.applications.video.predict import predict
@@ -76,4 +77,13 @@ def film(
         progress=progress,
       )
     case Task.GENERATE:
-      raise ValueError('`task` generate is not there yet.')
+      return generate(
+        key,
+        clip,
+        num_frames=options.num_frames,
+        size=options.size,
+        loop=options.loop,
+        num_steps=options.num_steps,
+        num_samples=num_samples,
+        progress=progress,
+      )

@@ -1,0 +1,105 @@
+"""New clips from the space-time patches of one clip.
+
+Sampling goes from coarse to fine through the pyramid. The coarsest level begins
+with as much noise as signal on the clip's mean frame: the mean keeps what
+stands still in its place, and the noise decides what moves, and how. The mean
+can be stretched and repeated, so a new clip may have any length and any size.
+At last, what flickers more than the clip does is averaged along the motion.
+"""
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from internal_diffusion import arrays
+from internal_diffusion.applications.images.inference import check_size
+from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.prior import (
+  ClipPrior,
+  make_clip_prior,
+)
+from internal_diffusion.applications.video.steady import flicker, steady
+from internal_diffusion.data.clip_io import Clip
+from internal_diffusion.data.resampling import resample
+from internal_diffusion.jax_settings import with_own_settings
+from internal_diffusion.sampling import coarse_to_fine
+from internal_diffusion.sampling.constraints import Constraint, WrappedTime
+
+Array = jax.Array
+
+_START_SIGMA = 1.0  # Noise level on the mean frame at the coarsest level.
+
+
+@with_own_settings
+def generate(
+  key: Array,
+  clip: Clip,
+  *,
+  num_frames: int | None = None,
+  size: tuple[int, int] | None = None,
+  loop: bool = False,
+  num_samples: int = 1,
+  num_steps: int = 6,
+  prior: ClipPrior | None = None,
+  progress: bool = False,
+) -> Filmed:
+  """Makes new clips.
+
+  Args:
+    key: One key.
+    clip: The clip.
+    num_frames: Number of frames of a new clip; None is the clip's.
+    size: (H, W) of the new clips; None is the clip's.
+    loop: Whether the last frame leads to the first.
+    num_samples: Number K of new clips.
+    num_steps: Number of steps of a level. The coarsest has four times as many,
+      the finest half.
+    prior: From `make_clip_prior`; None makes one.
+    progress: Whether to show a progress bar.
+
+  Returns:
+    The new clips as samples; their mean and standard deviation over samples.
+
+  Raises:
+    ValueError: If an argument is not valid.
+  """
+  arrays.check_in_range('num_samples', num_samples, 1, 1000)
+  size = clip.size if size is None else size
+  length = len(clip) if num_frames is None else num_frames
+  channels = clip.pixels.shape[-1]
+  # All arrays of a clip's size together are those of one large image.
+  check_size((length * size[0], size[1]), channels, patch_size=1)
+  coarse_to_fine.linear_flow_sigmas(num_steps)  # Checks the number.
+  prior = make_clip_prior(clip) if prior is None else prior
+  sizes = prior.level_sizes((length, *size))
+  constraints: list[Constraint] = [WrappedTime()] if loop else []
+  start = _mean_frame(clip, sizes[-1])
+  wanted = flicker(clip.frames())
+  samples = []
+  for index in tqdm(range(num_samples), desc='clips', disable=not progress):
+    made = coarse_to_fine.sample_levels(
+      jax.random.fold_in(key, index),
+      prior.levels,
+      sizes,
+      num_channels=channels,
+      num_steps=num_steps,
+      start=start,
+      constraints=constraints,
+    )
+    frames = np.asarray(made[0])[0].clip(-1, 1)
+    samples.append(steady(frames, wanted, loop=loop).clip(-1, 1))
+  answers = np.stack(samples)
+  found = {'level_sizes': [list(own) for own in sizes], 'loop': loop}
+  return Filmed(
+    answers.mean(axis=0),
+    answers.std(axis=0).mean(axis=-1),
+    answers,
+    clip.rate,
+    found,
+  )
+
+
+def _mean_frame(clip: Clip, size: tuple[int, ...]) -> coarse_to_fine.Start:
+  """The mean frame, as a clip of the size of the coarsest level."""
+  mean = np.asarray(resample(clip.frames().mean(axis=0), size[1:]))
+  return coarse_to_fine.Start(np.repeat(mean[None], size[0], 0), _START_SIGMA)

@@ -1,0 +1,140 @@
+"""The uses that the page has a tab for, each the form of a command."""
+
+import dataclasses
+
+from internal_diffusion.applications.editing import EditOptions
+from internal_diffusion.applications.flow import FlowOptions
+from internal_diffusion.applications.images.options import GenerateOptions
+from internal_diffusion.applications.restoration import RestoreOptions
+from internal_diffusion.applications.super_resolution import UpscaleOptions
+from internal_diffusion.web.controls import Control, make_controls
+
+
+@dataclasses.dataclass(frozen=True)
+class Upload:
+  """A file that a use reads.
+
+  Attributes:
+    flag: Flag of the command; files of one flag are joined by commas.
+    label: What the file is.
+    is_required: Whether the use needs it.
+  """
+
+  flag: str
+  label: str
+  is_required: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+  """A tab of the page.
+
+  Attributes:
+    title: Title of the tab.
+    command: Name of the command without `idiff-`.
+    options_class: Options of the command.
+    text: What the use does, in one or two sentences.
+    controls: The options that the tab shows.
+    uploads: The files that it reads, the picture first.
+    paints_mask: Whether a mask can be painted on the picture.
+    before: Result that the slider shows on the left, '' for no slider.
+    after: Result that the slider shows on the right.
+    uncertainty: Picture of the uncertainty, '' for none.
+    gallery: Patterns of the names of further pictures.
+  """
+
+  title: str
+  command: str
+  options_class: type
+  text: str
+  controls: tuple[Control, ...]
+  uploads: tuple[Upload, ...]
+  paints_mask: bool = False
+  before: str = 'input.png'
+  after: str = 'mean.png'
+  uncertainty: str = 'std.png'
+  gallery: tuple[str, ...] = ('sample_[0-9][0-9][0-9].png',)
+
+
+_PICTURE = Upload('image', 'Picture', is_required=True)
+_MASK = Upload('mask', 'Mask from a file: white is what changes')
+
+USES = (
+  Use(
+    title='New images',
+    command='generate',
+    options_class=GenerateOptions,
+    text='New images of any size, made of the patches of one picture.',
+    controls=make_controls(
+      GenerateOptions,
+      ('num_samples', 'size', 'mode', 'tileable', 'symmetric', 'max_side'),
+    ),
+    uploads=(_PICTURE, Upload('structure', 'Layout from another picture')),
+    after='sample_000.png',
+    uncertainty='',
+  ),
+  Use(
+    title='Fill and edit',
+    command='edit',
+    options_class=EditOptions,
+    text=(
+      'Fill a hole, remove an object, extend the picture, or make it follow a'
+      ' painting. Paint over what changes, or give a mask.'
+    ),
+    controls=make_controls(
+      EditOptions,
+      ('mode', 'num_samples', 'expand', 'size', 'strength', 'grow', 'move'),
+    ),
+    uploads=(_PICTURE, _MASK, Upload('guide', 'Guide: painting or reference')),
+    paints_mask=True,
+    after='sample_000.png',
+    uncertainty='difference.png',
+  ),
+  Use(
+    title='Upscale',
+    command='upscale',
+    options_class=UpscaleOptions,
+    text='A larger picture, learnt from the picture and its smaller versions.',
+    controls=make_controls(
+      UpscaleOptions, ('factor', 'preset', 'num_samples', 'mean_only')
+    ),
+    uploads=(_PICTURE, Upload('kernel', 'Blur kernel (.npy or .mat)')),
+  ),
+  Use(
+    title='Restore',
+    command='restore',
+    options_class=RestoreOptions,
+    text=(
+      'Removes noise, blur or JPEG blocks, fills missing pixels, adds colour.'
+      ' With `auto` it looks at the picture and says what it does.'
+    ),
+    controls=make_controls(
+      RestoreOptions, ('task', 'sigma', 'quality', 'num_samples')
+    ),
+    uploads=(
+      _PICTURE,
+      Upload('mask', 'Mask from a file: white is missing'),
+      Upload('kernel', 'Blur kernel (.npy or .mat)'),
+      Upload('scribbles', 'The picture with marks of colour'),
+      Upload('reference', 'Colour picture of the same scene'),
+    ),
+    paints_mask=True,
+  ),
+  Use(
+    title='Motion',
+    command='flow',
+    options_class=FlowOptions,
+    text='How each pixel moves from one frame to the next, and how sure it is.',
+    controls=make_controls(
+      FlowOptions, ('minutes', 'denoiser', 'stereo', 'num_samples')
+    ),
+    uploads=(
+      Upload('frames', 'First frame', is_required=True),
+      Upload('frames', 'Second frame', is_required=True),
+    ),
+    before='',
+    after='',
+    uncertainty='confidence.png',
+    gallery=('flow.png', 'warp_check.png', 'ellipses.png', 'motion.gif'),
+  ),
+)
