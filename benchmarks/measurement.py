@@ -188,7 +188,7 @@ def run_case(name: str, python: str | None, num_seeds: int) -> dict[str, Any]:
     figures.pop('_vectors', None)
     figures.pop('_found')
     runs.append(figures)
-    print(name, seed, {k: v for k, v in figures.items() if k[0] != '_'})
+    print(name, seed)
   return {'runs': runs}
 
 

@@ -28,7 +28,7 @@ from internal_diffusion.applications.measurement.smooth_field import (
 
 _AROUND = 24.0  # Standard deviation of the surroundings, in pixels.
 _SHRINKAGE = 0.3  # Weight of the mean roughness.
-_AMPLITUDE = 0.85  # Flows have less of the shortest waves than the prior.
+_AMPLITUDE = 0.72  # Flows have less of the shortest waves than the prior.
 _LOST = 1.08  # Noise that interpolation and the fit take from the residual.
 _PATCH = 2.5  # Standard deviation of the noise whose signs are e, in pixels.
 
