@@ -13,6 +13,7 @@ from benchmarks import (
   measurement_tables,
   restoration_tables,
   super_resolution_tables,
+  video_tables,
 )
 from benchmarks.tables import read, section, table
 
@@ -322,6 +323,7 @@ def main() -> None:
     editing_tables.fill(),
     editing_tables.modes(),
     flow_tables.flow(),
+    video_tables.video(),
     measurement_tables.measurement(),
     colorization_tables.colorization(),
   ]
