@@ -80,7 +80,7 @@ def complete(
 
 def _first_level(levels: list[FillLevel]) -> int:
   """The finest level with few hole pixels, or a finer one with more sources."""
-  few = [level.num_holes <= _MAX_HOLES for level in levels]
+  few = [bool(level.num_holes <= _MAX_HOLES) for level in levels]
   index = few.index(True) if any(few) else len(levels) - 1
   while (
     index
