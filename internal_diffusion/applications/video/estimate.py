@@ -9,6 +9,8 @@ is judged by weights that were learnt without it.
 How motion goes on is the same in all examples, so an error at s times the
 offsets is larger. By how much is measured on the clip too: where an error grows
 like offset^p from s to 2 s, the error here is s^-p times that of the examples.
+The weights correct errors, so at the offsets themselves 1 / s of them is used,
+and only the two nearest frames.
 """
 
 from collections.abc import Callable, Sequence
@@ -110,7 +112,7 @@ class FrameEstimator:
     """
     offsets = [neighbour - time for neighbour in neighbours]
     scale, examples = self._examples(time, offsets)
-    if len(examples) < 2 and len(offsets) > 2:
+    if (len(examples) < 2 or scale > 1) and len(offsets) > 2:
       return self.estimate(time, neighbours[:2])
     evidence = gather([self._at(t) for t in neighbours], offsets)
     if not examples:
@@ -123,7 +125,7 @@ class FrameEstimator:
     )
     growth = self._growth(offsets, scale) if scale > 1 else 0.0
     std = scale**-growth * fitted.model.std(evidence)
-    return Estimate(fitted.apply(evidence), std, fitted.errors)
+    return Estimate(fitted.apply(evidence, 1 / scale), std, fitted.errors)
 
   def _at(self, time: int) -> np.ndarray:
     return self._frame(self._index[time])
