@@ -37,6 +37,29 @@ np.savez(sys.argv[2], **dict(zip('xyuv', parts)))
 """
 
 
+_IMAGES = """
+import pathlib, sys
+import numpy as np
+import openpiv
+from openpiv import tools
+folder = pathlib.Path(openpiv.__file__).parent / 'data' / 'test1'
+names = ('exp1_001_a.bmp', 'exp1_001_b.bmp')
+first, second = (tools.imread(str(folder / name)) for name in names)
+np.savez(sys.argv[1], first=first, second=second)
+"""
+
+
+def test_images(python: str) -> tuple[np.ndarray, np.ndarray]:
+  """The pair of frames that comes with OpenPIV, [H, W] of 8 bits each."""
+  with tempfile.TemporaryDirectory() as folder:
+    found = pathlib.Path(folder, 'out.npz')
+    subprocess.run(
+      [python, '-c', _IMAGES, str(found)], check=True, capture_output=True
+    )
+    with np.load(found) as result:
+      return result['first'], result['second']
+
+
 def openpiv(
   python: str, first: np.ndarray, second: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import timing
 from benchmarks.tables import read, section, table
 
 _NOTE = """Root-mean-square length of the error of the vector, in pixels, mean
@@ -66,7 +67,9 @@ def row(name: str, runs: list[dict[str, Any]]) -> list[str]:
 
 
 def measurement() -> str:
-  """The table and what it means."""
+  """The table and what it means; nothing without results."""
+  if not (timing.RESULTS / 'measurement.json').exists():
+    return ''
   results = read('measurement')
   rows = [row(*item) for item in results['cases'].items()]
   locking = np.abs(results['peak_locking']['mean_error']).max()

@@ -19,8 +19,6 @@ vectors.png; those of a sequence together in vectors.nc, their mean and its
 standard error in ensemble.csv and ensemble.nc.
 """
 
-import itertools
-import pathlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -43,24 +41,22 @@ from internal_diffusion.applications.flow import (
 from internal_diffusion.applications.flow import figures as flow_figures
 from internal_diffusion.applications.flow.frames import (
   make_frame_pyramid,
-  warp_plane,
 )
 from internal_diffusion.applications.flow.pixels import check_points
 from internal_diffusion.applications.measurement import (
   Kind,
-  Measurement,
   MeasurementOptions,
-  correlation_of,
   find_kind,
 )
 from internal_diffusion.bin import (
   command,
+  flow_frames,
   flow_vectors,
   inputs,
   option_flags,
 )
 from internal_diffusion.bin.results import Results
-from internal_diffusion.data import flow_io, image_io, masks
+from internal_diffusion.data import flow_io, image_io
 from internal_diffusion.evaluation import flow_report
 
 _NAME = 'idiff-flow'
@@ -76,9 +72,6 @@ _MASK_HELP = 'Picture of the size of the frames, white where not to measure.'
 option_flags.define_path(_FLAGS, 'mask', None, _MASK_HELP)
 _DOUBLE_HELP = 'Whether the frames are pairs 1 and 2, 3 and 4, and so on.'
 flags.DEFINE_boolean('double_frames', False, _DOUBLE_HELP, flag_values=_FLAGS)
-# Variance of a flow's derivative over that of the flow, in 1 / pixels^2: its
-# errors are alike over about 8 pixels.
-_SLOPE = 1 / 64
 _KITTI_RANGE = 512.0  # Bound on vectors in KITTI's format, in pixels.
 _FIGURES = {
   'flow.png': 'Flow: the hue is its direction, the saturation its length.',
@@ -97,10 +90,10 @@ def main() -> None:
   options = option_flags.read(_FLAGS, FlowOptions)
   measuring = option_flags.read(_FLAGS, MeasurementOptions, seed=_FLAGS.seed)
   paths = inputs.find_pictures(_FLAGS.frames, repeated=True)
-  frames = _read_frames(paths)
+  frames = flow_frames.read_frames(paths)
   first = frames[next(path for path in paths if path in frames)]
   measuring.check_grid(first.shape)
-  ignored = _read_mask(_FLAGS.mask, first.shape[:2])
+  ignored = flow_frames.read_mask(_FLAGS.mask, first.shape[:2])
   points = _read_points(_FLAGS.points, first.shape)
   truth = _read_truth(_FLAGS.truth, list(frames.values()))
   kind = measuring.kind
@@ -143,29 +136,12 @@ def main() -> None:
       *_FIGURES,
       *flow_vectors.OUTPUTS,
     ),
-    given=_pairs(paths, frames),
+    given=flow_frames.pairs_of(
+      paths, frames, double_frames=_FLAGS.double_frames
+    ),
     also_read=[_FLAGS.truth, _FLAGS.mask],
     together=lambda path: flow_vectors.write_together(path, fields, measuring),
   )
-
-
-def _pairs(
-  paths: Sequence[pathlib.Path], frames: Mapping[pathlib.Path, np.ndarray]
-) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
-  """Pairs of frames that could be read, by name."""
-  step = 2 if _FLAGS.double_frames else 1
-  if _FLAGS.double_frames and len(paths) % 2:
-    raise ValueError(
-      f'`frames` must be an even number with --double_frames, got {len(paths)}.'
-    )
-  found = {
-    f'{index:03d}_{index + 1:03d}': pair
-    for index, pair in enumerate(itertools.pairwise(paths))
-    if index % step == 0 and all(path in frames for path in pair)
-  }
-  if not found:
-    raise ValueError('`frames` must hold two frames of one size in a row.')
-  return found
 
 
 def _process(
@@ -217,28 +193,11 @@ def _process(
   field = flow_vectors.write_vectors(
     results,
     first,
-    _as_measurement(flow, *grey, ignored),
-    np.full((2, 2), _SLOPE),
+    flow_vectors.from_flow(flow, *grey, ignored),
+    np.full((2, 2), flow_vectors.FLOW_SLOPE),
     measuring,
   )
   return _figures_of_merit(results, flow, first, options, truth), field
-
-
-def _as_measurement(
-  flow: Flow, first: Any, second: Any, ignored: np.ndarray | None
-) -> Measurement:
-  """A photograph's flow in the form of a measurement."""
-  valid = ~flow.occluded
-  if ignored is not None:
-    valid = valid & ~ignored
-  warped = np.asarray(warp_plane(second, flow.mean))
-  return Measurement(
-    mean=flow.mean,
-    covariance=flow.covariance,
-    correlation=correlation_of(np.asarray(first), warped),
-    residual=warped - np.asarray(first),
-    valid=valid,
-  )
 
 
 def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
@@ -280,65 +239,6 @@ def _figures_of_merit(
     )
     results.summary += f', mean endpoint error {found["aepe"]:.3f} pixels'
   return found
-
-
-def _read_frames(
-  paths: Sequence[pathlib.Path],
-) -> dict[pathlib.Path, np.ndarray]:
-  """Frames by path; in a sequence, those unlike the first are left out."""
-  if len(paths) < 2:
-    raise ValueError(
-      f'`frames` must name two frames or more, got {len(paths)}; with a comma'
-      ' between, as in --frames=a.png,b.png.'
-    )
-  frames: dict[pathlib.Path, np.ndarray] = {}
-  for path in dict.fromkeys(paths):
-    try:
-      # The channels of the file tell grey from colour.
-      image = image_io.read_image(path, channels=None)
-      if frames:
-        _check_alike(next(iter(frames.items())), (path, image))
-    except (ValueError, OSError) as error:
-      if len(paths) == 2:
-        raise
-      warnings.warn(f'{path} is left out: {error}', stacklevel=2)
-      continue
-    frames[path] = image
-  if not frames:
-    raise ValueError('`frames` must hold pictures, but none can be read.')
-  return frames
-
-
-def _check_alike(
-  first: tuple[pathlib.Path, np.ndarray],
-  other: tuple[pathlib.Path, np.ndarray],
-) -> None:
-  (path, image), (other_path, other_image) = first, other
-  height, width, channels = image.shape
-  own_height, own_width, own_channels = other_image.shape
-  if (own_height, own_width) != (height, width):
-    raise ValueError(
-      f'`frames` must have one size; {path} is {width}x{height} and'
-      f' {other_path} is {own_width}x{own_height}.'
-    )
-  if own_channels != channels:
-    raise ValueError(
-      f'`frames` must all be grey or all be coloured; {path} has'
-      f' {channels} channels and {other_path} {own_channels}.'
-    )
-
-
-def _read_mask(name: str | None, size: tuple[int, int]) -> np.ndarray | None:
-  """The mask of pixels not to measure, [H, W] booleans."""
-  if not name:
-    return None
-  picture, _ = image_io.read_image_with_alpha(name)
-  if picture.shape[:2] != size:
-    raise ValueError(
-      f'`mask` must have the size of the frames, {size}, got'
-      f' {picture.shape[:2]}.'
-    )
-  return masks.read_mask(name, size)
 
 
 def _read_points(names: Sequence[str], size: tuple[int, ...]) -> np.ndarray:

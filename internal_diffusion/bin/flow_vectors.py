@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from internal_diffusion import figures, files
+from internal_diffusion.applications.flow import Flow
+from internal_diffusion.applications.flow.frames import warp_plane
 from internal_diffusion.applications.measurement import (
   Measurement,
   MeasurementModel,
   MeasurementOptions,
   Units,
+  correlation_of,
   ensemble_mean,
   grid_vectors,
   learn_measurement,
@@ -27,6 +30,9 @@ FIGURES = {
   'flow.png': 'Flow: the hue is its direction, the saturation its length.',
 }
 OUTPUTS = ('vectors.csv', 'vectors.nc', 'ensemble.csv', 'ensemble.nc', *FIGURES)
+# Variance of a photograph's flow's derivative over that of the flow, in 1 /
+# pixels^2: its errors are alike over about 8 pixels.
+FLOW_SLOPE = 1 / 64
 _Field = Mapping[str, np.ndarray]
 
 
@@ -79,14 +85,7 @@ def write_vectors(
 
   `slopes` are variances of the error's derivatives; see `grid_vectors`.
   """
-  field = grid_vectors(
-    found.mean,
-    found.covariance,
-    found.correlation,
-    found.valid,
-    slopes,
-    options,
-  )
+  field = grid_vectors(found, slopes, options)
   units = _units(field, options)
   vector_io.write_table(results.path('vectors.csv'), field, units=units)
   vector_io.write_netcdf(
@@ -105,6 +104,23 @@ def write_vectors(
     ),
   )
   return field
+
+
+def from_flow(
+  flow: Flow, first: Any, second: Any, ignored: np.ndarray | None
+) -> Measurement:
+  """A photograph's flow in the form of a measurement."""
+  valid = ~flow.occluded
+  if ignored is not None:
+    valid = valid & ~ignored
+  warped = np.asarray(warp_plane(second, flow.mean))
+  return Measurement(
+    mean=flow.mean,
+    covariance=flow.covariance,
+    correlation=correlation_of(np.asarray(first), warped),
+    residual=warped - np.asarray(first),
+    valid=valid,
+  )
 
 
 def write_together(

@@ -17,7 +17,7 @@ from internal_diffusion.applications.measurement.model import MeasurementModel
 from internal_diffusion.applications.measurement.smooth_field import SplineGrid
 from internal_diffusion.jax_settings import with_own_settings
 
-_LIMIT = 0.005  # In pixels: errors that pairs with known fields do not show.
+_LIMIT = 0.003  # In pixels: errors that pairs with known fields do not show.
 _MIN_CORRELATION = 0.3
 _MAX_DEVIATION = 1.0  # In pixels; where errors are larger, nothing is known.
 _MIN_SEEN = 0.25  # Part of the window that must be visible.

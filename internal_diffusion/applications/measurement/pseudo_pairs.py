@@ -27,8 +27,7 @@ from internal_diffusion.applications.measurement.smooth_field import (
 )
 
 _AROUND = 24.0  # Standard deviation of the surroundings, in pixels.
-_SHRINKAGE = 0.3  # Weight of the mean roughness.
-_AMPLITUDE = 0.85  # Flows have less of the shortest waves than the prior.
+_AMPLITUDE = 0.8  # Flows have less of the shortest waves than the prior.
 _LOST = 1.08  # Noise that interpolation and the fit take from the residual.
 _PATCH = 2.5  # Standard deviation of the noise whose signs are e, in pixels.
 
@@ -58,8 +57,7 @@ def _local_roughness(refined: Refined) -> np.ndarray:
       change**2, (0, _AROUND / spacing, _AROUND / spacing)
     )
   mean = squares.mean(axis=(1, 2), keepdims=True) + 1e-12
-  relative = (squares / mean + _SHRINKAGE) / (1 + _SHRINKAGE)
-  wide = relative.repeat(spacing, 1).repeat(spacing, 2)
+  wide = (squares / mean).repeat(spacing, 1).repeat(spacing, 2)
   return _AMPLITUDE * np.sqrt(wide[:, : field.shape[1], : field.shape[2]])
 
 

@@ -31,7 +31,7 @@ from internal_diffusion.applications.measurement.smooth_field import SplineGrid
 
 _BLURS = (1.0, 0.0)  # Standard deviations in pixels, one after another.
 _STEPS = 6  # Bound on the steps of each.
-_SMALL = 2e-3  # Mean step in pixels at which steps end.
+_SMALL, _ROUGH = 3e-3, 0.03  # Mean steps in pixels that end the last, others.
 _FIRST_WINDOW = 20.0  # Of the steps before the last blur, in pixels.
 _FREEDOM = 4.0  # nu.
 _SPECTRUM_STD = 6.0  # Of the average of power spectra, in waves.
@@ -126,6 +126,7 @@ def refine(
   coefficients = start
   is_known = np.array_equal(*windows)
   for blur in _BLURS[-1:] if is_near else _BLURS:
+    small = _SMALL if blur == _BLURS[-1] else _ROUGH
     splines = [
       scipy.ndimage.spline_filter(scipy.ndimage.gaussian_filter(frame, blur), 5)
       for frame in (pair.first, pair.second)
@@ -145,7 +146,7 @@ def refine(
       force -= used[:, None, None] * grid.roughness(coefficients)
       step = grid.solve(precision, used, force)
       coefficients = coefficients + step
-      if np.abs(grid.field(step)).mean() < _SMALL:
+      if np.abs(grid.field(step)).mean() < small:
         break
   final = compare(splines, pair, grid.field(coefficients))
   return Refined(grid, coefficients, final, used, expected)

@@ -36,7 +36,7 @@ import scipy.sparse
 _Matrix = Any  # A sparse matrix; scipy has no types.
 _ORDER = 3  # Of the differences that the prior penalises.
 _WINDOW_AREA = 15.6  # Of the equivalent window, in units of 1 / k0^2.
-_TOLERANCE, _MAX_STEPS = 1e-4, 100  # Of the conjugate gradients.
+_TOLERANCE, _MAX_STEPS = 1e-3, 100  # Of the conjugate gradients.
 
 
 @dataclasses.dataclass(frozen=True)

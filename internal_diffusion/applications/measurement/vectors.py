@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from internal_diffusion.applications.measurement.inference import Measurement
 from internal_diffusion.applications.measurement.options import (
   MeasurementOptions,
 )
@@ -61,20 +62,12 @@ class Units:
 
 
 def grid_vectors(
-  mean: np.ndarray,
-  covariance: np.ndarray,
-  correlation: np.ndarray,
-  valid: np.ndarray,
-  slopes: np.ndarray,
-  options: MeasurementOptions,
-) -> _Field:
+  measured: Measurement, slopes: np.ndarray, options: MeasurementOptions
+) -> dict[str, np.ndarray]:
   """Quantities on a grid, [m, n] each.
 
   Args:
-    mean: Displacement (u, v) in pixels, [H, W, 2].
-    covariance: Its covariance in pixels^2, [H, W, 2, 2].
-    correlation: Correlation of the frames, [H, W].
-    valid: Mask of what was measured, [H, W].
+    measured: Displacements of all pixels.
     slopes: Variance of the error's derivative along x and y, of u and v, in
       units of the component's variance per pixel^2, [2, 2].
     options: Grid and calibration.
@@ -86,46 +79,58 @@ def grid_vectors(
   """
   units = Units(options.pixels_per_mm, options.dt)
   rows, columns = (
-    np.arange(options.grid // 2, side, options.grid) for side in valid.shape
+    np.arange(options.grid // 2, side, options.grid)
+    for side in measured.valid.shape
   )
   at = np.ix_(rows, columns)
-  speed, rate = units.length / units.time, 1 / units.time
-  good = valid[at]
-  sigma = np.sqrt(np.stack([covariance[..., i, i][at] for i in range(2)]))
+  good = measured.valid[at]
+  sigma = np.sqrt(
+    np.stack([measured.covariance[..., i, i][at] for i in range(2)])
+  )
+  x, y = np.meshgrid(columns, rows)
+  found = {'x': x * units.length, 'y': y * units.length}
+  for values, names in (
+    (np.moveaxis(measured.mean[at], -1, 0), ('u', 'v')),
+    (sigma, ('sigma_u', 'sigma_v')),
+  ):
+    for name, part in zip(names, values, strict=True):
+      unknown = np.inf if name.startswith('sigma') else np.nan
+      speed = units.length / units.time
+      found[name] = np.where(good, part * speed, unknown)
+  found |= {'correlation': measured.correlation[at], 'valid': good}
+  derived, errors = _derivatives(measured.mean, at, sigma, slopes)
+  for name in _DERIVED:
+    found[name] = np.where(good, derived[name] / units.time, np.nan)
+    error = np.where(good, errors[name] / units.time, np.inf)
+    found[f'sigma_{name}'] = error
+  return found
+
+
+def _derivatives(
+  mean: np.ndarray,
+  at: tuple[np.ndarray, ...],
+  sigma: np.ndarray,
+  slopes: np.ndarray,
+) -> tuple[_Field, _Field]:
+  """Derived quantities per frame, and their standard deviations, by name."""
   along_y, along_x = (
     np.gradient(mean.astype(np.float64), axis=axis)[at] for axis in (0, 1)
   )
-  derived = {
-    'vorticity': along_x[..., 1] - along_y[..., 0],
-    'divergence': along_x[..., 0] + along_y[..., 1],
-    'strain': (along_y[..., 0] + along_x[..., 1]) / 2,
-  }
   # Variances of the derivatives of component i along axis j.
   spread = sigma[:, None] ** 2 * np.asarray(slopes)[:, :, None, None]
   across = np.sqrt(spread[1, 0] + spread[0, 1])
-  sigmas = {
+  return {
+    'vorticity': along_x[..., 1] - along_y[..., 0],
+    'divergence': along_x[..., 0] + along_y[..., 1],
+    'strain': (along_y[..., 0] + along_x[..., 1]) / 2,
+  }, {
     'vorticity': across,
     'divergence': np.sqrt(spread[0, 0] + spread[1, 1]),
     'strain': across / 2,
   }
-  columns_2d, rows_2d = np.meshgrid(columns, rows)
-  found = {
-    'x': columns_2d * units.length,
-    'y': rows_2d * units.length,
-    'u': np.where(good, mean[..., 0][at] * speed, np.nan),
-    'v': np.where(good, mean[..., 1][at] * speed, np.nan),
-    'sigma_u': np.where(good, sigma[0] * speed, np.inf),
-    'sigma_v': np.where(good, sigma[1] * speed, np.inf),
-    'correlation': correlation[at],
-    'valid': good,
-  }
-  for name in _DERIVED:
-    found[name] = np.where(good, derived[name] * rate, np.nan)
-    found[f'sigma_{name}'] = np.where(good, sigmas[name] * rate, np.inf)
-  return found
 
 
-def ensemble_mean(pairs: Sequence[_Field]) -> _Field:
+def ensemble_mean(pairs: Sequence[_Field]) -> dict[str, np.ndarray]:
   """Mean of the vectors of several pairs, with its standard error.
 
   Args:

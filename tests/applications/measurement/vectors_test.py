@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from internal_diffusion.applications.measurement import (
+  Measurement,
   MeasurementOptions,
   Units,
   ensemble_mean,
@@ -16,11 +17,9 @@ SIZE = (40, 48)
 def vectors(mean, *, valid=None, **options):
   valid = np.ones(SIZE, bool) if valid is None else valid
   covariance = np.tile(0.04 * np.eye(2), (*SIZE, 1, 1))
+  ones = np.ones(SIZE)
   return grid_vectors(
-    mean,
-    covariance,
-    np.ones(SIZE),
-    valid,
+    Measurement(mean, covariance, ones, ones, valid),
     np.array([[1.0, 2.0], [3.0, 4.0]]),
     MeasurementOptions(grid=8, **options),
   )
