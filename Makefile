@@ -61,6 +61,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.generation
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m benchmarks.flow
+	@$(BIN)/python -m benchmarks.video
 	@$(BIN)/python -m benchmarks.restoration
 	@$(BIN)/python -m benchmarks.report
 

@@ -14,8 +14,8 @@ that only the truth has. Each figure of ours is that of the first sample;
 The diversity is the standard deviation between four fills over that between
 pictures cut out of the known picture, of the hole's size. Thin holes, where the
 truth is determined, are scratches and text drawn on the same pictures, and the
-mask of `--kate` (FILE.png and FILE_mask.png) if it is given; their figure is
-the PSNR inside.
+mask of `--determined` (FILE.png and FILE_mask.png) if it is given; their figure
+is the PSNR inside.
 
 Photographs of a short side of 128 pixels are extended by half of their width
 on the right; beside their coherence stands that of new pictures of `generate`.
@@ -37,7 +37,7 @@ import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from benchmarks import editing_rivals, timing
+from benchmarks import editing_rivals, tables, timing
 from benchmarks.generation import at_short_side
 from internal_diffusion.applications.editing import extend, fill
 from internal_diffusion.applications.images import generate, make_image_prior
@@ -53,6 +53,7 @@ from internal_diffusion.evaluation.seams import (
   seam_p_value,
 )
 
+_NAME = 'editing_fill'
 _TUNED = ('coffee', 'chelsea', 'astronaut', 'camera', 'grass')
 _SIDE = 256
 _SIDES = (32, 96)  # Of a rectangle.
@@ -277,45 +278,78 @@ def read_pair(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
   return image_io.read_image(path), mask[..., 0] < 0
 
 
+def run_rectangles(options: argparse.Namespace) -> list[dict[str, object]]:
+  """Figures of all rectangles of all pictures."""
+  runs: list[dict[str, object]] = []
+  for index, (name, image, tuned) in enumerate(pictures(options.images)):
+    for number, mask in enumerate(rectangles(image.shape[:2], index)):
+      path = options.out / f'{name}_{number}.png' if options.out else None
+      run = {'picture': name, 'tuned': tuned}
+      runs.append({**run, **filled_rectangle(image, mask, path)})
+      print(runs[-1], flush=True)
+  return runs
+
+
+def run_thin(options: argparse.Namespace) -> list[dict[str, object]]:
+  """PSNR of all thin holes of all pictures."""
+  runs: list[dict[str, object]] = []
+  for index, (name, image, tuned) in enumerate(pictures(options.images)):
+    for kind, mask in thin_masks(image.shape[:2], index).items():
+      run = {'picture': name, 'tuned': tuned, 'mask': kind}
+      runs.append({**run, **filled_thin(image, mask)})
+      print(runs[-1], flush=True)
+  if options.determined:
+    truth, mask = read_pair(options.determined)
+    run = {'picture': options.determined.stem, 'tuned': False, 'mask': 'own'}
+    runs.append({**run, **filled_thin(truth, mask)})
+  return runs
+
+
+def run_extended(options: argparse.Namespace) -> list[dict[str, object]]:
+  """Figures of all extensions."""
+  runs: list[dict[str, object]] = []
+  for name, image, _ in pictures([]):
+    path = options.out / f'{name}_extended.png' if options.out else None
+    small = at_short_side(image, _SMALL_SIDE)
+    runs.append({'picture': name, **extended(small, path)})
+    print(runs[-1], flush=True)
+  return runs
+
+
+def run_resources(options: argparse.Namespace) -> dict[str, dict[str, float]]:
+  """Seconds and memory of each size."""
+  del options
+  return {size: measured_process(size) for size in _PROCESSES}
+
+
+_PARTS: dict[str, Callable[[argparse.Namespace], object]] = {
+  'extended': run_extended,
+  'rectangles': run_rectangles,
+  'thin': run_thin,
+  'resources': run_resources,
+}
+
+
 def main() -> None:
-  """Runs everything and saves the results."""
+  """Runs everything and saves the results after each part."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--images', type=pathlib.Path, nargs='*', default=[])
   parser.add_argument('--determined', type=pathlib.Path, help='with a mask')
   parser.add_argument('--out', type=pathlib.Path, help='folder for pictures')
+  parser.add_argument(
+    '--only', nargs='*', choices=_PARTS, help='the others keep their results'
+  )
   parser.add_argument('--time', help='size of a picture; for own use')
   options = parser.parse_args()
   if options.time:
     print(json.dumps(fill_once(options.time)))
     return
-  rectangle_runs, thin_runs = [], []
-  for index, (name, image, tuned) in enumerate(pictures(options.images)):
-    run = {'picture': name, 'tuned': tuned}
-    for number, mask in enumerate(rectangles(image.shape[:2], index)):
-      path = options.out / f'{name}_{number}.png' if options.out else None
-      rectangle_runs.append({**run, **filled_rectangle(image, mask, path)})
-      print(rectangle_runs[-1], flush=True)
-    for kind, mask in thin_masks(image.shape[:2], index).items():
-      thin_runs.append({**run, 'mask': kind, **filled_thin(image, mask)})
-      print(thin_runs[-1], flush=True)
-  if options.determined:
-    truth, mask = read_pair(options.determined)
-    run = {'picture': options.determined.stem, 'tuned': False, 'mask': 'own'}
-    thin_runs.append({**run, **filled_thin(truth, mask)})
-  extended_runs = []
-  for name, image, _ in pictures([]):
-    path = options.out / f'{name}_extended.png' if options.out else None
-    small = at_short_side(image, _SMALL_SIDE)
-    extended_runs.append({'picture': name, **extended(small, path)})
-    print(extended_runs[-1], flush=True)
-  results: dict[str, object] = {
-    'extended': extended_runs,
-    'rectangles': rectangle_runs,
-    'thin': thin_runs,
-    'resources': {size: measured_process(size) for size in _PROCESSES},
-  }
-  command = 'python -m benchmarks.editing_fill --images FILE FILE ...'
-  timing.save('editing_fill', command, results)
+  results = tables.read(_NAME) if options.only else {}
+  for name in options.only or _PARTS:
+    results[name] = _PARTS[name](options)
+    found = {part: results[part] for part in _PARTS if part in results}
+    command = 'python -m benchmarks.editing_fill --images FILE FILE ...'
+    timing.save(_NAME, command, found)
 
 
 if __name__ == '__main__':

@@ -10,8 +10,10 @@ from benchmarks import (
   colorization_tables,
   editing_tables,
   flow_tables,
+  measurement_tables,
   restoration_tables,
   super_resolution_tables,
+  video_tables,
 )
 from benchmarks.tables import read, section, table
 
@@ -321,6 +323,8 @@ def main() -> None:
     editing_tables.fill(),
     editing_tables.modes(),
     flow_tables.flow(),
+    video_tables.video(),
+    measurement_tables.measurement(),
     colorization_tables.colorization(),
   ]
   _PAGE.write_text('\n\n'.join(part.strip() for part in parts if part) + '\n')

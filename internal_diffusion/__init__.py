@@ -26,6 +26,12 @@ from internal_diffusion.applications.images import (
   generate,
   make_image_prior,
 )
+from internal_diffusion.applications.measurement import (
+  MeasurementModel,
+  MeasurementOptions,
+  learn_measurement,
+  measure,
+)
 from internal_diffusion.applications.patches import (
   PatchModel,
   PatchOptions,
@@ -58,6 +64,8 @@ __all__ = [
   'FlowModel',
   'FlowOptions',
   'ImagePrior',
+  'MeasurementModel',
+  'MeasurementOptions',
   'PatchModel',
   'PatchOptions',
   'RestoreOptions',
@@ -71,11 +79,13 @@ __all__ = [
   'extract_patches',
   'generate',
   'learn_flow',
+  'learn_measurement',
   'learn_patches',
   'learn_upscaler',
   'load',
   'make_image_prior',
   'make_sample_fn',
+  'measure',
   'read_image',
   'replace',
   'restore',

@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 import skimage.transform
 
-from internal_diffusion.data import image_io
+from internal_diffusion.data import clip_io, image_io
 
 README = pathlib.Path(__file__).parents[1] / 'README.md'
 # Sizes of README and those of the test.
@@ -52,6 +52,8 @@ def test_python_blocks_run_in_their_order(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   image = small_photograph()
   image_io.write_image('photo.png', image)
+  clip = [np.roll(image, shift, axis=1) for shift in range(5)]
+  clip_io.write_frames('frames', clip)
   text = README.read_text()
   for large, small in SMALL.items():
     assert large in text, f'README no longer has {large}'
@@ -71,6 +73,7 @@ def test_python_blocks_run_in_their_order(tmp_path, monkeypatch):
   assert names['restored'].samples.shape == (4, height, width, 3)
   assert names['filled'].mean.shape == image.shape
   assert names['flow'].covariance.shape == (height, width, 2, 2)
+  assert names['after'].mean.shape == (1, *image.shape)
   assert names['delta'].shape == (10, 3)
 
 

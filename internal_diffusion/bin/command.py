@@ -192,6 +192,7 @@ def for_each_input(
   given: Mapping[str, Sequence[pathlib.Path]] | None = None,
   also_read: Sequence[str | os.PathLike | None] = (),
   other_endings: Sequence[str] = (),
+  together: Callable[[Callable[[str], pathlib.Path]], None] | None = None,
 ) -> None:
   """Processes each input, into a folder of its own where there are several.
 
@@ -212,6 +213,8 @@ def for_each_input(
     also_read: Further files that the run reads, None for none.
     other_endings: Endings of names, beside those of picture formats, of files
       in a folder of --image that are inputs too.
+    together: Writes what several inputs have together, to the paths that its
+      argument gives.
 
   Raises:
     ValueError: If the output folder is another run's; or the error of `process`
@@ -265,6 +268,8 @@ def for_each_input(
     if results.summary:
       print(f'{name}: {results.summary} in {results.directory}')
   if several and done:
+    if together is not None:
+      together(folder.path)
     finish_several(folder, done, title=name)
   if failed:
     text = f'{len(failed)} of {len(given)} inputs failed: {", ".join(failed)}'

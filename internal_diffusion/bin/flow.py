@@ -11,12 +11,16 @@ mean [H, W, 2] as (u, v) in pixels, covariance [H, W, 2, 2], samples [K, H, W,
 2], mode [H, W, 2] and occluded [H, W]; report.json; and index.html with all
 figures. More than two frames are a sequence of pairs, each with a folder of its
 own.
+
+Particle images and speckle (--kind) are measured instead: windows and errors
+are learnt from the first pair. For all kinds, vectors on a grid with standard
+deviations, vorticity, divergence and strain are in vectors.csv, vectors.nc and
+vectors.png; those of a sequence together in vectors.nc, their mean and its
+standard error in ensemble.csv and ensemble.nc.
 """
 
-import itertools
-import pathlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -35,9 +39,22 @@ from internal_diffusion.applications.flow import (
   smooth_grey,
 )
 from internal_diffusion.applications.flow import figures as flow_figures
-from internal_diffusion.applications.flow.frames import make_frame_pyramid
+from internal_diffusion.applications.flow.frames import (
+  make_frame_pyramid,
+)
 from internal_diffusion.applications.flow.pixels import check_points
-from internal_diffusion.bin import command, inputs, option_flags
+from internal_diffusion.applications.measurement import (
+  Kind,
+  MeasurementOptions,
+  find_kind,
+)
+from internal_diffusion.bin import (
+  command,
+  flow_frames,
+  flow_vectors,
+  inputs,
+  option_flags,
+)
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import flow_io, image_io
 from internal_diffusion.evaluation import flow_report
@@ -45,11 +62,16 @@ from internal_diffusion.evaluation import flow_report
 _NAME = 'idiff-flow'
 _FLAGS = flags.FlagValues()
 command.define_common(_FLAGS, 'frames', 'out', 'workdir', 'seed', 'overwrite')
+option_flags.define(_FLAGS, MeasurementOptions, skip=('seed',))
 option_flags.define(_FLAGS, FlowOptions, skip=('seed',))
 _POINTS_HELP = 'Pixels X:Y whose own posteriors are drawn in points.png.'
 _TRUTH_HELP = 'True flow of two frames, .flo or KITTI .png, to compare with.'
 flags.DEFINE_list('points', [], _POINTS_HELP, flag_values=_FLAGS)
 option_flags.define_path(_FLAGS, 'truth', None, _TRUTH_HELP)
+_MASK_HELP = 'Picture of the size of the frames, white where not to measure.'
+option_flags.define_path(_FLAGS, 'mask', None, _MASK_HELP)
+_DOUBLE_HELP = 'Whether the frames are pairs 1 and 2, 3 and 4, and so on.'
+flags.DEFINE_boolean('double_frames', False, _DOUBLE_HELP, flag_values=_FLAGS)
 _KITTI_RANGE = 512.0  # Bound on vectors in KITTI's format, in pixels.
 _FIGURES = {
   'flow.png': 'Flow: the hue is its direction, the saturation its length.',
@@ -66,30 +88,59 @@ def main() -> None:
   """Reads frames; learns, estimates and writes for each pair."""
   command.require(frames=_FLAGS.frames)
   options = option_flags.read(_FLAGS, FlowOptions)
+  measuring = option_flags.read(_FLAGS, MeasurementOptions, seed=_FLAGS.seed)
   paths = inputs.find_pictures(_FLAGS.frames, repeated=True)
-  images = _read_frames(paths)
-  make_frame_pyramid(images[0], options)  # Raises if it is too small.
-  points = _read_points(_FLAGS.points, images[0].shape)
-  truth = _read_truth(_FLAGS.truth, images)
-  frames = dict(zip(paths, images, strict=True))
+  frames = flow_frames.read_frames(paths)
+  first = frames[next(path for path in paths if path in frames)]
+  measuring.check_grid(first.shape)
+  ignored = flow_frames.read_mask(_FLAGS.mask, first.shape[:2])
+  points = _read_points(_FLAGS.points, first.shape)
+  truth = _read_truth(_FLAGS.truth, list(frames.values()))
+  kind = measuring.kind
+  if kind == Kind.AUTO:
+    kind = find_kind(first)
+    print(f'{_NAME}: the frames are taken for {kind} (--kind)')
+  measuring = options_lib.replace(measuring, kind=kind)
+  if kind == Kind.PHOTOGRAPH:
+    make_frame_pyramid(first, options)  # Raises if it is too small.
+  fields: dict[str, Any] = {}
+
+  def process(results: Results) -> dict[str, Any]:
+    pair = [frames[path] for path in results.inputs]
+    if kind == Kind.PHOTOGRAPH:
+      figures_of_merit, fields[results.name] = _process(
+        results, pair, options, measuring, points, truth, ignored
+      )
+    else:
+      figures_of_merit, fields[results.name] = flow_vectors.process(
+        results, pair, measuring, ignored, _FLAGS.workdir
+      )
+    return figures_of_merit
+
   command.for_each_input(
     _FLAGS,
-    lambda results: _process(
-      results, [frames[path] for path in results.inputs], options, points, truth
-    ),
+    process,
     name=_NAME,
     settings={
       **options_lib.to_dict(options),
+      **options_lib.to_dict(measuring),
       'points': _FLAGS.points,
       'truth': _FLAGS.truth,
+      'mask': _FLAGS.mask,
       'workdir': _FLAGS.workdir,
     },
-    outputs=('flow.flo', 'flow_kitti.png', 'result.npz', *_FIGURES),
-    given={
-      f'{index:03d}_{index + 1:03d}': pair
-      for index, pair in enumerate(itertools.pairwise(paths))
-    },
-    also_read=[_FLAGS.truth],
+    outputs=(
+      'flow.flo',
+      'flow_kitti.png',
+      'result.npz',
+      *_FIGURES,
+      *flow_vectors.OUTPUTS,
+    ),
+    given=flow_frames.pairs_of(
+      paths, frames, double_frames=_FLAGS.double_frames
+    ),
+    also_read=[_FLAGS.truth, _FLAGS.mask],
+    together=lambda path: flow_vectors.write_together(path, fields, measuring),
   )
 
 
@@ -97,9 +148,11 @@ def _process(
   results: Results,
   images: Sequence[np.ndarray],
   options: FlowOptions,
+  measuring: MeasurementOptions,
   points: np.ndarray,
   truth: _Truth | None,
-) -> dict[str, Any]:
+  ignored: np.ndarray | None,
+) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
   first, second = images
   if np.array_equal(first, second):
     warnings.warn('The frames are identical: their flow is 0.', stacklevel=2)
@@ -137,7 +190,14 @@ def _process(
     flow_figures.motion_frames(first, second, flow),
     seconds=0.08,
   )
-  return _figures_of_merit(results, flow, first, options, truth)
+  field = flow_vectors.write_vectors(
+    results,
+    first,
+    flow_vectors.from_flow(flow, *grey, ignored),
+    np.full((2, 2), flow_vectors.FLOW_SLOPE),
+    measuring,
+  )
+  return _figures_of_merit(results, flow, first, options, truth), field
 
 
 def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
@@ -179,30 +239,6 @@ def _figures_of_merit(
     )
     results.summary += f', mean endpoint error {found["aepe"]:.3f} pixels'
   return found
-
-
-def _read_frames(paths: Sequence[pathlib.Path]) -> list[np.ndarray]:
-  if len(paths) < 2:
-    raise ValueError(
-      f'`frames` must name two frames or more, got {len(paths)}; with a comma'
-      ' between, as in --frames=a.png,b.png.'
-    )
-  # The channels of the file tell grey from colour.
-  images = [image_io.read_image(path, channels=None) for path in paths]
-  height, width, channels = images[0].shape
-  for path, image in zip(paths, images, strict=True):
-    own_height, own_width, own_channels = image.shape
-    if (own_height, own_width) != (height, width):
-      raise ValueError(
-        f'`frames` must have one size; {paths[0]} is {width}x{height} and'
-        f' {path} is {own_width}x{own_height}.'
-      )
-    if own_channels != channels:
-      raise ValueError(
-        f'`frames` must all be grey or all be coloured; {paths[0]} has'
-        f' {channels} channels and {path} {own_channels}.'
-      )
-  return images
 
 
 def _read_points(names: Sequence[str], size: tuple[int, ...]) -> np.ndarray:

@@ -132,6 +132,7 @@ from internal_diffusion.data.variance_stabilisation import (
   destabilise,
   stabilise,
 )
+from internal_diffusion.data.vector_io import write_netcdf, write_table
 from internal_diffusion.data.warp import (
   frames_between,
   invert_flow,
@@ -220,5 +221,7 @@ __all__ = [
   'write_grid',
   'write_image',
   'write_mp4',
+  'write_netcdf',
+  'write_table',
   'zoom',
 ]

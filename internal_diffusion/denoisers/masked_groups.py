@@ -12,7 +12,6 @@ al. 2017). The patch then has its exact conditional given what is observed of
 it, and overlapping patches are averaged by the inverse of their variance.
 """
 
-import functools
 import math
 
 import flax.struct
@@ -22,15 +21,19 @@ import numpy as np
 
 from internal_diffusion.denoisers.guided_mixture import GuidedMixture
 from internal_diffusion.denoisers.masked_gaussian import condition, in_chunks
+from internal_diffusion.denoisers.window_search import (
+  find_similar,
+  find_similar_to,
+  grid,
+)
 from internal_diffusion.types import Condition, static
 
 Array = jax.Array
 
-_NUM_SIMILAR, _RADIUS = 50, 10  # M, and the largest distance, in pixels.
 _CHUNK = 256  # Patches at a time.
 _GUIDE_STD = 4 * 2 / 255  # Error of the guide where components are assigned.
 _SMALLEST_VARIANCE = 1e-5  # Added to the variance that weighs a patch.
-_ROWS = 8  # Rows of patches that are searched at a time.
+_FEW = 0.5  # Share of the patches that are searched one by one, at most.
 _NUM_PARTS = 8  # Numbers of patches are multiples of this fraction of all.
 
 
@@ -165,9 +168,10 @@ def make_masked_groups(
     hidden_share: At least 0.
     wanted: Pixels that must be estimated, [H, W]; None is all.
   """
-  similar = find_similar(guide, patch_size=patch_size, stride=stride)
-  if wanted is not None:
-    similar = similar[_touching(wanted, patch_size, stride)]
+  if wanted is None:
+    similar = find_similar(guide, patch_size=patch_size, stride=stride)
+  else:
+    similar = _similar_of_wanted(guide, wanted, patch_size, stride)
   offsets = np.arange(patch_size)
   inside = (offsets[:, None] * guide.shape[1] + offsets).reshape(1, -1)
   pixels = similar[:, :1] + inside
@@ -186,59 +190,17 @@ def make_masked_groups(
   )
 
 
-@functools.partial(jax.jit, static_argnames=('patch_size', 'stride'))
-def find_similar(guide: Array, *, patch_size: int, stride: int) -> Array:
-  """Top left pixels of the patches nearest to each patch of a grid.
-
-  Args:
-    guide: Picture, [H, W, C].
-    patch_size: Side of a patch.
-    stride: Largest distance of patches of the grid, in pixels.
-
-  Returns:
-    Indices into the H W pixels, [N, M], the patch itself first; M is smaller in
-    a picture of few patches.
-  """
-  height, width, _ = guide.shape
-  rows, columns = (_grid(side - patch_size, stride) for side in (height, width))
-  inside = np.arange(patch_size)
-  reach = np.arange(-_RADIUS, _RADIUS + 1)
-  moves = np.stack(np.meshgrid(reach, reach, indexing='ij'), -1).reshape(-1, 2)
-  edge = ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0))
-  around = jnp.pad(guide, edge)
-  column = columns[:, None] + moves[:, 1]
-  is_column = (column >= 0) & (column <= width - patch_size)
-  num = min(_NUM_SIMILAR, (height - patch_size + 1) * (width - patch_size + 1))
-
-  def of_row(row: Array) -> Array:
-    own = jax.lax.dynamic_slice_in_dim(guide, row, patch_size)
-
-    def of_move(move: Array) -> Array:
-      start = row + move[0] + _RADIUS, move[1] + _RADIUS, 0
-      other = jax.lax.dynamic_slice(around, start, own.shape)
-      by_column = jnp.sum((own - other) ** 2, axis=(0, 2))
-      return jnp.sum(by_column[columns[:, None] + inside], axis=1)
-
-    distance = jax.vmap(of_move)(jnp.asarray(moves)).T
-    moved = row + moves[:, 0]
-    is_row = (moved >= 0) & (moved <= height - patch_size)
-    distance = jnp.where(is_column & is_row[None], distance, jnp.inf)
-    itself = len(moves) // 2
-    distance = distance.at[:, itself].set(-1)
-    nearest = jax.lax.top_k(-distance, num)[1]
-    top = row + jnp.asarray(moves)[nearest, 0]
-    left = columns[:, None] + jnp.asarray(moves)[nearest, 1]
-    return jnp.clip(top, 0, height - patch_size) * width + jnp.clip(
-      left, 0, width - patch_size
-    )
-
-  found = jax.lax.map(of_row, jnp.asarray(rows), batch_size=_ROWS)
-  return found.reshape(-1, num)
-
-
-def _grid(last: int, stride: int) -> np.ndarray:
-  """Positions from 0 to `last`, both among them."""
-  return np.unique(np.append(np.arange(0, last, stride), last))
+def _similar_of_wanted(
+  guide: Array, wanted: np.ndarray, patch_size: int, stride: int
+) -> Array:
+  """As `find_similar`, for the patches of `_touching` alone."""
+  chosen = _touching(wanted, patch_size, stride)
+  rows, columns = (grid(side - patch_size, stride) for side in wanted.shape)
+  corners = (rows[:, None] * wanted.shape[1] + columns).ravel()
+  if len(chosen) > _FEW * len(corners):
+    return find_similar(guide, patch_size=patch_size, stride=stride)[chosen]
+  corners = jax.device_put(corners[chosen].astype(np.int32))
+  return find_similar_to(guide, corners, patch_size=patch_size)
 
 
 def _touching(wanted: np.ndarray, patch_size: int, stride: int) -> np.ndarray:
@@ -254,7 +216,7 @@ def _touching(wanted: np.ndarray, patch_size: int, stride: int) -> np.ndarray:
   windows = np.lib.stride_tricks.sliding_window_view(
     wanted, (patch_size, patch_size)
   )
-  rows, columns = (_grid(side - 1, stride) for side in windows.shape[:2])
+  rows, columns = (grid(side - 1, stride) for side in windows.shape[:2])
   touches = np.asarray(windows.any(axis=(2, 3)))[np.ix_(rows, columns)].ravel()
   parts = np.ceil(_NUM_PARTS * max(touches.mean(), 1e-9))
   num = math.ceil(len(touches) * parts / _NUM_PARTS)

@@ -43,6 +43,11 @@ from internal_diffusion.figures.patches import (
   variance_ratios,
 )
 from internal_diffusion.figures.restoration import restoration_figure
+from internal_diffusion.figures.vectors import (
+  reliability_figure,
+  residual_figure,
+  vector_figure,
+)
 
 __all__ = [
   'Axes',
@@ -62,10 +67,13 @@ __all__ = [
   'new_figure',
   'own_style',
   'patch_comparison',
+  'reliability_figure',
+  'residual_figure',
   'restoration_figure',
   'show_image',
   'source_map',
   'variance_ratios',
+  'vector_figure',
   'warp_check',
   'write_figure',
   'write_or_warn',

@@ -1,5 +1,6 @@
 """idiff-flow as a person runs it."""
 
+import csv
 import json
 import shutil
 from unittest import mock
@@ -11,6 +12,7 @@ from PIL import Image
 
 from internal_diffusion import figures
 from internal_diffusion.data import flow_fields, flow_io, image_io
+from tests.applications.measurement.particle_images import particles, turn
 from tests.bin import commands
 
 QUICK = (
@@ -71,6 +73,9 @@ def test_writes_flow_figures_result_and_report(found):
     'motion.gif',
     'points.png',
     'result.npz',
+    'vectors.csv',
+    'vectors.nc',
+    'vectors.png',
     'report.json',
     'index.html',
   }
@@ -146,3 +151,82 @@ def test_bad_input_is_one_line(folder, tmp_path, frames, options, message):
   code, _, err = run(f'--frames={names}', f'--out={tmp_path}', *options)
   assert message in err
   commands.assert_one_line_and_nothing_written(code, err, tmp_path)
+
+
+@pytest.fixture(scope='module')
+def particle_folder(tmp_path_factory):
+  path = tmp_path_factory.mktemp('particles')
+  for seed in range(2):
+    for name, frame in zip('ab', particles(seed, turn(0.05)), strict=True):
+      image_io.write_image(path / f'{seed}{name}.png', frame)
+  image_io.write_image(path / 'odd.png', frame[:50])
+  mask = np.full(frame.shape, -1, np.float32)
+  mask[:40, :40] = 1
+  image_io.write_image(path / 'mask.png', mask)
+  return path
+
+
+def test_particles_are_found_and_measured_with_units(particle_folder, tmp_path):
+  names = ('0a', '0b', '1a', '1b', '0a', 'odd')
+  code, out, err = run(
+    '--frames=' + ','.join(str(particle_folder / f'{n}.png') for n in names),
+    '--double_frames',
+    f'--mask={particle_folder / "mask.png"}',
+    '--pixels_per_mm=10',
+    '--dt=0.5',
+    '--num_pairs=1',
+    f'--workdir={tmp_path / "model"}',
+    f'--out={tmp_path / "out"}',
+  )
+  assert code == 0, err
+  assert 'taken for particles' in out
+  assert 'odd.png is left out' in err
+  first = tmp_path / 'out' / '000_001'
+  assert {p.name for p in first.iterdir()} == {
+    *('flow.flo', 'flow.png', 'vectors.png', 'residuals.png'),
+    *('reliability.png', 'vectors.csv', 'vectors.nc', 'result.npz'),
+    *('report.json', 'index.html'),
+  }
+  with open(first / 'vectors.csv') as file:
+    rows = list(csv.DictReader(file))
+  assert len(rows) == 36
+  assert rows[0] | {'u': 'nan', 'sigma_u': 'inf', 'valid': '0'} == rows[0]
+  row = rows[21]  # x = 56 and y = 56 pixels.
+  assert row['valid'] == '1'
+  assert row['unit_u'] == 'mm/s'
+  assert float(row['u']) == pytest.approx(-0.05 * 8.5 / 5, abs=0.02)
+  assert float(row['vorticity']) == pytest.approx(0.2, abs=0.05)
+  with np.load(first / 'result.npz') as result:
+    assert np.isnan(result['mean'][10, 10]).all()
+    assert result['covariance'].shape == (96, 96, 2, 2)
+  with open(tmp_path / 'out' / 'ensemble.csv') as file:
+    mean = list(csv.DictReader(file))[21]
+  assert mean['number'] == '2'
+  assert (tmp_path / 'out' / 'vectors.nc').exists()
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    (('--grid=97',), '--grid'),
+    (('--dt=0',), '--dt'),
+    (('--kind=fluid',), '--kind'),
+    (('--mask=DIR/odd.png',), '--mask must have the size'),
+    (
+      ('--double_frames', '--frames=DIR/0a.png,DIR/0b.png,DIR/1a.png'),
+      'even number',
+    ),
+  ],
+)
+def test_bad_measurement_is_one_line(
+  particle_folder, tmp_path, options, message
+):
+  code, _, err = run(
+    f'--frames={particle_folder / "0a.png"},{particle_folder / "0b.png"}',
+    f'--out={tmp_path}',
+    '--kind=particles',
+    *(option.replace('DIR', str(particle_folder)) for option in options),
+  )
+  assert code == 2
+  assert message in err
+  assert len(err.strip().splitlines()) == 1

@@ -32,6 +32,9 @@ Array = jax.Array
 
 _NUM_STARTS = 12  # Number of fills that are drawn at first, at least.
 _MAX_HOLES = 3072  # Number of hole pixels at the first level, at most.
+# With few sources, patches are large parts of the picture, and whole objects
+# are repeated; a finer level is then taken, with more hole pixels.
+_ENOUGH_SOURCES, _MOST_HOLES = 1000, 16_384
 _ROUGHNESS = 4.0  # Weight of roughness in distances, beside that of values.
 _FIRST_SIGMAS = (0.0,) * 8
 _LATER_SIGMAS = (0.0,) * 4
@@ -76,11 +79,16 @@ def complete(
 
 
 def _first_level(levels: list[FillLevel]) -> int:
-  """The finest level with few hole pixels."""
-  for index, level in enumerate(levels):
-    if level.num_holes <= _MAX_HOLES:
-      return index
-  return len(levels) - 1
+  """The finest level with few hole pixels, or a finer one with more sources."""
+  few = [bool(level.num_holes <= _MAX_HOLES) for level in levels]
+  index = few.index(True) if any(few) else len(levels) - 1
+  while (
+    index
+    and levels[index].num_first_sources[0] < _ENOUGH_SOURCES
+    and levels[index - 1].num_holes <= _MOST_HOLES
+  ):
+    index -= 1
+  return index
 
 
 def _draw_and_choose(key: Array, level: FillLevel, *, num: int) -> np.ndarray:

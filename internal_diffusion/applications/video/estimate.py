@@ -9,6 +9,8 @@ is judged by weights that were learnt without it.
 How motion goes on is the same in all examples, so an error at s times the
 offsets is larger. By how much is measured on the clip too: where an error grows
 like offset^p from s to 2 s, the error here is s^-p times that of the examples.
+The weights correct errors, so at the offsets themselves 1 / s of them is used,
+and only the two nearest frames.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +25,8 @@ from internal_diffusion.applications.video.evidence import Evidence, gather
 Array = jax.Array
 
 _MOST_EXAMPLES = 8
+_FEWEST_EXAMPLES = 2
+_MOST_PIXELS = 2_500_000  # Of all examples together.
 _MOST_FOR_GROWTH = 3  # Number of frames that measure the growth of errors.
 _SCALES = (1, 2, 3, 4)  # Numbers s of which offsets can be multiples.
 _MOST_GROWTH = 1.5  # Bound on p.
@@ -92,6 +96,11 @@ class FrameEstimator:
     self._frame = frame
     self._index = {time: index for index, time in enumerate(times)}
     self._kept: dict[tuple, _Example] = {}
+    self._growths: dict[tuple, float] = {}
+    num_pixels = frame(0).shape[0] * frame(0).shape[1]
+    self._num_examples = int(
+      np.clip(_MOST_PIXELS // num_pixels, _FEWEST_EXAMPLES, _MOST_EXAMPLES)
+    )
 
   def estimate(self, time: float, neighbours: Sequence[int]) -> Estimate:
     """The frame at a time.
@@ -103,7 +112,7 @@ class FrameEstimator:
     """
     offsets = [neighbour - time for neighbour in neighbours]
     scale, examples = self._examples(time, offsets)
-    if len(examples) < 2 and len(offsets) > 2:
+    if (len(examples) < 2 or scale > 1) and len(offsets) > 2:
       return self.estimate(time, neighbours[:2])
     evidence = gather([self._at(t) for t in neighbours], offsets)
     if not examples:
@@ -116,7 +125,7 @@ class FrameEstimator:
     )
     growth = self._growth(offsets, scale) if scale > 1 else 0.0
     std = scale**-growth * fitted.model.std(evidence)
-    return Estimate(fitted.apply(evidence), std, fitted.errors)
+    return Estimate(fitted.apply(evidence, 1 / scale), std, fitted.errors)
 
   def _at(self, time: int) -> np.ndarray:
     return self._frame(self._index[time])
@@ -127,7 +136,7 @@ class FrameEstimator:
     """The scale s of the examples, and the examples nearest in time."""
     for scale in _fitting_scales(offsets):
       own = tuple(round(scale * offset) for offset in offsets)
-      centres = self._centres(own, time)[:_MOST_EXAMPLES]
+      centres = self._centres(own, time)[: self._num_examples]
       if centres:
         return scale, [self._example(centre, own) for centre in centres]
     return 1, []
@@ -147,13 +156,19 @@ class FrameEstimator:
       frames = [self._at(centre + offset) for offset in offsets]
       evidence, truth = gather(frames, offsets), self._at(centre)
       sums = weights.normal_equations(evidence, truth)
-      while len(self._kept) >= 3 * _MOST_EXAMPLES:
+      while len(self._kept) >= 2 * self._num_examples:
         self._kept.pop(next(iter(self._kept)))
       self._kept[name] = _Example(evidence, sums, truth)
     return self._kept[name]
 
   def _growth(self, offsets: Sequence[float], scale: int) -> float:
     """The power p by which errors grow with the offsets, in [0, 1.5]."""
+    name = (*offsets, scale)
+    if name not in self._growths:
+      self._growths[name] = self._measure_growth(offsets, scale)
+    return self._growths[name]
+
+  def _measure_growth(self, offsets: Sequence[float], scale: int) -> float:
     sizes = []
     for factor in (scale, 2 * scale):
       own = tuple(round(factor * offset) for offset in offsets[:2])
@@ -161,10 +176,12 @@ class FrameEstimator:
       if not centres:
         return 0.0
       step = -(-len(centres) // _MOST_FOR_GROWTH)
-      examples = [self._example(centre, own) for centre in centres[::step]]
-      sizes.append(
-        np.mean([np.mean((e.evidence.base - e.truth) ** 2) for e in examples])
-      )
+      squares = []
+      for centre in centres[::step]:
+        frames = [self._at(centre + offset) for offset in own]
+        error = gather(frames, own).base - self._at(centre)
+        squares.append(np.mean(error**2))
+      sizes.append(np.mean(squares))
     growth = _CAUTION * np.log2(sizes[1] / max(sizes[0], 1e-12)) / 2
     return float(np.clip(growth, 0, _MOST_GROWTH))
 

@@ -124,7 +124,9 @@ def upscale(
   samples = np.empty((num_samples, *mean.shape), np.float32)
   for index in tqdm(range(len(clip)), desc='frames', disable=not progress):
     evidence = scale.evidence(index)
-    mean[index] = _given(operator, clip.frame(index), fitted.apply(evidence))
+    mean[index] = _given(
+      operator, clip.frame(index), fitted.apply(evidence, 1.0)
+    )
     std[index] = fitted.model.std(evidence)
     for sample in range(num_samples):
       noise = _error_like(key, fitted.errors, size, sample, index)

@@ -78,9 +78,9 @@ class Fitted(NamedTuple):
   model: ErrorModel
   errors: list[np.ndarray]
 
-  def apply(self, evidence: Evidence) -> np.ndarray:
-    """The frame, [H, W, C]."""
-    return combine(evidence, self.weights)
+  def apply(self, evidence: Evidence, share: float) -> np.ndarray:
+    """The frame [H, W, C] by a share of the weights, from 0 to 1."""
+    return combine(evidence, share * self.weights)
 
 
 def normal_equations(evidence: Evidence, truth: np.ndarray) -> Sums:
