@@ -49,6 +49,17 @@ assert_type(
   Flow,
 )
 
+measured = idiff.measure(
+  idiff.learn_measurement(image, image, idiff.MeasurementOptions(grid=16)),
+  image,
+  image,
+)
+
+
+def show(measurement_model: idiff.MeasurementModel) -> str:
+  """Uses a model by its type."""
+  return measurement_model.kind
+
 
 def denoise(denoiser: idiff.Denoiser, cond: idiff.Condition) -> jax.Array:
   """Calls a denoiser through its interface."""
