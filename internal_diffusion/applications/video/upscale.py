@@ -8,7 +8,8 @@ is moved to the nearest one that becomes the given frame when it is made smaller
 (`sampling.constraints.LinearObservation`).
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -30,6 +31,7 @@ from internal_diffusion.data.downscaling import (
   make_downscaling,
   scaled_size,
 )
+from internal_diffusion.data.resampling import resample
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.sampling.constraints import LinearObservation
 
@@ -39,6 +41,8 @@ _OFFSETS = (-1, 1, -2, 2)  # Of the neighbours, in frames.
 _BLURS = (0.7, 1.4, 2.8)  # Of what sharpens, in pixels of the coarser image.
 _WINDOW = 3.0  # Of the motion, in pixels of the coarser image.
 _NUM_EXAMPLES = 6
+_NUM_COMPARED = 2  # Number of frames that tell how detail falls with scale.
+_CAUTION = 0.6  # Power of the ratio: finer scales also show noise.
 _ROUNDING = 2 / 255 / np.sqrt(12)  # Noise of the given frames' 8 bits.
 _FrameFn = Callable[[int], np.ndarray]
 
@@ -156,11 +160,38 @@ def _learn(
   ]
   fitted = weights.fit(evidence, sums, truths)
   size = scaled_size(clip.size, factor)
-  return weights.Fitted(
-    _stretch(fitted.weights, size),
-    fitted.model._replace(nearby=_stretch(fitted.model.nearby, size)),
-    fitted.errors,
+  # Variances, so the square of the ratio.
+  finer = _finer_over_coarser(truths, smaller) ** (2 * _CAUTION)
+  model = fitted.model._replace(
+    nearby=_stretch(fitted.model.nearby, size),
+    shares=finer * fitted.model.shares,
   )
+  return weights.Fitted(_stretch(fitted.weights, size), model, fitted.errors)
+
+
+def _finer_over_coarser(
+  frames: Sequence[np.ndarray], smaller: tuple[int, int]
+) -> float:
+  """How much detail is lost at a scale over that at the next coarser one.
+
+  Detail is what interpolation does not bring back from the smaller size. The
+  ratio goes on to the finer scale, of which nothing is known.
+  """
+  height, width = frames[0].shape[:2]
+  smallest = (
+    round(smaller[0] ** 2 / height),
+    round(smaller[1] ** 2 / width),
+  )
+  sizes = [(height, width), smaller, smallest]
+  lost = []
+  for fine, coarse in itertools.pairwise(sizes):
+    operator = make_downscaling(coarse, fine)
+    errors = []
+    for frame in frames[:_NUM_COMPARED]:
+      high = resample(jax.device_put(frame), fine)
+      errors.append(operator.interpolate(operator.apply(high)) - high)
+    lost.append(float(np.mean(np.square(errors))))
+  return float(np.sqrt(min(lost[0] / max(lost[1], 1e-9), 1.0)))
 
 
 def _stretch(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
