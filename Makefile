@@ -12,7 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint format types docs dist bench clean
+# make test-extras  the tests of the page, the cluster and the site, with these extras, in an environment of its own
+
+.PHONY: demo test test-all test-extras lint format types docs dist bench clean
 .DEFAULT_GOAL := demo
 
 # The installation is repeated only where pyproject.toml has changed.
@@ -42,6 +44,11 @@ format: $(STAMP)
 
 types: $(STAMP)
 	@$(BIN)/mypy --no-error-summary
+
+test-extras:
+	@test -x .venv-extras/bin/python || $(PYTHON) -m venv .venv-extras
+	@.venv-extras/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,web,cluster,docs]' playwright
+	@.venv-extras/bin/python -m pytest -m 'long or not long' -n 0 tests/web tests/bin/cluster_test.py tests/docs_test.py
 
 docs: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'

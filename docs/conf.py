@@ -14,17 +14,12 @@ extensions = [
   'myst_nb',
   'sphinx.ext.autodoc',
   'sphinx.ext.doctest',
-  'sphinx.ext.mathjax',
   'sphinx.ext.napoleon',
 ]
 exclude_patterns = ['_build', 'pictures']
 html_theme = 'furo'
 html_title = 'internal_diffusion'
 html_show_sourcelink = False
-# Formulas are shown by the browser's own MathML, so no script is fetched.
-html_math_renderer = 'mathjax'
-mathjax_path = ''
-myst_enable_extensions = ['deflist', 'dollarmath']
 myst_heading_anchors = 3
 nb_execution_mode = 'off'  # The tests execute the notebooks.
 default_role = 'code'

@@ -86,8 +86,7 @@ def run_command(module: str, arguments: Sequence[str], folder: str) -> str:
   Returns:
     The message of its error, '' where there was none.
   """
-  from internal_diffusion import jax_settings
-  from internal_diffusion.bin import command, compile_cache
+  from internal_diffusion.bin import command
 
   with _ONE_AT_A_TIME, contextlib.chdir(folder):
     # A module that is run anew has flags of its own.
@@ -95,7 +94,7 @@ def run_command(module: str, arguments: Sequence[str], folder: str) -> str:
     flag_values = names['_FLAGS']
     try:
       flag_values([module, *arguments])
-      with jax_settings.own_settings(), compile_cache.kept(module):
+      with command.surroundings(flag_values, module):
         names['main']()
     except command.USER_ERRORS as error:
       return command.one_line(error, flag_values)

@@ -6,12 +6,13 @@ inputs failed and the others are done; 130 where it was interrupted and saved
 nothing.
 """
 
+import contextlib
 import logging
 import os
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,9 +29,11 @@ from internal_diffusion.bin import (
 )
 from internal_diffusion.bin.owned_folder import OwnedFolder
 from internal_diffusion.bin.results import Results, finish_several
+from internal_diffusion.data import image_decoding
 from internal_diffusion.version import __version__
 
 _FAILED, _PARTLY_FAILED = 2, 3
+_MAX_PIXELS = 'max_pixels'
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
 USER_ERRORS = (
   ValueError,
@@ -58,6 +61,7 @@ def define_common(values: flags.FlagValues, *names: str) -> None:
           'Images: names, patterns with * and ? in quotes, or folders, with'
           ' commas between.',
         )
+        _define_max_pixels(values)
       case 'frames':
         option_flags.define_paths(
           values,
@@ -65,6 +69,7 @@ def define_common(values: flags.FlagValues, *names: str) -> None:
           'Two frames or more, in their order: names, patterns with * and ? in'
           ' quotes, or folders, with commas between.',
         )
+        _define_max_pixels(values)
       case 'out':
         option_flags.define_path(
           values, name, 'out', 'Folder of the results; made if there is none.'
@@ -147,7 +152,7 @@ def run(
   except Exception as error:  # A config file may raise anything.
     _fail(name, flag_values, error)
   try:
-    with jax_settings.own_settings(), compile_cache.kept(name):
+    with surroundings(flag_values, name):
       main()
   except USER_ERRORS as error:
     _fail(name, flag_values, error)
@@ -156,6 +161,25 @@ def run(
     sys.stdout.flush()
     # At once: what still computes on a device would crash an orderly end.
     os._exit(_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def surroundings(flag_values: flags.FlagValues, name: str) -> Iterator[None]:
+  """What a command runs in: settings, cache, and bound on pixels.
+
+  Args:
+    flag_values: The command's parsed flags.
+    name: Name for messages.
+  """
+  num: int = image_decoding.MAX_PIXELS
+  if _MAX_PIXELS in flag_values:
+    num = getattr(flag_values, _MAX_PIXELS)
+  with (
+    jax_settings.own_settings(),
+    compile_cache.kept(name),
+    image_decoding.pixel_limit(num),
+  ):
+    yield
 
 
 def for_each_input(
@@ -318,6 +342,15 @@ def one_line(error: BaseException, flag_values: flags.FlagValues) -> str:
     return match[0]
 
   return re.sub(r'`([\w.]+)`', as_flag, text)
+
+
+def _define_max_pixels(values: flags.FlagValues) -> None:
+  option_flags.define_rare(
+    values,
+    _MAX_PIXELS,
+    'Number of pixels above which a picture is refused.',
+    default=image_decoding.MAX_PIXELS,
+  )
 
 
 def _named(

@@ -152,9 +152,23 @@ def define_paths(flag_values: flags.FlagValues, name: str, text: str) -> None:
   _add(flag_values, _PathsParser(), name, [], text)
 
 
-def define_rare(flag_values: flags.FlagValues, name: str, text: str) -> None:
-  """Defines a flag of text that `--help` lists last."""
-  _add(flag_values, flags.ArgumentParser(), name, None, text)
+def define_rare(
+  flag_values: flags.FlagValues,
+  name: str,
+  text: str,
+  *,
+  default: int | None = None,
+) -> None:
+  """Defines a flag that `--help` lists last: of text, or a number.
+
+  Args:
+    flag_values: Flags to add to.
+    name: Name of the flag.
+    text: Its description.
+    default: Default of a number; None is a flag of text without a default.
+  """
+  parser = flags.ArgumentParser() if default is None else flags.IntegerParser()
+  _add(flag_values, parser, name, default, text)
   setattr(flag_values[name], _RARE, True)
 
 

@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from internal_diffusion.data.image_decoding import MAX_PIXELS
+from internal_diffusion.data.image_decoding import max_pixels
 
 EXTENSION = '.npy'
 _RANGE = (-8.0, 9.0)  # Noise of one white stays in it; grey levels do not.
@@ -60,9 +60,9 @@ def _to_picture(values: np.ndarray) -> np.ndarray:
       f' {values.shape}.'
     )
   num_pixels = values.shape[0] * values.shape[1]
-  if not 0 < num_pixels <= MAX_PIXELS:
+  if not 0 < num_pixels <= max_pixels():
     raise ValueError(
-      f'must have 1 to {MAX_PIXELS} pixels, got shape {values.shape}.'
+      f'must have 1 to {max_pixels()} pixels, got shape {values.shape}.'
     )
   picture = np.asarray(values, np.float32)
   if np.isinf(picture).any() or np.isnan(picture).all():

@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 
+from internal_diffusion.data import matlab_file
 from internal_diffusion.data.resampling import cubic_weights
 
 # A smaller difference of the sum from 1 is a rounding error.
@@ -115,7 +116,7 @@ def read_kernel(path: str | os.PathLike[str]) -> np.ndarray:
     raise FileNotFoundError(f'There is no file `{path}`.')
   try:
     content = readers[path.suffix.lower()](path)
-  except Exception as error:  # SciPy's reader raises many types.
+  except Exception as error:  # NumPy's reader raises many types.
     raise ValueError(f'Cannot read a kernel in `{path}`: {error}') from error
   return check_kernel(content)
 
@@ -126,17 +127,9 @@ def _read_npy(path: pathlib.Path) -> np.ndarray:
 
 def _read_mat(path: pathlib.Path) -> np.ndarray:
   """The only matrix of a .mat file."""
-  from scipy import io  # Its import takes half a second.
-
-  content = {
-    name: value
-    for name, value in io.loadmat(path).items()
-    if isinstance(value, np.ndarray)
-  }
+  content = matlab_file.read_matrices(path.read_bytes())
   matrices = [
-    value
-    for value in content.values()
-    if value.dtype.kind in 'fiu' and value.ndim == 2 and value.size > 1
+    value for value in content.values() if value.ndim == 2 and value.size > 1
   ]
   if len(matrices) != 1:
     held = ', '.join(f'{n} {v.shape}' for n, v in content.items()) or 'nothing'

@@ -5,15 +5,18 @@ Pillow keeps 8 bits a channel of a colour image, but files may have 16. So
 2 or 4 channels; colours are not premultiplied.
 
 A header may claim any size, so the size is checked before a pixel is decoded:
-against `MAX_PIXELS`, and against the number of bytes in the file.
+against `max_pixels`, and against the number of bytes in the file.
 """
 
+import contextlib
+import contextvars
 import io
+import logging
 import pathlib
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,11 +27,15 @@ from internal_diffusion.data.jpeg_decoder import StoredJpeg
 
 _T = TypeVar('_T')
 
-MAX_PIXELS = 2**27  # 1.6 GB as float32 RGB.
+MAX_PIXELS = 200_000_000  # 2.4 GB as float32 RGB.
 # A larger image needs a byte of file for this many pixels. Deflate reaches 8256
 # for an image of one colour with 1 bit a pixel.
 _SMALL_IMAGE = 2**24
 _MAX_RATIO = 10_000
+
+_limit: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+  'limit', default=None
+)
 
 _READABLE = 'PNG, JPEG, WebP, TIFF, GIF or BMP with 8 or 16 bits a channel'
 _FORMATS = ('PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP', 'GIF')
@@ -39,6 +46,28 @@ _WIDE_COLOUR = re.compile('(RGB|RGBX|RGBA);16[BLN]')
 _BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284
 _ORIENTATION = 274
 _OTHER_ORDER = {'B': 'L', 'L': 'B', 'N': 'L' if sys.byteorder == 'big' else 'B'}
+
+
+@contextlib.contextmanager
+def pixel_limit(num: int) -> Iterator[None]:
+  """Refuses pictures of more pixels inside a `with` block.
+
+  Args:
+    num: Number of pixels, above 0; outside of a block it is `MAX_PIXELS`.
+  """
+  if num < 1:
+    raise ValueError(f'`max_pixels` must be above 0, got {num}.')
+  token = _limit.set(num)
+  try:
+    yield
+  finally:
+    _limit.reset(token)
+
+
+def max_pixels() -> int:
+  """The largest number of pixels that is read."""
+  found = _limit.get()
+  return MAX_PIXELS if found is None else found
 
 
 def read_pixels(path: pathlib.Path) -> tuple[np.ndarray, int, list[str]]:
@@ -184,8 +213,8 @@ def _check_size(
   """
   num_pixels = width * height
   claim = f'its header claims {height} x {width} pixels (height x width)'
-  if num_pixels > MAX_PIXELS:
-    raise ValueError(f'{claim}, too large; {MAX_PIXELS} pixels can be read.')
+  if num_pixels > max_pixels():
+    raise ValueError(f'{claim}, too large; {max_pixels()} pixels can be read.')
   is_raw_cut = num_pixels * raw_bits > 8 * num_bytes
   is_large = num_pixels > _SMALL_IMAGE
   if is_raw_cut or (is_large and num_pixels > _MAX_RATIO * num_bytes):
@@ -258,6 +287,8 @@ def _load_wide_grey_alpha_tiff(data: bytes) -> tuple[np.ndarray, int]:
   """
   import tifffile  # Its import takes half a second.
 
+  # It logs every damaged tag; the error says enough.
+  logging.getLogger('tifffile').setLevel(logging.CRITICAL)
   try:
     tiff = tifffile.TiffFile(io.BytesIO(data))
   except tifffile.TiffFileError as error:

@@ -61,7 +61,10 @@ def check_patch_size(
 
 
 def extract_patches(
-  image: Array, *, patch_size: PatchShape, stride: PatchShape = 1
+  image: Array | np.ndarray,
+  *,
+  patch_size: PatchShape,
+  stride: PatchShape = 1,
 ) -> Array:
   """Extracts the patches of an image on a grid of positions.
 
@@ -95,7 +98,7 @@ def extract_patches(
     views = (slice(d, d + last + 1, strides[axis]) for d in range(sides[axis]))
     before = (slice(None),) * axis
     image = jnp.concatenate([image[*before, view] for view in views], axis=-1)
-  return image
+  return jnp.asarray(image)
 
 
 def strides_of(stride: PatchShape, num_axes: int) -> tuple[int, ...]:

@@ -91,7 +91,7 @@ def resize(image: Array, size: tuple[int, int]) -> Array:
 
 
 def build_pyramid(
-  image: Array, *, scale_factor: float = 0.75, min_side: int = 20
+  image: Array | np.ndarray, *, scale_factor: float = 0.75, min_side: int = 20
 ) -> list[Array]:
   """The levels of an image's pyramid, finest first.
 
@@ -118,10 +118,12 @@ def build_pyramid(
   return build_levels(image, sizes)
 
 
-def build_levels(image: Array, sizes: Sequence[tuple[int, int]]) -> list[Array]:
+def build_levels(
+  image: Array | np.ndarray, sizes: Sequence[tuple[int, int]]
+) -> list[Array]:
   """Levels of given sizes (height, width), the first of them the image's."""
-  image = jnp.asarray(image, jnp.float32)
-  return [image] + [resize(image, size) for size in sizes[1:]]
+  finest = jnp.asarray(image, jnp.float32)
+  return [finest] + [resize(finest, size) for size in sizes[1:]]
 
 
 def stack_pyramid(levels: list[Array]) -> Pyramid:

@@ -91,7 +91,7 @@ def sliced_wasserstein(
     num_projections: Number of random directions.
 
   Returns:
-    SW_2, in the unit of the values; a shift by v gives |v| / sqrt(D).
+    SW_2, in the unit of the values; a shift by v gives `|v| / sqrt(D)`.
   """
   arrays.check_positive_int('num_projections', num_projections)
   xs, ys = as_vectors(x=x, y=y)

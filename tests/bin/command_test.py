@@ -93,6 +93,7 @@ def test_help_has_common_flags_first_and_rare_ones_last():
     '--label',
     '--side',
     '--version',
+    '--max_pixels',
     '--gain',
   ]
   assert printed.index('Rarely needed:') < printed.index('--gain')
@@ -114,6 +115,8 @@ def test_version():
     ((), '--image is required'),
     (('--image={photo}', '--out='), '--out is required'),
     (('--image={photo}', '--copies=0'), '--copies must be a positive integer'),
+    (('--image={photo}', '--max_pixels=47'), '47 pixels can be read'),
+    (('--image={photo}', '--max_pixels=0'), '--max_pixels must be above 0'),
     (('--image={photo}', '--seed=-1'), '--seed must be in'),
     (('--image={photo}', '--tone=grey'), '<light|dark>'),
     (('--image={photo}', 'stray'), "unexpected argument 'stray'"),

@@ -1,8 +1,6 @@
 """Generated patches and the real patches that they are compared with."""
 
 import os
-import pathlib
-import zipfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,9 +46,15 @@ class RealPatches(NamedTuple):
 def read_samples(path: str | os.PathLike) -> Samples:
   """Reads a samples.npz; raises ValueError for any other file."""
   try:
-    with np.load(pathlib.Path(path)) as content:
+    # NumPy leaves a damaged archive open.
+    with (
+      open(path, 'rb') as file,
+      np.load(file, allow_pickle=False) as content,
+    ):
       return Samples(*(content[name] for name in Samples._fields))
-  except (KeyError, zipfile.BadZipFile, EOFError, ValueError) as error:
+  except FileNotFoundError:
+    raise
+  except Exception as error:  # Damaged archives raise many types.
     raise ValueError(
       f'`{path}` is not a samples.npz of idiff-sample with'
       f' {", ".join(Samples._fields)}.'
