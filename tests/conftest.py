@@ -6,6 +6,8 @@ import importlib.metadata
 import os
 import pathlib
 
+collect_ignore = ['typed_program.py']  # `typing_test` checks it; never run.
+
 # Four host devices, so that the parallel parts run as they would on four GPUs.
 XLA_FLAGS = ['--xla_force_host_platform_device_count=4']
 # Most of the suite's time is compilation of programs that then run for an
