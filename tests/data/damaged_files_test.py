@@ -23,7 +23,7 @@ def good(tmp_path_factory):
 @pytest.mark.filterwarnings('ignore:.*frames is read')
 def test_good_files_are_read(good):
   for path, read in good:
-    read(path)
+    assert read(path) is not None, path
 
 
 @pytest.mark.parametrize('index', range(20))
