@@ -1,8 +1,9 @@
 """The library's own JAX settings: float32 whatever a program has set.
 
-`jax_enable_x64`, `jax_debug_nans`, `jax_numpy_rank_promotion` and
-`jax_numpy_dtype_promotion` are global. A use (generate, upscale, flow, fit,
-...) runs under its own values, so its results do not depend on them.
+`jax_enable_x64`, `jax_debug_nans`, `jax_numpy_rank_promotion`,
+`jax_numpy_dtype_promotion` and `jax_default_matmul_precision` are global. A use
+(generate, upscale, flow, fit, ...) runs under its own values, so its results do
+not depend on them.
 """
 
 import contextlib
@@ -21,6 +22,9 @@ def own_settings() -> Iterator[None]:
     jax.debug_infs(False),
     jax.numpy_dtype_promotion('standard'),
     jax.numpy_rank_promotion('allow'),
+    # By default a GPU rounds the factors of a product to 11 bits, a TPU to 8:
+    # too few for distances and inverses. Networks choose for themselves.
+    jax.default_matmul_precision('highest'),
   ):
     yield
 

@@ -37,6 +37,8 @@ import pytest
 
 # A sum of arrays of different rank is more often a mistake than a wish.
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# As uses of the library have it; a CPU knows no other.
+jax.config.update('jax_default_matmul_precision', 'highest')
 if IS_QUICK:
   jax.config.update('jax_disable_most_optimizations', True)
 

@@ -19,6 +19,7 @@ SETTINGS = {
   'debug_nans': lambda: jax.debug_nans(True),
   'rank_promotion': lambda: jax.numpy_rank_promotion('raise'),
   'dtype_promotion': lambda: jax.numpy_dtype_promotion('strict'),
+  'matmul_precision': lambda: jax.default_matmul_precision('bfloat16'),
 }
 SHORT = {'num_steps': 6, 'num_devices': 1, 'batch_size': 32}
 

@@ -26,6 +26,7 @@ import numpy as np
 from internal_diffusion import arrays
 from internal_diffusion.data import principal_basis
 from internal_diffusion.data.principal_basis import PrincipalBasis
+from internal_diffusion.denoisers.dense import Dense
 from internal_diffusion.types import Params, static
 
 Array = jax.Array
@@ -95,11 +96,11 @@ class ResidualMLP(nn.Module):
   @nn.compact
   def __call__(self, x: Array) -> Array:
     """Maps vectors [B, D] to [B, output_dim]."""
-    hidden = nn.Dense(self.width)(x)
+    hidden = Dense(self.width)(x)
     for _ in range(self.depth):
-      update = nn.Dense(self.width)(nn.silu(nn.RMSNorm()(hidden)))
-      hidden += nn.Dense(self.width)(nn.silu(update))
-    return nn.Dense(self.output_dim)(nn.RMSNorm()(hidden))
+      update = Dense(self.width)(nn.silu(nn.RMSNorm()(hidden)))
+      hidden += Dense(self.width)(nn.silu(update))
+    return Dense(self.output_dim)(nn.RMSNorm()(hidden))
 
 
 @flax.struct.dataclass

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion.denoisers import embeddings
+from internal_diffusion.denoisers.dense import Dense
 from internal_diffusion.types import Condition
 
 Array = jax.Array
@@ -31,13 +32,13 @@ class ResidualBlock(nn.Module):
   def __call__(self, hidden: Array, embedding: Array) -> Array:
     """Hidden [B, width] and embedding [B, E] to hidden [B, width]."""
     update = nn.RMSNorm(dtype=self.dtype)(hidden)
-    update = nn.Dense(self.width, dtype=self.dtype)(update)
-    modulation = nn.Dense(
+    update = Dense(self.width, dtype=self.dtype)(update)
+    modulation = Dense(
       2 * self.width, dtype=self.dtype, kernel_init=nn.initializers.zeros
     )(embedding)
     scale, shift = jnp.split(modulation, 2, axis=-1)
     update = nn.silu((1 + scale) * update + shift)
-    return hidden + nn.Dense(
+    return hidden + Dense(
       self.width,
       dtype=self.dtype,
       # Small, so that a deep network starts near the identity.
@@ -101,29 +102,29 @@ class ScoreMLP(nn.Module):
     noise = embeddings.fourier_features(
       c_noise, num_features=self.embedding_dim
     )
-    embedding = nn.Dense(self.embedding_dim, dtype=dtype)(noise)
+    embedding = Dense(self.embedding_dim, dtype=dtype)(noise)
     if cond.sigma_aug is not None:
       augmentation = embeddings.fourier_features(
         jnp.log(cond.sigma_aug) / 4, num_features=self.embedding_dim
       )
-      embedding += nn.Dense(self.embedding_dim, use_bias=False, dtype=dtype)(
+      embedding += Dense(self.embedding_dim, use_bias=False, dtype=dtype)(
         augmentation
       )
     if cond.level is not None:
       table = nn.Embed(self.num_levels, self.embedding_dim, dtype=dtype)
       embedding += table(cond.level)
-    hidden = nn.Dense(self.width, dtype=dtype)(inputs)
+    hidden = Dense(self.width, dtype=dtype)(inputs)
     if cond.vector is not None:
       # The condition is added to the input at full width, because a source
       # patch is as long as the noisy patch. It also modulates every block.
       encoded = self._encode(cond, len(inputs))
       hidden += encoded
-      embedding += nn.Dense(self.embedding_dim, dtype=dtype)(nn.silu(encoded))
+      embedding += Dense(self.embedding_dim, dtype=dtype)(nn.silu(encoded))
     embedding = nn.silu(embedding)
     for _ in range(self.depth):
       hidden = ResidualBlock(self.width, dtype)(hidden, embedding)
     hidden = nn.RMSNorm(dtype=dtype)(hidden)
-    output = nn.Dense(
+    output = Dense(
       self.output_dim, dtype=dtype, kernel_init=nn.initializers.zeros
     )(hidden)
     return output.astype(jnp.float32)
@@ -131,7 +132,7 @@ class ScoreMLP(nn.Module):
   def _encode(self, cond: Condition, batch: int) -> Array:
     """Encodes the condition's vector [B, K] to [B, width]."""
     dtype = jnp.dtype(self.compute_dtype)
-    dense = functools.partial(nn.Dense, self.width, dtype=dtype)
+    dense = functools.partial(Dense, self.width, dtype=dtype)
     encoded = dense()(cond.vector)
     if self.num_parts:
       # A learned vector stands for each missing part.

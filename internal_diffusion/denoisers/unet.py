@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from internal_diffusion import arrays
 from internal_diffusion.denoisers import embeddings
+from internal_diffusion.denoisers.dense import Dense
 from internal_diffusion.diffusion import preconditioning
 from internal_diffusion.types import Condition, Params, static
 
@@ -56,7 +57,7 @@ class _Conv(nn.Module):
     start = nn.initializers.lecun_normal()
     if self.is_zero:
       start = nn.initializers.zeros
-    mapped = nn.Dense(self.features, kernel_init=start)(columns)
+    mapped = Dense(self.features, kernel_init=start)(columns)
     return mapped.reshape(batch, height, width, self.features)
 
 
@@ -68,11 +69,11 @@ class _Block(nn.Module):
   @nn.compact
   def __call__(self, x: Array, embedding: Array) -> Array:
     hidden = _Conv(self.width)(nn.silu(nn.RMSNorm()(x)))
-    scale, shift = jnp.split(nn.Dense(2 * self.width)(embedding), 2, axis=-1)
+    scale, shift = jnp.split(Dense(2 * self.width)(embedding), 2, axis=-1)
     hidden = nn.RMSNorm()(hidden)
     hidden = hidden * (1 + scale[:, None, None]) + shift[:, None, None]
     hidden = _Conv(self.width, is_zero=True)(nn.silu(hidden))
-    skip = x if x.shape[-1] == self.width else nn.Dense(self.width)(x)
+    skip = x if x.shape[-1] == self.width else Dense(self.width)(x)
     return skip + hidden
 
 
@@ -104,7 +105,7 @@ class UNet(nn.Module):
   def __call__(self, x: Array, c_noise: Array) -> Array:
     """Maps images [B, H, W, C] to images of the same shape."""
     noise = embeddings.fourier_features(c_noise, num_features=64)
-    embedding = nn.silu(nn.Dense(64)(noise))
+    embedding = nn.silu(Dense(64)(noise))
     widths = [self.width * min(2**i, 4) for i in range(self.depth + 1)]
     hidden = _Conv(self.width)(x)
     kept = []

@@ -29,6 +29,7 @@ from internal_diffusion.applications.flow.features import (
   PairEncoding,
   pair_features,
 )
+from internal_diffusion.denoisers.dense import Dense
 from internal_diffusion.types import Params, static
 
 Array = jax.Array
@@ -51,7 +52,7 @@ class DisplacementMLP(nn.Module):
 
   def setup(self) -> None:
     """Makes the layers."""
-    dense, normal = nn.Dense, nn.initializers.he_normal()
+    dense, normal = Dense, nn.initializers.he_normal()
     # Small, so that a deep network starts near the identity.
     small = nn.initializers.variance_scaling(0.2, 'fan_in', 'normal')
     zeros, blocks = nn.initializers.zeros, range(self.depth)

@@ -11,6 +11,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from internal_diffusion.denoisers.dense import Dense
 from internal_diffusion.types import Params, static
 
 Array = jax.Array
@@ -30,17 +31,17 @@ class RegressionMLP(nn.Module):
   @nn.compact
   def __call__(self, features: Array) -> Array:
     """Features to blocks; 0 before training."""
-    hidden = nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(
+    hidden = Dense(self.width, kernel_init=nn.initializers.he_normal())(
       features
     )
     for _ in range(self.depth):
-      update = nn.gelu(nn.Dense(self.width)(nn.gelu(hidden)))
-      hidden += nn.Dense(
+      update = nn.gelu(Dense(self.width)(nn.gelu(hidden)))
+      hidden += Dense(
         self.width,
         # Small, so that a deep network starts near the identity.
         kernel_init=nn.initializers.variance_scaling(0.2, 'fan_in', 'normal'),
       )(update)
-    return nn.Dense(self.output_dim, kernel_init=nn.initializers.zeros)(
+    return Dense(self.output_dim, kernel_init=nn.initializers.zeros)(
       nn.gelu(hidden)
     )
 
