@@ -33,7 +33,7 @@ _PHOTOGRAPHS = ('coffee', 'chelsea', 'rocket')
 _SIDE = 96  # Of a photograph, in pixels.
 _CROP = 32
 _SIZE = (64, 96)  # Of the images that are made.
-_NUM_STEPS = 3000
+_NUM_STEPS = 7500
 _NUM_IMAGES = 3
 _NETWORK = UNet(width=16, depth=3)
 _NOISE = NoiseOptions(sigma_min=0.01, sigma_max=40.0)
