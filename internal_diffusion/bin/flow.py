@@ -206,8 +206,10 @@ def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
   flow_io.write_flow(results.path('flow.flo'), flow.mean)
   if np.abs(flow.mean).max() < _KITTI_RANGE:
     flow_io.write_flow(results.path('flow_kitti.png'), flow.mean)
-  names = ('mean', 'covariance', 'samples', 'occlusion', 'occluded')
-  names += 'modes', 'mode_weights'
+  names = (
+    *('mean', 'covariance', 'samples', 'modes', 'mode_weights'),
+    *('occlusion', 'occluded'),
+  )
   arrays = {name: getattr(flow, name) for name in names} | {'mode': mode}
   files.write_npz(results.path('result.npz'), arrays)
 

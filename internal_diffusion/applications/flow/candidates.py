@@ -196,7 +196,8 @@ def _best(energy: Array, displacement: Array) -> Modes:
   Their displacements are [n or 1, M, 2].
   """
   displacement = jnp.broadcast_to(displacement, (*energy.shape, 2))
-  places, energies = [], []
+  places: list[Array] = []
+  energies: list[Array] = []
   for _ in range(_NUM_MODES):
     index = jnp.argmin(energy, axis=1)[:, None]
     place = jnp.take_along_axis(displacement, index[..., None], axis=1)

@@ -181,7 +181,7 @@ def _coarse_to_fine(
   progress: bool,
 ) -> tuple[_Fields, Modes]:
   """The fields, and the modes of the first frame's pixels."""
-  flows = [jnp.zeros((*first.grey[-1].shape, 2))] * 2
+  there = back = jnp.zeros((*first.grey[-1].shape, 2))
   with tqdm(
     desc='flow',
     total=2 * options.num_warps * sum(grey.size for grey in first.grey),
@@ -190,29 +190,32 @@ def _coarse_to_fine(
     disable=not progress,
   ) as bar:
     for level in reversed(range(1, len(first.grey))):
-      fields = _warp_often(model, first, second, flows, level, options, bar)
+      fields = _warp_often(
+        model, first, second, there, back, level, options, bar
+      )
       size = first.grey[level - 1].shape
-      flows = [
-        search.resize_flow(flow.mean, size)
-        for flow in (fields.there, fields.back)
-      ]
-    *flows, modes = search.find_start(
-      first, second, *flows, options.prior, is_horizontal=options.stereo
+      there = search.resize_flow(fields.there.mean, size)
+      back = search.resize_flow(fields.back.mean, size)
+    start = search.find_start(
+      first, second, there, back, options.prior, is_horizontal=options.stereo
     )
-    return _warp_often(model, first, second, flows, 0, options, bar), modes
+    fields = _warp_often(
+      model, first, second, start.there, start.back, 0, options, bar
+    )
+  return fields, start.modes
 
 
 def _warp_often(
   model: FlowModel,
   first: FramePyramid,
   second: FramePyramid,
-  flows: list[Array],
+  there: Array,
+  back: Array,
   level: int,
   options: FlowOptions,
   bar: tqdm,
 ) -> _Fields:
   """The fields after all warps at one level, from flows there and back."""
-  there, back = flows
   grey, other_grey = first.grey[level], second.grey[level]
   for index in range(options.num_warps):
     tolerance = VISIBLE if index else _ANY

@@ -75,20 +75,18 @@ def find_start(
   level = search_level(first)
   height, width = first.grey[level].shape
   reach = (0 if is_horizontal else _reach(height), _reach(width))
-  levels = [pyramid.colour[: level + 1] for pyramid in (first, second)]
-  modes = [
-    candidates.find_modes(*pair, flow, reach=reach)
-    for pair, flow in ((levels, there), (levels[::-1], back))
-  ]
-  chosen = [
-    _choose(own, flow) for own, flow in zip(modes, (there, back), strict=True)
-  ]
-  ways = zip(chosen, chosen[::-1], (first, second), strict=True)
-  flows = (
-    _complete(own, occlusion.leads_back(own, other), frame.colour[0], prior)
-    for own, other, frame in ways
+  levels, other_levels = (
+    pyramid.colour[: level + 1] for pyramid in (first, second)
   )
-  return Start(*flows, modes[0])
+  modes = candidates.find_modes(levels, other_levels, there, reach=reach)
+  other_modes = candidates.find_modes(other_levels, levels, back, reach=reach)
+  chosen = _choose(modes, there)
+  other_chosen = _choose(other_modes, back)
+  return Start(
+    _complete(chosen, other_chosen, levels[0], prior),
+    _complete(other_chosen, chosen, other_levels[0], prior),
+    modes,
+  )
 
 
 @jax.jit
@@ -100,9 +98,10 @@ def _choose(modes: Modes, flow: Array) -> Array:
 
 
 def _complete(
-  flow: Array, known: Array, guide: Array, prior: FieldPrior
+  flow: Array, back: Array, guide: Array, prior: FieldPrior
 ) -> Array:
-  """A smooth flow of all pixels, from the flow of the known ones."""
+  """A smooth flow, filled where it does not lead back."""
+  known = occlusion.leads_back(flow, back)
   filled = occlusion.fill(*map(np.asarray, (flow, known, guide)))
   return _smooth(jax.device_put(filled), known, guide, prior)
 
