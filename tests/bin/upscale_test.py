@@ -16,7 +16,6 @@ from internal_diffusion.applications.super_resolution.options import (
   UpscaleOptions,
 )
 from internal_diffusion.data import image_io, metadata
-from internal_diffusion.training.options import NetworkOptions
 from tests.bin import commands
 
 QUICK = (
@@ -27,7 +26,6 @@ QUICK = (
   '--num_devices=1',
 )
 TINY = RegressionOptions(width=16, depth=1)
-TINY_RESIDUAL = NetworkOptions(width=16, depth=1, embedding_dim=16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +34,7 @@ class TinyOptions(UpscaleOptions):
 
   mean_network: RegressionOptions = TINY
   scale_network: RegressionOptions = TINY
-  residual_network: NetworkOptions = TINY_RESIDUAL
+  num_components: int = 4
 
 
 def run(*arguments):

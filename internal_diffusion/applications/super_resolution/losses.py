@@ -1,4 +1,4 @@
-"""Losses and data of the networks of super-resolution.
+"""Losses of the networks of super-resolution.
 
 The mean minimises the absolute error of normalised targets. Its minimum is the
 median, which for the residual of bicubic upscaling lies near the mean, and
@@ -11,7 +11,6 @@ log-likelihood
   log b + |residual| / b,
 
 which weights relative errors of b alike, where b is small as where it is large.
-The residual in units of b is learnt by a denoiser.
 """
 
 import dataclasses
@@ -20,10 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from internal_diffusion.applications.super_resolution import pairs
-from internal_diffusion.data.distributions import Layout, Part
-from internal_diffusion.training.examples import Examples
 from internal_diffusion.training.state import TrainState
-from internal_diffusion.types import Condition
 
 Array = jax.Array
 
@@ -69,22 +65,3 @@ class LaplaceLoss:
     scale = state.model(features[index])
     error = jnp.abs(residual[index])
     return jnp.mean(jnp.log(scale) + error / scale, axis=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class ResidualDraw:
-  """Draws pairs as targets and conditions; see `Draw`."""
-
-  def __call__(
-    self, key: Array, data: pairs.UpscalingPairs, num: int
-  ) -> tuple[Array, Condition]:
-    """Draws `num` residuals and their features."""
-    features, target = pairs.sample_pairs(key, data, num=num)
-    return target, Condition(vector=features)
-
-
-def residual_examples(data: pairs.UpscalingPairs) -> Examples:
-  """Residuals in units of their scale, given their features."""
-  source_dim, block_dim = data.encoding.linear.shape
-  layout = Layout((Part('target', block_dim),), (Part('source', source_dim),))
-  return Examples(data, ResidualDraw(), layout)

@@ -5,17 +5,17 @@ three parts: a linear prediction from the source patch, a regression, and a
 residual that the source does not determine. The first two are the conditional
 mean; the blocks of all sources average to a mean plane.
 
-What the mean plane misses is drawn as a plane too. Where it lies and which way
-it runs can be read off the mean: it is small on flat ground, large at edges,
-and follows them. So given the mean's pixels around a block, a second regression
-predicts the scale of each pixel's residual, and a conditional diffusion model
-draws the residual in units of that scale. With x = mean + scale * noise, the
-denoiser is
+What the mean plane misses is drawn as a plane too. Where it lies can be read
+off the mean: it is small on flat ground and large at edges. So given the mean's
+pixels around a block, a second regression predicts the scale of each pixel's
+residual. In units of that scale, blocks of the residual are a mixture of
+Gaussians: each has its own direction and strength, as edges and texture have.
+With x = mean + scale * residual, the denoiser is
 
-  D(x; sigma) = mean + scale * D_residual((x - mean) / scale; sigma | mean),
+  D(x; sigma) = mean + scale * D_residual((x - mean) / scale; sigma),
 
-which is the mean where the noise is large. The regressions and the denoiser are
-networks, or kernel regression over the training pairs themselves.
+which is the mean where the noise is large. The regressions are networks, or
+with the denoiser kernel regression over the training pairs themselves.
 """
 
 import flax.struct
@@ -24,8 +24,10 @@ import numpy as np
 
 from internal_diffusion.applications.super_resolution import networks, pairs
 from internal_diffusion.data.downscaling import Downscaling, make_downscaling
+from internal_diffusion.denoisers.gaussian_mixture import (
+  GaussianMixtureDenoiser,
+)
 from internal_diffusion.denoisers.kernel_regression import KernelRegression
-from internal_diffusion.denoisers.learned import LearnedDenoiser
 from internal_diffusion.types import Condition, static
 
 Array = jax.Array
@@ -44,16 +46,16 @@ class LearnedBlocks:
 
 @flax.struct.dataclass
 class LearnedResiduals:
-  """Networks for residuals, with the interface of `KernelRegression`.
+  """The residual's distribution, with the interface of `KernelRegression`.
 
   Attributes:
     scale: Scale of each pixel's residual given features.
-    denoiser: Denoiser of residuals in units of the scale; the condition's
-      vector holds the features. None while the scale is all that is trained.
+    denoiser: Denoiser of residuals in units of the scale; None while the scale
+      is all that is fitted.
   """
 
   scale: networks.Regression
-  denoiser: LearnedDenoiser | None = None
+  denoiser: GaussianMixtureDenoiser | None = None
 
   def __call__(
     self, x: Array, sigma: Array, cond: Condition | None = None

@@ -8,9 +8,6 @@ from internal_diffusion import arrays
 from internal_diffusion.data.downscaling import FACTORS
 from internal_diffusion.options import rare
 from internal_diffusion.training.options import (
-  DenoiserOptions,
-  NetworkOptions,
-  NoiseOptions,
   OptimizerOptions,
   TrainOptions,
 )
@@ -35,12 +32,11 @@ class BlockDenoiser(enum.StrEnum):
   CLOSED_FORM = 'closed_form'
 
 
-_SMALL_NETWORK = NetworkOptions(width=128, depth=2)
-# Minutes of training of (mean, scale, residual) on two CPU cores, and rounds.
+# Minutes of training of (mean, scale) on two CPU cores, and rounds.
 _PRESETS = {
-  Preset.FAST: ((0.13, 0.02, 0.03), 5),
-  Preset.DEFAULT: ((1.15, 0.1, 0.2), 30),
-  Preset.BEST: ((4.2, 0.2, 0.6), 100),
+  Preset.FAST: ((0.12, 0.06), 5),
+  Preset.DEFAULT: ((1.2, 0.25), 30),
+  Preset.BEST: ((4.6, 0.4), 100),
 }
 
 
@@ -86,9 +82,9 @@ class UpscaleOptions:
     num_devices: Number of devices to train on; 0 is all.
     num_pairs: Number of pairs of the closed form.
     sigma_aug: Bandwidth of the closed form, in features.
+    num_components: Number of Gaussians of the residual's mixture.
     mean_network: Network of the mean.
     scale_network: Network of the residual's scale.
-    residual_network: Network of the residual's denoiser.
   """
 
   factor: float = 2.0
@@ -107,9 +103,9 @@ class UpscaleOptions:
   num_devices: int = rare(0)
   num_pairs: int = rare(16384)
   sigma_aug: float = rare(0.35)
+  num_components: int = rare(20)
   mean_network: RegressionOptions = RegressionOptions()
   scale_network: RegressionOptions = RegressionOptions(width=128, depth=2)
-  residual_network: NetworkOptions = _SMALL_NETWORK
 
   def __post_init__(self) -> None:
     """Checks the fields."""
@@ -117,7 +113,7 @@ class UpscaleOptions:
     arrays.check_in_range('seed', self.seed, 0, 2**63 - 1)
     arrays.check_in_range('reach', self.reach, 0, math.inf)
     arrays.check_odd('source_size', self.source_size)
-    for name in ('sampler_steps', 'batch_size', 'num_pairs'):
+    for name in ('sampler_steps', 'batch_size', 'num_pairs', 'num_components'):
       arrays.check_positive_int(name, getattr(self, name))
     for name in ('num_rounds', 'num_steps'):
       if getattr(self, name) is not None:
@@ -155,22 +151,11 @@ class UpscaleOptions:
   @property
   def scale_training(self) -> TrainOptions:
     """Training of the scale's network."""
-    optimizer = OptimizerOptions(learning_rate=2e-3, warmup_steps=100)
+    optimizer = OptimizerOptions(learning_rate=5e-3, warmup_steps=100)
     return TrainOptions(**self._run(1), optimizer=optimizer)
 
-  @property
-  def residual_training(self) -> DenoiserOptions:
-    """Training of the residual's denoiser, in units of the scale."""
-    return DenoiserOptions(
-      **self._run(2),
-      optimizer=OptimizerOptions(learning_rate=2e-3),
-      num_references=self.batch_size,
-      network=self.residual_network,
-      noise=NoiseOptions(sigma_min=0.02, sigma_max=20.0),
-    )
-
   def _run(self, part: int) -> dict:
-    """Seed, batch and length of the training of mean, scale or residual."""
+    """Seed, batch and length of the training of the mean or the scale."""
     each, _ = _PRESETS[self.preset]
     ratio = 1.0 if self.minutes is None else self.minutes / sum(each)
     is_timed = self.num_steps is None

@@ -29,6 +29,7 @@ _SIGMA_MIN, _SIGMA_MAX = 0.2, 12.0  # Noise levels, in units of the scale.
 # Neighbouring blocks of a residual are nearly alike: every other one along each
 # axis is enough.
 _STRIDE = 2
+_WINDOW_STDDEV = 0.2  # Of the window of a block, over its side.
 
 
 def mean_plane(
@@ -167,6 +168,7 @@ class _PlaneDenoiser:
     chunks = _chunks(self.pixels.ravel()), self.features
     denoised = _joined(jax.lax.map(denoise, chunks), self.pixels.size)
     denoised = denoised.reshape(*self.pixels.shape[:2], -1)
+    window = _window(blocks_lib.block_size(factor, reach))
     total, weight = (
       blocks_lib.average_blocks(
         blocks_lib.place_sparse(
@@ -175,9 +177,20 @@ class _PlaneDenoiser:
         factor=factor,
         reach=reach,
       )
-      for part in (denoised, jnp.ones_like(denoised))
+      for part in (denoised * window, jnp.broadcast_to(window, denoised.shape))
     )
     return (total / weight)[None]
+
+
+def _window(side: int) -> Array:
+  """Weights of a block's pixels in the average, [side^2], above 0.
+
+  A block knows most about its centre. An equal average of blocks blurs what a
+  residual in units of its scale has of its own: sparse, strong detail.
+  """
+  offset = np.arange(side) - (side - 1) / 2
+  profile = np.exp(-((offset / (_WINDOW_STDDEV * side)) ** 2) / 2)
+  return jax.device_put(np.outer(profile, profile).ravel().astype(np.float32))
 
 
 @jax.jit

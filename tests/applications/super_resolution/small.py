@@ -4,7 +4,6 @@ from internal_diffusion.applications.super_resolution import UpscaleOptions
 from internal_diffusion.applications.super_resolution.options import (
   RegressionOptions,
 )
-from internal_diffusion.training.options import NetworkOptions
 
 
 def options(**changes):
@@ -16,6 +15,6 @@ def options(**changes):
     'source_size': 5,
     'mean_network': RegressionOptions(width=64, depth=1),
     'scale_network': RegressionOptions(width=64, depth=1),
-    'residual_network': NetworkOptions(width=64, depth=1, embedding_dim=16),
+    'num_components': 4,
   }
   return UpscaleOptions(**{**values, **changes})

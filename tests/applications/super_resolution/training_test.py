@@ -65,17 +65,15 @@ def test_a_saved_model_is_used_and_upscales_alike(
   assert_equal(before, after)
 
 
-@pytest.mark.parametrize('name', ['mean', 'scale', 'residual'])
+@pytest.mark.parametrize('loss', ['AbsoluteError', 'LaplaceLoss'])
 def test_an_interrupted_training_continues_as_if_unbroken(
-  image, options, learnt, tmp_path, monkeypatch, name
+  image, options, learnt, tmp_path, monkeypatch, loss
 ):
   run_steps = fit_lib.parallel.run_steps
-  losses = {'mean': 'AbsoluteError', 'scale': 'LaplaceLoss'}
 
   def interrupt(state, data, step, **options):
     # In the middle of a run, as Ctrl-C does.
-    kind = losses.get(name, 'DenoisingLoss')
-    if type(step.loss).__name__ == kind:
+    if type(step.loss).__name__ == loss:
       signal.raise_signal(signal.SIGINT)
     return run_steps(state, data, step, **options)
 
@@ -161,10 +159,10 @@ def test_wrong_images_and_kernels_are_refused(image):
 @pytest.mark.parametrize(
   ('preset', 'minutes', 'expected'),
   [
-    (Preset.FAST, None, (0.13, 0.02, 0.03)),
-    (Preset.DEFAULT, None, (1.15, 0.1, 0.2)),
-    (Preset.DEFAULT, 2.9, (2.3, 0.2, 0.4)),
-    (Preset.BEST, None, (4.2, 0.2, 0.6)),
+    (Preset.FAST, None, (0.12, 0.06)),
+    (Preset.DEFAULT, None, (1.2, 0.25)),
+    (Preset.DEFAULT, 2.9, (2.4, 0.5)),
+    (Preset.BEST, None, (4.6, 0.4)),
   ],
 )
 def test_minutes_are_divided_among_the_networks(preset, minutes, expected):
@@ -172,10 +170,9 @@ def test_minutes_are_divided_among_the_networks(preset, minutes, expected):
   runs = (
     options.mean_training,
     options.scale_training,
-    options.residual_training,
   )
   np.testing.assert_allclose([run.max_minutes for run in runs], expected)
-  assert [run.num_steps for run in runs] == [0, 0, 0]
+  assert [run.num_steps for run in runs] == [0, 0]
 
 
 def test_rounds_follow_from_preset_and_factor():
@@ -196,6 +193,7 @@ def test_rounds_follow_from_preset_and_factor():
     ('num_steps', 0),
     ('sigma_aug', 0),
     ('batch_size', 0),
+    ('num_components', 0),
   ],
 )
 def test_wrong_options_are_refused(name, value):
