@@ -299,6 +299,31 @@ def generation() -> str:
   return section('Whole images', r, body)
 
 
+def devices() -> str:
+  """Table of the same work on several devices."""
+  r = read('devices')
+  found = r['devices']
+  head = ['work'] + [
+    name if name != 'cpu' else f'{run["machine"]["cpu_cores"]} CPU cores'
+    for name, run in found.items()
+  ]
+  tasks = {task: None for run in found.values() for task in run}
+  tasks.pop('machine')
+
+  def cell(run: dict[str, Any], task: str) -> str:
+    if task not in run:
+      return 'not measured'
+    if 'step_ms' in run[task]:
+      step, compiling = run[task]['step_ms'], run[task]['compile_seconds']
+      return f'{step:.2f} ms a step, {compiling:.0f} s of compilation'
+    return f'{run[task]["second"]:.2f} s, first {run[task]["first"]:.0f} s'
+
+  rows = [
+    [task, *(cell(run, task) for run in found.values())] for task in tasks
+  ]
+  return section('Devices', r, table(head, rows))
+
+
 def main() -> None:
   """Writes the page."""
   parts = [
@@ -308,6 +333,7 @@ def main() -> None:
     ' [TRIED.md](TRIED.md) lists the variants that were tried.',
     patch_quality(),
     throughput(),
+    devices(),
     exactness(),
     experiments(),
     generation(),
