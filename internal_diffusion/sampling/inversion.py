@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from internal_diffusion import arrays
 from internal_diffusion.sampling import loop, steps
+from internal_diffusion.sampling.path import check_path
 from internal_diffusion.types import BoundDenoiseFn, Condition, Denoiser
 
 Array = jax.Array
@@ -38,7 +39,11 @@ def encode(
 
   Returns:
     Encodings: samples at noise level sigmas[0], [B, ...].
+
+  Raises:
+    ValueError: If the path does not fit; see `path.check_path`.
   """
+  sigmas = check_path(sigmas, may_rise=False)
   return _integrate(denoiser, x0, sigmas[:-1][::-1], cond)
 
 
@@ -54,6 +59,7 @@ def decode(
   The arguments are those of `encode`. This is `sample_heun` without its last
   step, the clean estimate, which has no inverse.
   """
+  sigmas = check_path(sigmas, may_rise=False)
   return _integrate(denoiser, x, sigmas[:-1], cond)
 
 

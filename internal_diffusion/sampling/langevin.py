@@ -25,6 +25,7 @@ import numpy as np
 from internal_diffusion import arrays
 from internal_diffusion.sampling import loop, steps
 from internal_diffusion.sampling.loop import ScanOptions
+from internal_diffusion.sampling.path import sample_path
 from internal_diffusion.types import BoundDenoiseFn, Denoiser
 
 Array = jax.Array
@@ -137,8 +138,7 @@ def sample_langevin(
       sigma_next > 0, lambda x: x, lambda x: denoise_fn(x, sigma), x
     )
 
-  step = steps.with_rises(step_fn)
-  return loop.scan_sigmas(key, step, denoiser, x, sigmas, **options)
+  return sample_path(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_predictor_corrector(
@@ -190,8 +190,7 @@ def sample_predictor_corrector(
       x,
     )
 
-  step = steps.with_rises(step_fn)
-  return loop.scan_sigmas(key, step, denoiser, x, sigmas, **options)
+  return sample_path(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def _corrector(

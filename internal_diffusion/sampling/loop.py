@@ -63,6 +63,7 @@ def scan_sigmas(
     first of them the given x.
 
   Raises:
+    ValueError: If the denoiser returns another shape than that of x.
     NonFiniteStateError: If a state is not finite; inside a compiled function,
       its caller checks that.
   """
@@ -98,7 +99,13 @@ def _scan(
     project_key, noise_key = (arrays.fold_in(step_key, i) for i in range(2))
 
     def constrained_fn(x: Array, sigma: Array) -> Array:
-      return project(project_key, bound_fn(x, sigma), x, sigma, constraints)
+      denoised = bound_fn(x, sigma)
+      if denoised.shape != x.shape:
+        raise ValueError(
+          f'`denoiser` must return the shape of x, {x.shape}, got'
+          f' {denoised.shape}.'
+        )
+      return project(project_key, denoised, x, sigma, constraints)
 
     x = step_fn(noise_key, x, sigma, sigma_next, constrained_fn)
     return x, (x if keep_states else None)

@@ -9,6 +9,7 @@ All samplers have one signature, so that one can replace another,
            return_trajectory=False, ...options of its own)
 
 with the arguments of `loop.scan_sigmas`; `functools.partial` binds the options.
+A path that does not fit is refused by all; see `path.check_path`.
 """
 
 import functools
@@ -20,6 +21,7 @@ import jax
 from internal_diffusion import arrays
 from internal_diffusion.sampling import loop, steps
 from internal_diffusion.sampling.loop import ScanOptions
+from internal_diffusion.sampling.path import sample_path
 from internal_diffusion.types import BoundDenoiseFn, Denoiser
 
 Array = jax.Array
@@ -39,18 +41,6 @@ class Sampler(Protocol):
     """Takes x [B, ...] from noise level sigmas[0] to sigmas[-1]."""
 
 
-def _sample(
-  key: Array,
-  step_fn: loop.StepFn,
-  denoiser: Denoiser | BoundDenoiseFn,
-  x: Array,
-  sigmas: Array,
-  **options: Unpack[ScanOptions],
-) -> Array:
-  step_fn = steps.with_rises(step_fn)
-  return loop.scan_sigmas(key, step_fn, denoiser, x, sigmas, **options)
-
-
 def restore_half_quadratic(
   key: Array,
   denoiser: Denoiser | BoundDenoiseFn,
@@ -62,7 +52,7 @@ def restore_half_quadratic(
 
   See `steps.denoise_step`. x is a first estimate of the image, [B, ...].
   """
-  return _sample(key, steps.denoise_step, denoiser, x, sigmas, **options)
+  return sample_path(key, steps.denoise_step, denoiser, x, sigmas, **options)
 
 
 def sample_euler(
@@ -73,7 +63,7 @@ def sample_euler(
   **options: Unpack[ScanOptions],
 ) -> Array:
   """Probability flow by Euler's method: T evaluations, order 1."""
-  return _sample(key, steps.euler_step, denoiser, x, sigmas, **options)
+  return sample_path(key, steps.euler_step, denoiser, x, sigmas, **options)
 
 
 def sample_heun(
@@ -107,7 +97,7 @@ def sample_heun(
       s_tmax=s_tmax,
       s_noise=s_noise,
     )
-  return _sample(key, step_fn, denoiser, x, sigmas, **options)
+  return sample_path(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_ddim(
@@ -128,7 +118,7 @@ def sample_ddim(
   """
   arrays.check_in_range('eta', eta, 0, 1)
   step_fn = functools.partial(steps.ddim_step, eta=eta)
-  return _sample(key, step_fn, denoiser, x, sigmas, **options)
+  return sample_path(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_ddpm(
@@ -151,7 +141,7 @@ def sample_euler_maruyama(
 ) -> Array:
   """The reverse SDE by Euler-Maruyama: T evaluations, many steps needed."""
   step_fn = steps.euler_maruyama_step
-  return _sample(key, step_fn, denoiser, x, sigmas, **options)
+  return sample_path(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_consistency(
@@ -167,4 +157,4 @@ def sample_consistency(
   level (Song et al. 2023, algorithm 1). With one step, sigmas is [sigma_max,
   0].
   """
-  return _sample(key, steps.renoise_step, denoiser, x, sigmas, **options)
+  return sample_path(key, steps.renoise_step, denoiser, x, sigmas, **options)

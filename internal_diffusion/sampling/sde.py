@@ -27,8 +27,9 @@ import jax.numpy as jnp
 from internal_diffusion import arrays
 from internal_diffusion.diffusion import processes, sdes
 from internal_diffusion.diffusion.processes import NoiseProcess
-from internal_diffusion.sampling import loop, steps
+from internal_diffusion.sampling import loop
 from internal_diffusion.sampling.loop import ScanOptions
+from internal_diffusion.sampling.path import sample_path
 from internal_diffusion.types import BoundDenoiseFn, Denoiser
 
 Array = jax.Array
@@ -133,8 +134,7 @@ def sample_reverse_sde(
   sigmas are in the unit scale, as for every sampler.
   """
   step_fn = functools.partial(reverse_sde_step, process=process)
-  step = steps.with_rises(step_fn)
-  return loop.scan_sigmas(key, step, denoiser, x, sigmas, **options)
+  return sample_path(key, step_fn, denoiser, x, sigmas, **options)
 
 
 def sample_reverse_diffusion(
@@ -148,5 +148,4 @@ def sample_reverse_diffusion(
 ) -> Array:
   """The reverse-diffusion predictor of a process alone: T evaluations."""
   step_fn = functools.partial(reverse_diffusion_step, process=process)
-  step = steps.with_rises(step_fn)
-  return loop.scan_sigmas(key, step, denoiser, x, sigmas, **options)
+  return sample_path(key, step_fn, denoiser, x, sigmas, **options)
