@@ -38,13 +38,13 @@ from internal_diffusion.applications.editing import (
   Mode,
   edit,
 )
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io, masks, metadata
 
 _NAME = 'idiff-edit'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
+common_flags.define(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
 _FILES = {
   'mask': 'Picture of what changes, which is white.',
   'guide': (

@@ -48,7 +48,7 @@ def generate(
     size: (H, W) of the new image; None is the size of the prior's image.
     start: Picture to begin with; None is noise alone.
     constraints: Constraints on the new image, for instance
-      `sampling.constraints.WrappedBorder()`.
+      `sampling.WrappedBorder()`.
     num_steps: Number of steps of a pyramid level. The coarsest has four times
       as many, the finest half.
 
