@@ -98,9 +98,10 @@ def check_size(
   ratio = memory // (_BYTES_PER_VALUE * num_channels) / (height * width)
   if ratio < 1:
     shrink = math.sqrt(ratio)
+    fitting = f'{int(height * shrink)}x{int(width * shrink)}'
     raise ValueError(
       f'{asked} {height}x{width} needs more than the {memory / 2**30:.0f} GiB'
-      f' of memory here; {int(height * shrink)}x{int(width * shrink)} would fit.'
+      f' of memory here; {fitting} would fit.'
     )
 
 
