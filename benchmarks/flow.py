@@ -5,8 +5,9 @@
 
 The pairs, all with the same options: Middlebury's (`--pairs`, see
 flow_baselines), photographs of scikit-image moved by known fields, one of them
-with a disc of constant grey, and scikit-image's motorcycle, a rectified stereo
-pair at a quarter of its size.
+with a disc of constant grey, scikit-image's motorcycle, a rectified stereo pair
+at a quarter of its size, and moved cut-outs of photographs (`--only=layers`,
+see flow_layers).
 """
 
 import argparse
@@ -20,8 +21,9 @@ import numpy as np
 import skimage.data
 import skimage.transform
 
-from benchmarks import flow_baselines, tables, timing
+from benchmarks import flow_baselines, flow_layers, tables, timing
 from internal_diffusion.applications.flow import (
+  Flow,
   FlowOptions,
   estimate_flow,
   learn_flow,
@@ -47,6 +49,8 @@ class Pair(NamedTuple):
     valid: Mask of known flow, [H, W].
     is_stereo: Whether the flow is horizontal.
     flat: Mask of pixels whose patches are constant, [H, W], if known.
+    occluded: Mask of pixels that the second frame does not show, [H, W], if
+      known.
   """
 
   name: str
@@ -56,6 +60,7 @@ class Pair(NamedTuple):
   valid: np.ndarray
   is_stereo: bool = False
   flat: np.ndarray | None = None
+  occluded: np.ndarray | None = None
 
 
 def photograph(name: str) -> np.ndarray:
@@ -151,6 +156,12 @@ def all_pairs(folder: pathlib.Path | None) -> Iterator[Pair]:
   ):
     yield moved(kind, name)
   yield moved_with_disc()
+  for number in range(flow_layers.NUM_PAIRS):
+    first, second, flow, occluded = flow_layers.make(number)
+    valid = np.ones(occluded.shape, bool)
+    yield Pair(
+      f'layers {number}', first, second, flow, valid, occluded=occluded
+    )
 
 
 def judge(
@@ -180,6 +191,8 @@ def judge(
   )
   errors = flow_error.endpoint_error(found.mean, pair.flow)[pair.valid]
   figures['below_1_pixel'] = float(np.mean(errors < 1))
+  if pair.occluded is not None:
+    figures |= judge_occlusion(found, pair)
   flat = ~textured if pair.flat is None else pair.flat
   figures['std_untextured_over_textured'] = float(
     np.median(std[flat]) / np.median(std[textured])
@@ -204,6 +217,24 @@ def judge(
       'training': trained - start,
       'estimate_and_compile': estimated - trained,
     },
+  }
+
+
+def judge_occlusion(found: Flow, pair: Pair) -> dict[str, float]:
+  """Figures of a pair whose occluded pixels are known."""
+  occluded = np.asarray(pair.occluded)
+  errors = flow_error.endpoint_error(found.mean, pair.flow)
+  of_modes = flow_error.endpoint_error(
+    found.modes, np.broadcast_to(pair.flow[:, :, None], found.modes.shape)
+  )
+  both = (found.occluded & occluded).sum()
+  return {
+    'aepe_visible': float(errors[~occluded].mean()),
+    'aepe_occluded': float(errors[occluded].mean()),
+    'occluded': float(occluded.mean()),
+    'occlusion_precision': float(both / max(found.occluded.sum(), 1)),
+    'occlusion_recall': float(both / max(occluded.sum(), 1)),
+    'a_mode_within_1.5': float(np.mean(of_modes.min(-1)[~occluded] < 1.5)),
   }
 
 

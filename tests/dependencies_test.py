@@ -63,7 +63,12 @@ CONFINED = {
   'orbax': {'training/checkpoint.py'},
   'tensorboardX': {'training/metrics.py'},
   'sklearn': {'evaluation', 'experiments'},
-  'skimage': {'evaluation', 'bin', 'experiments'},
+  'skimage': {
+    'evaluation',
+    'bin',
+    'experiments',
+    'applications/flow/occlusion.py',
+  },
   'absl': {'bin', 'web'},
   'gradio': {'web/page.py'},
   'ml_collections': {

@@ -7,10 +7,12 @@ A model of displacements is learnt from the first frame of each pair. With
 sequence and for later runs. Writes flow.flo (Middlebury), flow_kitti.png
 (KITTI, 16 bits) and flow.png, a figure of it; confidence.png, a map of the
 standard deviation; ellipses.png, warp_check.png and motion.gif; result.npz with
-mean [H, W, 2] as (u, v) in pixels, covariance [H, W, 2, 2], samples [K, H, W,
-2], mode [H, W, 2] and occluded [H, W]; report.json; and index.html with all
-figures. More than two frames are a sequence of pairs, each with a folder of its
-own.
+mean [H, W, 2] as (u, v) in pixels, covariance [H, W, 2, 2], samples [S, H, W,
+2], mode [H, W, 2] of each pixel alone near the mean, modes [H, W, K, 2] among
+all displacements with mode_weights [H, W, K] (the first is the one that the
+field chose), occlusion [H, W], the probability that the second frame does not
+show a pixel, and occluded [H, W]; report.json; and index.html with all figures.
+More than two frames are a sequence of pairs, each with a folder of its own.
 
 Particle images and speckle (--kind) are measured instead: windows and errors
 are learnt from the first pair. For all kinds, vectors on a grid with standard
@@ -205,7 +207,10 @@ def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
   flow_io.write_flow(results.path('flow.flo'), flow.mean)
   if np.abs(flow.mean).max() < _KITTI_RANGE:
     flow_io.write_flow(results.path('flow_kitti.png'), flow.mean)
-  names = ('mean', 'covariance', 'samples', 'occluded')
+  names = (
+    *('mean', 'covariance', 'samples', 'modes', 'mode_weights'),
+    *('occlusion', 'occluded'),
+  )
   arrays = {name: getattr(flow, name) for name in names} | {'mode': mode}
   files.write_npz(results.path('result.npz'), arrays)
 

@@ -85,6 +85,9 @@ def test_writes_flow_figures_result_and_report(found):
     assert result['samples'].shape == (2, height, width, 2)
     assert result['mode'].shape == (height, width, 2)
     assert result['occluded'].shape == (height, width)
+    assert result['occlusion'].shape == (height, width)
+    assert result['modes'].shape == (height, width, 4, 2)
+    assert result['mode_weights'].shape == (height, width, 4)
     for name in ('flow.flo', 'flow_kitti.png'):
       flow, valid = flow_io.read_flow(found / name)
       assert valid.all()

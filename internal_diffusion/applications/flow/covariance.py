@@ -30,7 +30,6 @@ from jax.typing import ArrayLike
 from internal_diffusion.applications.flow.pixels import PixelPosteriors
 from internal_diffusion.data import warp
 
-VISIBLE = 0.5  # Disagreement in pixels that visible pixels may have.
 KNOWN_PRECISION = 1e6  # Precision of a known component, in 1 / pixels^2.
 
 _SCALE = 20.0  # Factor of the geometric mean.
@@ -41,8 +40,8 @@ _FLAT = 0.003  # Gradient that counts as none, in brightness per pixel.
 _NEAR = 5  # Side of the squares that covariances are averaged over, in pixels.
 # Standard deviations of Gaussian averages, in pixels.
 _POSTERIOR_STD, _FLOW_STD, _BRIGHTNESS_STD = 3.0, 2.0, 1.0
-# Median and 99% quantile of a chi-squared variable of two degrees of freedom.
-_MEDIAN, _HIGH = 2 * np.log(2), 9.21
+# Median of a chi-squared variable of two degrees of freedom.
+_MEDIAN = 2 * np.log(2)
 _TINY = 1e-8  # Pixels^2, makes a covariance of few samples invertible.
 
 
@@ -90,27 +89,6 @@ def error_covariance(
   return _innovation(posteriors) * found + floor[..., None, None] * np.eye(2)
 
 
-def find_occluded(
-  mean: np.ndarray, disagreement: np.ndarray, covariance: np.ndarray
-) -> np.ndarray:
-  """Mask of pixels whose flow leads outside or does not lead back.
-
-  Two flows of covariance C disagree with covariance 2 C. If C is isotropic, one
-  disagreement in a hundred is longer by chance than sqrt(9.21 trace C).
-
-  Args:
-    mean: Flow, [H, W, 2].
-    disagreement: Disagreement of both flows, [H, W, 2].
-    covariance: Covariance C of the field, [H, W, 2, 2].
-
-  Returns:
-    Booleans, [H, W].
-  """
-  inside = np.asarray(warp.stays_inside(jnp.asarray(mean)))
-  far = _squares(disagreement) > VISIBLE**2 + _HIGH * _trace(covariance)
-  return ~inside | far
-
-
 def only_along_x(covariance: np.ndarray) -> np.ndarray:
   """All variance [H, W, 2, 2] in the x component; y is known."""
   along_x = np.diag([1.0, 0.0])
@@ -123,7 +101,9 @@ def with_covariance(samples: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
   They keep the correlation of neighbours and of components.
   """
-  own = np.einsum('khwi,khwj->hwij', samples, samples) / len(samples)
+  # In float32, the root of a covariance of two alike samples may not exist.
+  exact = samples.astype(np.float64)
+  own = np.einsum('khwi,khwj->hwij', exact, exact) / len(samples)
   root, own_root = (
     np.linalg.cholesky(matrix)
     for matrix in (covariance, own + _TINY * np.eye(2))

@@ -4,8 +4,8 @@ From coarse to fine, the second frame is warped by the current flow; the model
 gives each pixel a posterior of the remaining displacement; and the field is
 fused from their likelihoods and a prior (`field`). Both directions are
 estimated together: pixels whose flows there and back disagree are occluded, and
-their likelihood has no weight. A search finds the start of long motion
-(`search`).
+their likelihood has no weight. Before the finest level, a search over all
+displacements replaces the flow where its matches are better (`search`).
 """
 
 from typing import NamedTuple
@@ -15,12 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from internal_diffusion.applications.flow import search, small_matrices
+from internal_diffusion.applications.flow import (
+  candidates,
+  search,
+  small_matrices,
+)
+from internal_diffusion.applications.flow.candidates import Modes
 from internal_diffusion.applications.flow.covariance import (
   KNOWN_PRECISION,
-  VISIBLE,
   error_covariance,
-  find_occluded,
   only_along_x,
   with_covariance,
 )
@@ -36,6 +39,11 @@ from internal_diffusion.applications.flow.frames import (
   warp_plane,
 )
 from internal_diffusion.applications.flow.model import FlowModel
+from internal_diffusion.applications.flow.occlusion import (
+  VISIBLE,
+  disagreement,
+  occlusion_probability,
+)
 from internal_diffusion.applications.flow.options import FlowOptions
 from internal_diffusion.applications.flow.pixels import (
   PixelPosteriors,
@@ -62,7 +70,13 @@ class Flow(NamedTuple):
     samples: Equally likely fields, [K, H, W, 2].
     disagreement: Sum of the flow there and the flow back from its end, [H, W,
       2].
-    occluded: Mask of pixels that are not visible in the second frame, [H, W].
+    occlusion: Probability that a pixel is not visible in the second frame, [H,
+      W].
+    occluded: Mask of the pixels where it is above 1/2, [H, W].
+    modes: Modes (u, v) of the flow of each pixel among all displacements, [H,
+      W, K, 2], to a pixel; the first is the one that the field chose, `mean`.
+    mode_weights: Their probabilities, [H, W, K], 0 where there are fewer; that
+      of the first is 0 where the field chose none of them.
     posteriors: Posterior of each pixel alone, of the remaining displacement
       delta: its own flow would be mean - delta.
   """
@@ -71,7 +85,10 @@ class Flow(NamedTuple):
   covariance: np.ndarray
   samples: np.ndarray
   disagreement: np.ndarray
+  occlusion: np.ndarray
   occluded: np.ndarray
+  modes: np.ndarray
+  mode_weights: np.ndarray
   posteriors: PixelPosteriors
 
 
@@ -108,21 +125,23 @@ def estimate_flow(
     make_frame_pyramid(first, options),
     make_frame_pyramid(second, options),
   )
-  there, back, posteriors = _coarse_to_fine(
+  (there, back, posteriors), modes = _coarse_to_fine(
     model, *pyramids, options, progress=progress
   )
   mean = np.asarray(there.mean)
-  disagreement = np.asarray(_disagreement(there.mean, back.mean))
+  modes = candidates.with_chosen(modes, there.mean)
+  apart = np.asarray(disagreement(there.mean, back.mean))
   samples = sample_fields(key, there, num_samples=options.num_samples)
   offsets = np.asarray(samples) - mean
   field_covariance = np.einsum('khwi,khwj->hwij', offsets, offsets)
   field_covariance /= options.num_samples
+  occlusion = occlusion_probability(mean, apart, field_covariance)
   level = search.search_level(pyramids[0])
   covariance = error_covariance(
     mean,
     field_covariance,
     posteriors,
-    disagreement,
+    apart,
     np.asarray(pyramids[0].grey[0]),
     np.asarray(warp_plane(pyramids[1].grey[0], there.mean)),
     lost=np.asarray(
@@ -136,10 +155,21 @@ def estimate_flow(
     mean=mean,
     covariance=covariance.astype(np.float32),
     samples=(mean + with_covariance(offsets, covariance)).astype(np.float32),
-    disagreement=disagreement,
-    occluded=find_occluded(mean, disagreement, field_covariance),
+    disagreement=apart,
+    occlusion=occlusion,
+    occluded=occlusion > 0.5,
+    modes=np.asarray(modes.displacement),
+    mode_weights=np.asarray(modes.weight),
     posteriors=jax.tree.map(np.asarray, posteriors),
   )
+
+
+class _Fields(NamedTuple):
+  """Both flows, and the posteriors of the first frame's pixels."""
+
+  there: FieldPosterior
+  back: FieldPosterior
+  posteriors: PixelPosteriors
 
 
 def _coarse_to_fine(
@@ -149,44 +179,64 @@ def _coarse_to_fine(
   options: FlowOptions,
   *,
   progress: bool,
-) -> tuple[FieldPosterior, FieldPosterior, PixelPosteriors]:
-  """Both flows, and the posteriors of the first frame's pixels at the end."""
-  start = search.find_start(
-    first, second, options.prior, is_horizontal=options.stereo
-  )
-  there, back = start.there, start.back
-  num_pixels = sum(grey.size for grey in first.grey[: start.level + 1])
+) -> tuple[_Fields, Modes]:
+  """The fields, and the modes of the first frame's pixels."""
+  there = back = jnp.zeros((*first.grey[-1].shape, 2))
   with tqdm(
     desc='flow',
-    total=2 * options.num_warps * num_pixels,
+    total=2 * options.num_warps * sum(grey.size for grey in first.grey),
     unit='pixel',
     unit_scale=True,
     disable=not progress,
   ) as bar:
-    for level in reversed(range(start.level + 1)):
-      grey, other_grey = first.grey[level], second.grey[level]
-      size = grey.shape
-      there, back = (search.resize_flow(flow, size) for flow in (there, back))
-      for index in range(options.num_warps):
-        tolerance = VISIBLE if index else _ANY
-        ways = (
-          (grey, first.colour[level], other_grey, there, back),
-          (other_grey, second.colour[level], grey, back, there),
-        )
-        (field_there, posteriors), (field_back, _) = (
-          _improve(
-            model,
-            *way,
-            tolerance,
-            options.prior,
-            options.likelihood_weight,
-            KNOWN_PRECISION * options.stereo,
-          )
-          for way in ways
-        )
-        there, back = field_there.mean.block_until_ready(), field_back.mean
-        bar.update(2 * grey.size)
-  return field_there, field_back, posteriors
+    for level in reversed(range(1, len(first.grey))):
+      fields = _warp_often(
+        model, first, second, there, back, level, options, bar
+      )
+      size = first.grey[level - 1].shape
+      there = search.resize_flow(fields.there.mean, size)
+      back = search.resize_flow(fields.back.mean, size)
+    start = search.find_start(
+      first, second, there, back, options.prior, is_horizontal=options.stereo
+    )
+    fields = _warp_often(
+      model, first, second, start.there, start.back, 0, options, bar
+    )
+  return fields, start.modes
+
+
+def _warp_often(
+  model: FlowModel,
+  first: FramePyramid,
+  second: FramePyramid,
+  there: Array,
+  back: Array,
+  level: int,
+  options: FlowOptions,
+  bar: tqdm,
+) -> _Fields:
+  """The fields after all warps at one level, from flows there and back."""
+  grey, other_grey = first.grey[level], second.grey[level]
+  for index in range(options.num_warps):
+    tolerance = VISIBLE if index else _ANY
+    ways = (
+      (grey, first.colour[level], other_grey, there, back),
+      (other_grey, second.colour[level], grey, back, there),
+    )
+    (field_there, posteriors), (field_back, _) = (
+      _improve(
+        model,
+        *way,
+        tolerance,
+        options.prior,
+        options.likelihood_weight,
+        KNOWN_PRECISION * options.stereo,
+      )
+      for way in ways
+    )
+    there, back = field_there.mean.block_until_ready(), field_back.mean
+    bar.update(2 * grey.size)
+  return _Fields(field_there, field_back, posteriors)
 
 
 @jax.jit
@@ -205,8 +255,8 @@ def _improve(
   """One warp at one level: the new field, and the posteriors of the pixels."""
   posteriors = pixel_posteriors(model, first, warp_plane(second, flow))
   # Occluded pixels have no likelihood.
-  disagreement = jnp.sum(_disagreement(flow, opposite) ** 2, axis=-1)
-  visible = warp.stays_inside(flow) / (1 + disagreement / tolerance**2) ** 2
+  apart = jnp.sum(disagreement(flow, opposite) ** 2, axis=-1)
+  visible = warp.stays_inside(flow) / (1 + apart / tolerance**2) ** 2
   weight = likelihood_weight * visible[..., None, None]
   precision = weight * posteriors.precision
   precision += likelihood_weight * _PRECISION_FLOOR * jnp.eye(2)[None, None]
@@ -222,9 +272,3 @@ def _improve(
   # Content moves against delta.
   posterior = fuse(flow - observed, precision, guide, flow, prior=prior)
   return posterior, posteriors
-
-
-@jax.jit
-def _disagreement(there: Array, back: Array) -> Array:
-  """Sum of a flow and the flow back from its end, in pixels, [H, W, 2]."""
-  return there + warp.warp(back, there, interpolation='bilinear')[0]

@@ -1,24 +1,25 @@
-"""Search for motion that is too long for a start from zero.
+"""Search for motion that is too long to be found from coarse to fine.
 
 From coarse to fine, a flow can only grow by a few pixels at each level. So at
-one coarse level, each pixel is compared with all pixels up to half a frame away
-by the normalised correlation of their surroundings. A match counts if it leads
-back to where it started. Where many matches are long, they become the start of
-the estimation; otherwise it starts at the coarsest level from zero.
+one coarse level, each pixel is compared with all pixels up to half a frame
+away, and its best matches are followed to the finest level (`candidates`).
+There the flow that was found from coarse to fine is one candidate more, and the
+field chooses. The choice counts if it leads back to where it started; other
+pixels have the flow of the surface they belong to (`occlusion`).
 
-The same correlation, along the final flow, tells whether the surroundings of a
-pixel were found at all.
+The correlation of the surroundings of a pixel, along the final flow, tells
+whether they were found at all.
 """
 
-import functools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from internal_diffusion.applications.flow import field
+from internal_diffusion.applications.flow import candidates, field, occlusion
+from internal_diffusion.applications.flow.candidates import Modes
 from internal_diffusion.applications.flow.field import FieldPrior
 from internal_diffusion.applications.flow.frames import (
   FramePyramid,
@@ -32,65 +33,92 @@ _MAX_SIDE = 64  # Bound on the shorter side of the level that is searched.
 _WINDOW = 2.5  # Standard deviation of the surroundings, in pixels.
 _CONTRAST_FLOOR = 0.02  # Standard deviation that does not count as texture.
 _MAX_REACH = 48  # Bound on displacements along an axis, in pixels.
-_NEAR = 2.5  # Displacement that a start from zero finds, in pixels.
-_MARGIN = 0.1  # Correlation by which a long match must be better than a short.
-_MIN_CORRELATION = 0.6
-_MIN_LONG = 0.03  # Fraction of pixels with long matches that makes a start.
-_PRECISION = 0.12  # Of a match, in 1 / pixels^2; see `likelihood_weight`.
+_SAME = 1.5  # Distance in pixels at which a flow is a mode in whole pixels.
+# Precision of a match and of a filled flow, in 1 / pixels^2; see
+# `likelihood_weight`.
+_MATCHED, _FILLED = 0.12, 0.036
 
 
 class Start(NamedTuple):
-  """Start of the estimation.
+  """Start of the estimation at the finest level.
 
   Attributes:
-    level: Pyramid level to start at.
-    there: Flow from the first frame to the second at that level, [h, w, 2].
-    back: Flow from the second frame to the first, [h, w, 2].
+    there: Flow from the first frame to the second, [H, W, 2].
+    back: Flow from the second frame to the first, [H, W, 2].
+    modes: Modes of the first frame's pixels.
   """
 
-  level: int
   there: Array
   back: Array
-
-
-class _Matches(NamedTuple):
-  """Best matches of all pixels.
-
-  The displacement [h, w, 2], its correlation [h, w], and the best correlation
-  `near` among short displacements.
-  """
-
-  displacement: Array
-  correlation: Array
-  near: Array
+  modes: Modes
 
 
 def find_start(
   first: FramePyramid,
   second: FramePyramid,
+  there: Array,
+  back: Array,
   prior: FieldPrior,
   *,
   is_horizontal: bool,
 ) -> Start:
-  """The start of the estimation; `is_horizontal`: nothing moves along y."""
-  coarsest = len(first.grey) - 1
+  """The start of the estimation at the finest level.
+
+  Args:
+    first: Pyramid of the first frame.
+    second: Pyramid of the second frame.
+    there: Flow that was found from coarse to fine, [H, W, 2].
+    back: The same from the second frame to the first.
+    prior: Prior of the field.
+    is_horizontal: Whether nothing moves along y.
+  """
   level = search_level(first)
   height, width = first.grey[level].shape
   reach = (0 if is_horizontal else _reach(height), _reach(width))
-  near = _NEAR * 2.0 ** (coarsest - level)
-  fields, is_long = _search(
-    first.grey[level],
-    second.grey[level],
-    first.colour[level],
-    second.colour[level],
-    prior,
-    near,
-    reach=reach,
+  levels, other_levels = (
+    pyramid.colour[: level + 1] for pyramid in (first, second)
   )
-  if is_long:
-    return Start(level, *fields)
-  zero = jnp.zeros((*first.grey[-1].shape, 2))
-  return Start(coarsest, zero, zero)
+  modes = candidates.find_modes(levels, other_levels, there, reach=reach)
+  other_modes = candidates.find_modes(other_levels, levels, back, reach=reach)
+  chosen = _choose(modes, there)
+  other_chosen = _choose(other_modes, back)
+  return Start(
+    _complete(chosen, other_chosen, levels[0], prior),
+    _complete(other_chosen, chosen, other_levels[0], prior),
+    modes,
+  )
+
+
+@jax.jit
+def _choose(modes: Modes, flow: Array) -> Array:
+  """The best mode, or the flow from coarse to fine if it is that mode."""
+  best = modes.displacement[:, :, 0].astype(flow.dtype)
+  apart = jnp.max(jnp.abs(best - flow), axis=-1, keepdims=True)
+  return jnp.where(apart <= _SAME, flow, best)
+
+
+def _complete(
+  flow: Array, back: Array, guide: Array, prior: FieldPrior
+) -> Array:
+  """A smooth flow, filled where it does not lead back."""
+  known = occlusion.leads_back(flow, back)
+  filled = occlusion.fill(*map(np.asarray, (flow, known, guide)))
+  return _smooth(jax.device_put(filled), known, guide, prior)
+
+
+@jax.jit
+def _smooth(
+  flow: Array, known: Array, guide: Array, prior: FieldPrior
+) -> Array:
+  precision = jnp.where(known, _MATCHED, _FILLED)[..., None, None]
+  return field.fuse(
+    flow,
+    precision * jnp.eye(2)[None, None],
+    guide,
+    flow,
+    prior=prior,
+    num_reweightings=3,
+  ).mean
 
 
 def search_level(pyramid: FramePyramid) -> int:
@@ -116,49 +144,6 @@ def _reach(side: int) -> int:
   return min(side // 2, _MAX_REACH)
 
 
-@functools.partial(jax.jit, static_argnames='reach')
-def _search(
-  first: Array,
-  second: Array,
-  first_guide: Array,
-  second_guide: Array,
-  prior: FieldPrior,
-  near: float,
-  *,
-  reach: tuple[int, int],
-) -> tuple[tuple[Array, Array], Array]:
-  """Both start flows, and whether enough matches are long."""
-  there = _best_matches(first, second, near, reach=reach)
-  back = _best_matches(second, first, near, reach=reach)
-  ways = (there, back, first_guide), (back, there, second_guide)
-  starts, fractions = [], []
-  for own, other, guide in ways:
-    returned, inside = warp.warp(
-      other.displacement, own.displacement, interpolation='bilinear'
-    )
-    left = jnp.max(jnp.abs(own.displacement + returned), axis=-1)
-    good = inside & (left <= 1) & (own.correlation > _MIN_CORRELATION)
-    is_long = jnp.max(jnp.abs(own.displacement), axis=-1) > near
-    is_long &= own.correlation > own.near + _MARGIN
-    fractions.append(jnp.mean(good & is_long))
-    weight = good.astype(jnp.float32)
-    weighted = weight[..., None] * own.displacement
-    around = field.gaussian_average(
-      jnp.concatenate([weighted, weight[..., None]], axis=-1), scale=4.0
-    )
-    found = field.fuse(
-      own.displacement,
-      _PRECISION * weight[..., None, None] * jnp.eye(2)[None, None],
-      guide,
-      around[..., :2] / (around[..., 2:] + 1e-6),
-      prior=prior,
-      num_reweightings=10,
-      num_iterations=50,
-    )
-    starts.append(found.mean)
-  return (starts[0], starts[1]), jnp.minimum(*fractions) > _MIN_LONG
-
-
 def _average(values: Array) -> Array:
   """Averages [..., h, w] over the surroundings of each pixel."""
   return field.gaussian_average(values[..., None], scale=_WINDOW)[..., 0]
@@ -169,50 +154,6 @@ def _moments(grey: Array) -> tuple[Array, Array]:
   mean = _average(grey)
   variance = jnp.maximum(_average(grey**2) - mean**2, 0)
   return mean, jnp.sqrt(variance + _CONTRAST_FLOOR**2)
-
-
-def _best_matches(
-  first: Array, second: Array, near: float, *, reach: tuple[int, int]
-) -> _Matches:
-  """Matches of highest correlation within a reach (y, x)."""
-  (height, width), (down, right) = first.shape, reach
-  mean, std = _moments(first)
-  margin = ((down, down), (right, right))
-  # Pixels outside the second frame correlate with nothing.
-  outside = jnp.pad(jnp.zeros(second.shape), margin, constant_values=math.inf)
-  others = jnp.stack([jnp.pad(second, margin, mode='edge'), outside])
-  steps = jnp.arange(2 * right + 1)
-  columns = steps[:, None] + jnp.arange(width)[None]
-
-  def match_row(best: _Matches, dy: Array) -> tuple[_Matches, None]:
-    rows = jax.lax.dynamic_slice_in_dim(others, dy, height, axis=1)
-    # [2, height, steps, width], then two arrays [steps, height, width].
-    other, outside = jnp.moveaxis(rows[:, :, columns], 2, 1)
-    other_mean, other_std = _moments(other)
-    product = _average(first[None] * other)
-    correlation = (product - mean[None] * other_mean) / (
-      std[None] * other_std + outside
-    )
-    dx = steps - right
-    index = jnp.argmax(correlation, axis=0)
-    highest = jnp.max(correlation, axis=0)
-    is_near = (jnp.abs(dx) <= near) & (jnp.abs(dy - down) <= near)
-    highest_near = jnp.max(
-      jnp.where(is_near[:, None, None], correlation, -1.0), axis=0
-    )
-    found = jnp.stack(
-      [dx[index], jnp.broadcast_to(dy - down, index.shape)], axis=-1
-    ).astype(jnp.float32)
-    is_better = highest > best.correlation
-    return _Matches(
-      jnp.where(is_better[..., None], found, best.displacement),
-      jnp.maximum(highest, best.correlation),
-      jnp.maximum(highest_near, best.near),
-    ), None
-
-  lowest = jnp.full(first.shape, -1.0)
-  start = _Matches(jnp.zeros((*first.shape, 2)), lowest, lowest)
-  return jax.lax.scan(match_row, start, jnp.arange(2 * down + 1))[0]
 
 
 @jax.jit

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from internal_diffusion.applications.flow.covariance import error_covariance
+from internal_diffusion.applications.flow.covariance import (
+  error_covariance,
+  with_covariance,
+)
 from internal_diffusion.applications.flow.pixels import PixelPosteriors
 
 SIZE = (30, 40)
@@ -84,3 +87,13 @@ def test_lost_pixels_have_the_variance_of_the_search(signs):
   assert total[:, :20].max() < 10
   # A uniform distribution on [-30, 30] has the variance 300.
   np.testing.assert_allclose(total[:, 20:], 600, rtol=0.01)
+
+
+def test_two_samples_along_one_line_are_allowed():
+  # Their covariance is singular, in float32 even indefinite.
+  line = 50 * np.random.default_rng(3).standard_normal((*SIZE, 2))
+  samples = np.stack([line, -line]).astype(np.float32)
+  wanted = np.broadcast_to(np.diag([4.0, 1.0]), (*SIZE, 2, 2))
+  found = with_covariance(samples, wanted)
+  assert np.all(np.isfinite(found))
+  np.testing.assert_allclose(found[0], -found[1], rtol=1e-5)

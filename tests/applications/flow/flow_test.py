@@ -13,7 +13,6 @@ from internal_diffusion import load
 from internal_diffusion.applications.flow import (
   FlowModel,
   FlowOptions,
-  covariance,
   estimate_flow,
   learn_flow,
   pixels,
@@ -87,6 +86,11 @@ def test_uncertainty_and_occlusions(found, pair):
     rtol=1e-2,
     atol=1e-4,
   )
+  assert found.modes.shape == (height, width, 4, 2)
+  np.testing.assert_array_equal(found.modes[:, :, 0], found.mean)
+  assert found.mode_weights.min() >= 0
+  assert found.mode_weights.sum(axis=-1).max() < 1 + 1e-5
+  np.testing.assert_array_equal(found.occluded, found.occlusion > 0.5)
   # Content that leaves the frame is occluded.
   assert found.occluded[~pair.is_inside].mean() > 0.9
   assert found.occluded[10:-10, 10:-10].mean() < 0.1
@@ -102,20 +106,6 @@ def test_the_same_key_gives_the_same_flow(found, model, pair):
 def test_identical_frames_have_no_flow(model, pair):
   still = estimate(model, pair._replace(second=pair.first))
   np.testing.assert_allclose(still.mean, 0, atol=1e-5)
-
-
-def test_disagreement_is_an_occlusion_unless_the_field_is_uncertain():
-  mean = np.zeros((10, 12, 2))
-  mean[:, -1, 0] = 1  # Leads outside.
-  disagreement = np.zeros((10, 12, 2))
-  disagreement[4:6] = 0.6
-  open_covariance = np.broadcast_to(1e-4 * np.eye(2), (10, 12, 2, 2)).copy()
-  open_covariance[5] = 0.1 * np.eye(2)
-  occluded = covariance.find_occluded(mean, disagreement, open_covariance)
-  assert occluded[:, -1].all()
-  assert occluded[4].all()
-  assert not occluded[5, :-1].any()
-  assert not occluded[:4, :-1].any()
 
 
 def test_stereo_moves_along_x_alone(model, pair):
