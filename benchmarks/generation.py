@@ -44,7 +44,7 @@ from internal_diffusion.applications.patches import (
 )
 from internal_diffusion.data import image_io, pyramid
 from internal_diffusion.evaluation.image_report import compare_images
-from internal_diffusion.sampling.constraints import WrappedBorder
+from internal_diffusion.sampling.wrapping import WrappedBorder
 
 _PHOTOGRAPHS = ('coffee', 'rocket', 'chelsea', 'grass', 'gravel')
 _SHORT_SIDE = 160

@@ -10,13 +10,47 @@ import contextlib
 import os
 import pathlib
 import runpy
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from internal_diffusion.bin import surroundings, user_errors
+from internal_diffusion.bin.owned_folder import OwnedFolder
+
 _ONE_AT_A_TIME = threading.Lock()  # A command's flags are one for a process.
 _RETRIES = 3
 _OWN = ('image', 'out', 'scheduler', 'overwrite', 'nooverwrite')
+
+
+def run_undone(
+  address: str,
+  folder: OwnedFolder,
+  given: Mapping[str, Sequence[pathlib.Path]],
+  name: str,
+) -> dict[str, str]:
+  """Runs this process's command for each picture that is not done yet.
+
+  Args:
+    address: Address of the scheduler, as in tcp://host:8786.
+    folder: Folder of the batch.
+    given: Input files by the name of the input; the first is the picture.
+    name: The command's name.
+
+  Returns:
+    The message of each input that failed.
+
+  Raises:
+    ValueError: If there is no such scheduler, or Dask is not installed.
+  """
+  folder.begin()
+  return run_parts(
+    address,
+    f'internal_diffusion.bin.{name.removeprefix("idiff-")}',
+    sys.argv[1:],
+    {own: files[0] for own, files in given.items() if own not in folder.done},
+    folder.directory,
+  )
 
 
 def run_parts(
@@ -86,18 +120,16 @@ def run_command(module: str, arguments: Sequence[str], folder: str) -> str:
   Returns:
     The message of its error, '' where there was none.
   """
-  from internal_diffusion.bin import command
-
   with _ONE_AT_A_TIME, contextlib.chdir(folder):
     # A module that is run anew has flags of its own.
     names = runpy.run_module(module, run_name='idiff_worker')
     flag_values = names['_FLAGS']
     try:
       flag_values([module, *arguments])
-      with command.surroundings(flag_values, module):
+      with surroundings.entered(flag_values, module):
         names['main']()
-    except command.USER_ERRORS as error:
-      return command.one_line(error, flag_values)
+    except user_errors.KINDS as error:
+      return user_errors.one_line(error, flag_values)
   return ''
 
 

@@ -1,4 +1,4 @@
-"""Parts that all commands share: flags, help, one-line errors, exit codes.
+"""How every command runs: its flags are read, its inputs processed.
 
 A command's exit code is 0, also where it was interrupted and saved its run; 2
 after an error, which is one line on standard error; 3 where some of several
@@ -6,102 +6,30 @@ inputs failed and the others are done; 130 where it was interrupted and saved
 nothing.
 """
 
-import contextlib
 import logging
 import os
 import pathlib
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 from absl import flags
 
-from internal_diffusion import arrays, compilation, jax_settings
+from internal_diffusion import arrays, compilation
 from internal_diffusion.bin import (
   cluster,
-  compile_cache,
   config_files,
   inputs,
   messages,
-  option_flags,
+  surroundings,
+  user_errors,
 )
 from internal_diffusion.bin.owned_folder import OwnedFolder
 from internal_diffusion.bin.results import Results, finish_several
-from internal_diffusion.data import image_decoding
 from internal_diffusion.version import __version__
 
 _FAILED, _PARTLY_FAILED = 2, 3
-_MAX_PIXELS = 'max_pixels'
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
-USER_ERRORS = (
-  ValueError,
-  OSError,
-  MemoryError,
-  FloatingPointError,  # A loss that is not finite.
-  jax.errors.JaxRuntimeError,  # A device that is out of memory, for one.
-)
-
-
-def define_common(values: flags.FlagValues, *names: str) -> None:
-  """Defines flags that mean the same in every command.
-
-  Args:
-    values: Flags of a command to add to.
-    *names: Of `image`, `frames`, `out`, `workdir`, `seed`, `overwrite` and
-      `scheduler`, in the order in which `--help` lists them.
-  """
-  for name in names:
-    match name:
-      case 'image':
-        option_flags.define_paths(
-          values,
-          name,
-          'Images: names, patterns with * and ? in quotes, or folders, with'
-          ' commas between.',
-        )
-        _define_max_pixels(values)
-      case 'frames':
-        option_flags.define_paths(
-          values,
-          name,
-          'Two frames or more, in their order: names, patterns with * and ? in'
-          ' quotes, or folders, with commas between.',
-        )
-        _define_max_pixels(values)
-      case 'out':
-        option_flags.define_path(
-          values, name, 'out', 'Folder of the results; made if there is none.'
-        )
-      case 'workdir':
-        option_flags.define_path(
-          values,
-          name,
-          None,
-          'Folder of a trained model. A model in it is used, so that nothing is'
-          ' trained; a new one is saved to it.',
-        )
-      case 'seed':
-        flags.DEFINE_integer(
-          name, 0, 'Seed of everything random.', flag_values=values
-        )
-      case 'overwrite':
-        flags.DEFINE_boolean(
-          name,
-          False,
-          'Replace the results of another run in the output folder.',
-          flag_values=values,
-        )
-      case 'scheduler':
-        option_flags.define_rare(
-          values,
-          name,
-          'Address of the scheduler of a Dask cluster, as in tcp://host:8786:'
-          ' its workers process the pictures. They must see the same files.',
-        )
-      case _:
-        raise ValueError(f'There is no common flag {name!r}.')
 
 
 def run(
@@ -146,40 +74,21 @@ def run(
       config_files.expand_paths(flag_values.config)
     if 'seed' in flag_values:
       check_seed(flag_values.seed)
-    _check_platform()
+    surroundings.check_platform()
   except (AttributeError, KeyError) as error:
     _fail(name, flag_values, ValueError(config_files.unknown_field(error)))
   except Exception as error:  # A config file may raise anything.
     _fail(name, flag_values, error)
   try:
-    with surroundings(flag_values, name):
+    with surroundings.entered(flag_values, name):
       main()
-  except USER_ERRORS as error:
+  except user_errors.KINDS as error:
     _fail(name, flag_values, error)
   except KeyboardInterrupt:
     print(f'{name}: interrupted', file=sys.stderr, flush=True)
     sys.stdout.flush()
     # At once: what still computes on a device would crash an orderly end.
     os._exit(_INTERRUPTED)
-
-
-@contextlib.contextmanager
-def surroundings(flag_values: flags.FlagValues, name: str) -> Iterator[None]:
-  """What a command runs in: settings, cache, and bound on pixels.
-
-  Args:
-    flag_values: The command's parsed flags.
-    name: Name for messages.
-  """
-  num: int = image_decoding.MAX_PIXELS
-  if _MAX_PIXELS in flag_values:
-    num = getattr(flag_values, _MAX_PIXELS)
-  with (
-    jax_settings.own_settings(),
-    compile_cache.kept(name),
-    image_decoding.pixel_limit(num),
-  ):
-    yield
 
 
 def for_each_input(
@@ -242,7 +151,7 @@ def for_each_input(
   errors: dict[str, str] = {}
   done_before = set(folder.done)
   if several and 'scheduler' in flag_values and flag_values.scheduler:
-    errors = _run_on_cluster(flag_values.scheduler, folder, given, name)
+    errors = cluster.run_undone(flag_values.scheduler, folder, given, name)
     done_before |= given.keys() - errors.keys()
   for own, files in given.items():
     label = ', '.join(map(str, files)) or own
@@ -257,10 +166,10 @@ def for_each_input(
             results.summary = 'done already,'
         else:
           results.finish(process(results), title=f'{name}: {label}')
-      except USER_ERRORS as error:
+      except user_errors.KINDS as error:
         if not several:
           raise
-        text = one_line(error, flag_values)
+        text = user_errors.one_line(error, flag_values)
         print(f'{name}: {label} failed: {text}', file=sys.stderr)
         failed.append(label)
         continue
@@ -275,23 +184,6 @@ def for_each_input(
     text = f'{len(failed)} of {len(given)} inputs failed: {", ".join(failed)}'
     print(f'{name}: {text}', file=sys.stderr)
     sys.exit(_PARTLY_FAILED)
-
-
-def _run_on_cluster(
-  address: str,
-  folder: OwnedFolder,
-  given: Mapping[str, Sequence[pathlib.Path]],
-  name: str,
-) -> dict[str, str]:
-  """Runs what is not done on a cluster; returns the messages of failures."""
-  folder.begin()
-  return cluster.run_parts(
-    address,
-    f'internal_diffusion.bin.{name.removeprefix("idiff-")}',
-    sys.argv[1:],
-    {own: files[0] for own, files in given.items() if own not in folder.done},
-    folder.directory,
-  )
 
 
 def require(**values: object) -> None:
@@ -324,35 +216,6 @@ def output_dir(path: str) -> pathlib.Path:
   return directory
 
 
-def one_line(error: BaseException, flag_values: flags.FlagValues) -> str:
-  """An error's message on one line, with `name` of a flag as --name."""
-  text = str(error)
-  if isinstance(error, jax.errors.JaxRuntimeError):
-    text = text.splitlines()[0]
-  text = ' '.join(text.split()) or type(error).__name__
-
-  def as_flag(match: re.Match) -> str:
-    name = match[1]
-    if name in flag_values:
-      return f'--{name}'
-    if 'config' in flag_values and config_files.has_field(
-      flag_values['config'].value, name
-    ):
-      return f'--config.{name}'
-    return match[0]
-
-  return re.sub(r'`([\w.]+)`', as_flag, text)
-
-
-def _define_max_pixels(values: flags.FlagValues) -> None:
-  option_flags.define_rare(
-    values,
-    _MAX_PIXELS,
-    'Number of pixels above which a picture is refused.',
-    default=image_decoding.MAX_PIXELS,
-  )
-
-
 def _named(
   paths: Sequence[pathlib.Path], command: str
 ) -> dict[str, Sequence[pathlib.Path]]:
@@ -367,24 +230,11 @@ def _named(
   return {own: (path,) for own, path in zip(names, paths, strict=True)}
 
 
-def _check_platform() -> None:
-  """Raises ValueError if JAX_PLATFORMS names no device of this machine."""
-  wanted = os.environ.get('JAX_PLATFORMS', '')
-  try:
-    jax.devices()
-  except Exception as error:  # An assertion, where a plugin is missing.
-    if not wanted:
-      raise
-    jax.config.update('jax_platforms', '')
-    found = jax.devices()[0].platform
-    raise ValueError(
-      f'JAX_PLATFORMS is {wanted!r}, but this machine has no such device; it'
-      f' has {found}. Unset JAX_PLATFORMS or set it to {found}.'
-    ) from error
-
-
 def _fail(
   name: str, flag_values: flags.FlagValues, error: BaseException
 ) -> None:
-  print(f'{name}: error: {one_line(error, flag_values)}', file=sys.stderr)
+  print(
+    f'{name}: error: {user_errors.one_line(error, flag_values)}',
+    file=sys.stderr,
+  )
   sys.exit(_FAILED)

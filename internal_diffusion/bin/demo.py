@@ -27,7 +27,13 @@ from internal_diffusion.applications.patches import (
   evaluation,
 )
 from internal_diffusion.applications.patches.training import train_patches
-from internal_diffusion.bin import command, evaluate, option_flags, sample
+from internal_diffusion.bin import (
+  command,
+  common_flags,
+  evaluate,
+  option_flags,
+  sample,
+)
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation.patch_two_sample import MIN_PATCHES
@@ -58,7 +64,7 @@ class DemoOptions:
 
 _NAME = 'idiff-demo'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'out', 'seed', 'overwrite')
+common_flags.define(_FLAGS, 'out', 'seed', 'overwrite')
 option_flags.define(_FLAGS, DemoOptions)
 
 _PARAGRAPHS = (

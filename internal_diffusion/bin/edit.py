@@ -38,13 +38,13 @@ from internal_diffusion.applications.editing import (
   Mode,
   edit,
 )
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io, masks, metadata
 
 _NAME = 'idiff-edit'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
+common_flags.define(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
 _FILES = {
   'mask': 'Picture of what changes, which is white.',
   'guide': (
@@ -88,11 +88,7 @@ def _edit_to(
   image, bit_depth = image_io.read_image_with_alpha(path)
   mask, guide = None, None
   if given['mask']:
-    is_soft = options.mode is Mode.HARMONIZE
-    read = masks.read_soft_mask if is_soft else masks.read_mask
-    mask = read(given['mask'], image.shape[:2])
-    if options.invert_mask:
-      mask = 1 - mask if is_soft else ~mask
+    mask = _read_mask(given['mask'], image.shape[:2], options)
   if given['guide']:
     guide, _ = image_io.read_image_with_alpha(given['guide'])
   results.lap('setup')
@@ -108,6 +104,25 @@ def _edit_to(
     'size': list(edited.samples.shape[1:3]),
     'std_grey_levels': 127.5 * float(np.sqrt(np.mean(edited.std**2))),
   }
+
+
+def _read_mask(
+  path: str, size: tuple[int, int], options: EditOptions
+) -> np.ndarray:
+  """What changes, [H, W] bool; for harmonize, its share in [0, 1]."""
+  is_soft = options.mode is Mode.HARMONIZE
+  read = masks.read_soft_mask if is_soft else masks.read_mask
+  try:
+    mask = read(path, size)
+  except masks.UniformMaskError as error:
+    raise ValueError(
+      f'`mask` is {error.colour} everywhere; it must be white where the picture'
+      ' changes and black elsewhere, or, with `invert_mask`, black where it'
+      ' changes and white elsewhere.'
+    ) from error
+  if not options.invert_mask:
+    return mask
+  return 1 - mask if is_soft else ~mask
 
 
 def _write(

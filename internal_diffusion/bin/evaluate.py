@@ -30,7 +30,7 @@ from internal_diffusion import arrays, figures, report
 from internal_diffusion.applications.patches import (
   evaluation as patch_evaluation,
 )
-from internal_diffusion.bin import command, inputs, option_flags
+from internal_diffusion.bin import command, common_flags, inputs, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.evaluation import (
@@ -72,7 +72,7 @@ option_flags.define_paths(
   'A samples.npz of idiff-sample, or images: names, or patterns with * and ? in'
   ' quotes, with commas between.',
 )
-command.define_common(_FLAGS, 'out', 'seed', 'overwrite')
+common_flags.define(_FLAGS, 'out', 'seed', 'overwrite')
 option_flags.define(_FLAGS, EvaluateOptions)
 # The figures of the photograph itself.
 _PERFECT = {

@@ -52,6 +52,7 @@ from internal_diffusion.applications.measurement import (
 )
 from internal_diffusion.bin import (
   command,
+  common_flags,
   flow_frames,
   flow_vectors,
   inputs,
@@ -63,7 +64,7 @@ from internal_diffusion.evaluation import flow_report
 
 _NAME = 'idiff-flow'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'frames', 'out', 'workdir', 'seed', 'overwrite')
+common_flags.define(_FLAGS, 'frames', 'out', 'workdir', 'seed', 'overwrite')
 option_flags.define(_FLAGS, MeasurementOptions, skip=('seed',))
 option_flags.define(_FLAGS, FlowOptions, skip=('seed',))
 _POINTS_HELP = 'Pixels X:Y whose own posteriors are drawn in points.png.'

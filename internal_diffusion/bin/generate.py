@@ -27,14 +27,14 @@ from internal_diffusion.applications.images import find_sources, generate
 from internal_diffusion.applications.images.options import GenerateOptions
 from internal_diffusion.applications.images.recipe import make_recipe
 from internal_diffusion.applications.patches import PatchModel
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.training import model_files
 
 _NAME = 'idiff-generate'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out')
+common_flags.define(_FLAGS, 'image', 'out')
 option_flags.define_path(
   _FLAGS,
   'workdir',
@@ -42,7 +42,7 @@ option_flags.define_path(
   'Folder of a model that idiff-train made of the image with'
   ' --config=configs/cascade.py. By default nothing is trained.',
 )
-command.define_common(_FLAGS, 'seed', 'overwrite', 'scheduler')
+common_flags.define(_FLAGS, 'seed', 'overwrite', 'scheduler')
 option_flags.define(_FLAGS, GenerateOptions)
 
 

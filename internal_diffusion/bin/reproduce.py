@@ -20,7 +20,7 @@ import jax
 from absl import flags
 
 from internal_diffusion import arrays, figures, files
-from internal_diffusion.bin import command, inputs, option_flags
+from internal_diffusion.bin import command, common_flags, inputs, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.experiments import (
@@ -102,7 +102,7 @@ option_flags.define_paths(
   'Photographs of the experiment `convolutional`, with commas between; by'
   ' default three of scikit-image.',
 )
-command.define_common(_FLAGS, 'out', 'seed', 'overwrite')
+common_flags.define(_FLAGS, 'out', 'seed', 'overwrite')
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ from internal_diffusion.applications.restoration import (
   choose_task,
   restore,
 )
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import (
   array_io,
@@ -50,7 +50,7 @@ from internal_diffusion.data.jpeg import read_jpeg_cells
 
 _NAME = 'idiff-restore'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
+common_flags.define(_FLAGS, 'image', 'out', 'seed', 'overwrite', 'scheduler')
 option_flags.define(_FLAGS, RestoreOptions, skip=('seed',))
 _FILES = {
   'mask': 'Picture of the missing pixels, which are white, for inpaint.',

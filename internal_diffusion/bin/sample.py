@@ -20,7 +20,7 @@ from internal_diffusion.applications.patches import (
   evaluation,
   inference,
 )
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.options import rare, replace
@@ -51,7 +51,7 @@ class SampleOptions:
 
 _NAME = 'idiff-sample'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'workdir', 'out', 'seed', 'overwrite')
+common_flags.define(_FLAGS, 'workdir', 'out', 'seed', 'overwrite')
 option_flags.define(_FLAGS, SampleOptions)
 
 

@@ -27,7 +27,7 @@ from internal_diffusion.applications.patches import (
   model_surprise_map,
   surprise_map,
 )
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.training import model_files
@@ -59,14 +59,14 @@ class SurpriseOptions:
 
 _NAME = 'idiff-surprise'
 _FLAGS = flags.FlagValues()
-command.define_common(_FLAGS, 'image', 'out')
+common_flags.define(_FLAGS, 'image', 'out')
 option_flags.define_path(
   _FLAGS,
   'reference',
   None,
   'Picture that the model knows. By default each picture itself.',
 )
-command.define_common(_FLAGS, 'workdir', 'seed', 'overwrite', 'scheduler')
+common_flags.define(_FLAGS, 'workdir', 'seed', 'overwrite', 'scheduler')
 option_flags.define(_FLAGS, SurpriseOptions)
 
 

@@ -18,7 +18,7 @@ from internal_diffusion import configs, figures, report
 from internal_diffusion import options as options_lib
 from internal_diffusion.applications.patches import PatchOptions
 from internal_diffusion.applications.patches.training import train_patches
-from internal_diffusion.bin import command, messages
+from internal_diffusion.bin import command, common_flags, messages
 from internal_diffusion.configs import default
 from internal_diffusion.data import image_io
 from internal_diffusion.training import metrics
@@ -32,7 +32,7 @@ _CONFIG = config_flags.DEFINE_config_file(
   ' --config.FIELD=VALUE sets a field of it.',
   flag_values=_FLAGS,
 )
-command.define_common(_FLAGS, 'workdir')
+common_flags.define(_FLAGS, 'workdir')
 
 
 def main() -> None:

@@ -26,14 +26,14 @@ from internal_diffusion.applications.super_resolution import (
   learn_upscaler,
   upscale,
 )
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import blur_kernel, image_io, metadata
 from internal_diffusion.training import model_files
 
 _NAME = 'idiff-upscale'
 _FLAGS = flags.FlagValues()
-command.define_common(
+common_flags.define(
   _FLAGS, 'image', 'out', 'workdir', 'seed', 'overwrite', 'scheduler'
 )
 option_flags.define(_FLAGS, UpscaleOptions, skip=('seed',))

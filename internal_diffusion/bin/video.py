@@ -34,7 +34,7 @@ from internal_diffusion.applications.video import (
   VideoOptions,
   film,
 )
-from internal_diffusion.bin import command, inputs, option_flags
+from internal_diffusion.bin import command, common_flags, inputs, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import clip_io, image_io, masks
 from internal_diffusion.data.clip_coding import has_ffmpeg
@@ -44,7 +44,7 @@ _FLAGS = flags.FlagValues()
 _CLIP_HELP = 'Folder of frames, GIF, WebP or PNG animation, or film.'
 _MASK_HELP = 'What is filled, white: a picture, or a folder of one a frame.'
 option_flags.define_path(_FLAGS, 'clip', None, _CLIP_HELP)
-command.define_common(_FLAGS, 'out', 'seed', 'overwrite')
+common_flags.define(_FLAGS, 'out', 'seed', 'overwrite')
 option_flags.define_path(_FLAGS, 'mask', None, _MASK_HELP)
 option_flags.define(_FLAGS, VideoOptions)
 _OUTPUTS = (

@@ -33,9 +33,9 @@ def main() -> None:
       "the page needs Gradio; install it by pip install 'internal-diffusion"
       "[web]'."
     )
-  from internal_diffusion.web import page
+  from internal_diffusion.web import server
 
-  page.serve(
+  server.serve(
     port=_FLAGS.port,
     ready=lambda address: print(
       f'{_NAME}: open {address} in a browser; Ctrl-C ends it.', flush=True

@@ -16,6 +16,21 @@ from internal_diffusion.data import image_io
 Size = tuple[int, int]
 
 
+class UniformMaskError(ValueError):
+  """A mask of which all pixels or none are missing.
+
+  Attributes:
+    colour: Its colour, `white` or `black`.
+  """
+
+  def __init__(self, colour: str) -> None:
+    super().__init__(
+      '`mask` must be white at some pixels, which are missing, and black at the'
+      f' others; it is {colour} everywhere.'
+    )
+    self.colour = colour
+
+
 def read_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
   """Reads a mask from a picture file.
 
@@ -34,7 +49,8 @@ def read_mask(path: str | os.PathLike[str], size: Size) -> np.ndarray:
 
   Raises:
     FileNotFoundError: If there is no such file.
-    ValueError: If the file cannot be read, or all pixels or none are missing.
+    ValueError: If the file cannot be read.
+    UniformMaskError: If all pixels or none are missing.
   """
   return check_mask(_read_values(path, size) > 0, size)
 
@@ -89,8 +105,8 @@ def check_mask(mask: np.ndarray, size: Size) -> np.ndarray:
     The mask.
 
   Raises:
-    ValueError: If it has another type or size, or all pixels or none are
-      missing.
+    ValueError: If it has another type or size.
+    UniformMaskError: If all pixels or none are missing.
 
   Example:
     >>> check_mask(np.eye(3, dtype=bool), (3, 3)).sum()
@@ -103,10 +119,7 @@ def check_mask(mask: np.ndarray, size: Size) -> np.ndarray:
       f' {mask.dtype} {list(mask.shape)}.'
     )
   if mask.all() or not mask.any():
-    raise ValueError(
-      '`mask` must be white at some pixels, which are missing, and black at the'
-      f' others; it is {"white" if mask.all() else "black"} everywhere.'
-    )
+    raise UniformMaskError('white' if mask.all() else 'black')
   return mask
 
 

@@ -26,7 +26,6 @@ from internal_diffusion.sampling.constraints import (
   LowBand,
   MirrorSymmetry,
   QuantisationCells,
-  WrappedBorder,
   make_low_band,
 )
 from internal_diffusion.sampling.finite import NonFiniteStateError
@@ -61,6 +60,7 @@ from internal_diffusion.sampling.sde import (
   sample_reverse_sde,
   simulate_forward,
 )
+from internal_diffusion.sampling.wrapping import WrappedBorder
 
 __all__ = [
   'Constraint',

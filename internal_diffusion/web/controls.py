@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags
 
 from internal_diffusion import options as options_lib
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import option_flags, user_errors
 
 
 class Kind(enum.Enum):
@@ -101,7 +101,7 @@ def check_arguments(options_class: type, arguments: Sequence[str]) -> None:
     values(['form', *arguments])
     option_flags.read(values, options_class)
   except (ValueError, flags.Error) as error:
-    text = command.one_line(error, values)
+    text = user_errors.one_line(error, values)
     raise ValueError(text.replace('flag --', '').replace('--', '')) from error
 
 

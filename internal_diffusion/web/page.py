@@ -1,15 +1,9 @@
-"""The page: a tab for each use. The only file that imports Gradio.
+"""The page: a tab for each use, in the system's own fonts.
 
-Gradio's telemetry is off, fonts are the system's, and a content security policy
-lets the browser load nothing from other servers.
+This is the only file that imports Gradio.
 """
 
-import html
-import os
 import pathlib
-import signal
-import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,22 +13,17 @@ try:
 except ImportError:  # Without the extra `web` there is no page.
   gr = None
 
-from internal_diffusion.web import runs, uploads
+from internal_diffusion.web import messages, runs, uploads
 from internal_diffusion.web.controls import Control, Kind
-from internal_diffusion.web.jobs import Job, Progress
+from internal_diffusion.web.jobs import Job
 from internal_diffusion.web.sessions import Sessions
 from internal_diffusion.web.uses import USES, Upload, Use
 
-HOST = '127.0.0.1'
 _TITLE = 'Internal diffusion'
 _INTRO = (
   '# Internal diffusion\n'
   'Everything here is learnt from your own picture, on this computer. Nothing'
   ' is sent anywhere.'
-)
-_POLICY = (
-  "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src"
-  " 'self' data: blob:; frame-ancestors 'none'"
 )
 _CSS = """
 .status progress { width: 100%; height: 1rem; }
@@ -49,38 +38,6 @@ _QUEUE = 'job'  # Jobs of all tabs wait in one queue.
 _POLL_SECONDS = 0.2
 
 
-def serve(*, port: int, ready: Callable[[str], None] | None = None) -> None:
-  """Serves the page on this machine until it is interrupted.
-
-  Args:
-    port: Port of 127.0.0.1; 0 is any that is free.
-    ready: Called with the page's address once it answers.
-
-  Raises:
-    OSError: If the port is taken.
-  """
-  with tempfile.TemporaryDirectory(prefix='idiff-web-') as folder:
-    # Gradio reads these where it is imported.
-    os.environ.update(
-      GRADIO_ANALYTICS_ENABLED='False',
-      GRADIO_TEMP_DIR=os.path.join(folder, 'uploads'),
-      HF_HUB_OFFLINE='1',
-      HF_HUB_DISABLE_TELEMETRY='1',
-    )
-    sessions = Sessions(pathlib.Path(folder) / 'runs')
-    demo = make_page(sessions)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-      _, address, _ = _launch(demo, port, folder)
-      if ready is not None:
-        ready(address)
-      while True:
-        time.sleep(3600)
-    finally:
-      sessions.close_all()
-      demo.close(verbose=False)
-
-
 def make_page(sessions: Sessions) -> Any:
   """The page as Gradio's blocks."""
   with gr.Blocks(
@@ -92,6 +49,16 @@ def make_page(sessions: Sessions) -> Any:
         _Tab(use, sessions)
     demo.unload(_closing(sessions))
   return demo
+
+
+def make_style() -> dict[str, Any]:
+  """Arguments of Gradio's `launch` that say how the page looks."""
+  system = ['system-ui', 'sans-serif']
+  return {
+    'theme': gr.themes.Default(font=system, font_mono=['monospace']),
+    'css': _CSS,
+    'footer_links': [],
+  }
 
 
 class _Tab:
@@ -146,7 +113,7 @@ class _Tab:
   def _make_results(self) -> None:
     use = self._use
     self._status = gr.HTML(
-      _message('Give a picture and press Run.'),
+      messages.message('Give a picture and press Run.'),
       elem_classes='status',
       elem_id=f'status_{use.command}',
     )
@@ -235,25 +202,27 @@ class _Tab:
   def _preview(self, path: str | None) -> tuple[Any, str]:
     """The picture that was given, or why it cannot be read."""
     if path is None:
-      return None, _message('Give a picture and press Run.')
+      return None, messages.message('Give a picture and press Run.')
     try:
       picture = uploads.preview(pathlib.Path(path))
     except (ValueError, OSError) as error:
-      return None, _error(_without_folder(error, path))
+      return None, messages.error(messages.without_folder(error, path))
     if picture is None:
-      return None, _message('Ready.')
+      return None, messages.message('Ready.')
     if not self._use.paints_mask:
-      return picture, _message('Ready.')
+      return picture, messages.message('Ready.')
     value = {'background': picture, 'layers': [], 'composite': None}
-    return value, _message('Ready.')
+    return value, messages.message('Ready.')
 
   def _submit(self, request: 'gr.Request') -> tuple[int, str]:
     ticket = self._sessions.submit(request.session_hash or '')
-    return ticket, _message('Waiting for its turn.')
+    return ticket, messages.message('Waiting for its turn.')
 
   def _cancel(self, request: 'gr.Request') -> str:
     was_there = self._sessions.cancel(request.session_hash or '')
-    return _message('Cancelled.' if was_there else 'Nothing is running.')
+    return messages.message(
+      'Cancelled.' if was_there else 'Nothing is running.'
+    )
 
   def _process(
     self,
@@ -266,7 +235,7 @@ class _Tab:
     """Runs the command, and yields what is shown meanwhile and at the end."""
     session = request.session_hash or ''
     if not self._sessions.is_wanted(session, ticket):
-      yield self._only_status(_message('Cancelled.'))
+      yield self._only_status(messages.message('Cancelled.'))
       return
     num = len(self._files)
     try:
@@ -280,20 +249,20 @@ class _Tab:
         painted=_painted(picture) if self._use.paints_mask else None,
       )
     except (ValueError, OSError) as error:
-      yield self._only_status(_error(str(error)))
+      yield self._only_status(messages.error(str(error)))
       return
     job = Job(self._use.command, arguments, folder)
     self._sessions.start(session, ticket, job)
     while job.is_running:
-      yield self._only_status(_bar(job.progress))
+      yield self._only_status(messages.bar(job.progress))
       time.sleep(_POLL_SECONDS)
     code = job.wait()
     if not self._sessions.is_wanted(session, ticket):
-      yield self._only_status(_message('Cancelled.'))
+      yield self._only_status(messages.message('Cancelled.'))
       return
     self._sessions.finish(session, ticket)
     if code:
-      yield self._only_status(_error(_reason(job.lines)))
+      yield self._only_status(messages.error(messages.reason(job.lines)))
       return
     yield self._results(folder, arguments, job)
 
@@ -303,7 +272,7 @@ class _Tab:
     shown = runs.collect(self._use, folder)
     text = f'Done in {job.progress.seconds:.0f} s. {" ".join(job.lines)}'
     return (
-      _message(text),
+      messages.message(text),
       shown.pair,
       shown.gallery,
       shown.uncertainty,
@@ -324,95 +293,7 @@ def _closing(sessions: Sessions) -> Callable:
   return close
 
 
-def _launch(demo: Any, port: int, folder: str) -> Any:
-  from starlette.middleware import Middleware
-
-  demo.queue(default_concurrency_limit=4, max_size=32)
-  system = ['system-ui', 'sans-serif']
-  return demo.launch(
-    server_name=HOST,
-    server_port=_free_port(port),
-    share=False,
-    quiet=True,
-    prevent_thread_lock=True,
-    allowed_paths=[folder],
-    max_file_size=uploads.MAX_BYTES,
-    theme=gr.themes.Default(font=system, font_mono=['monospace']),
-    css=_CSS,
-    footer_links=[],
-    run_history=False,
-    enable_monitoring=False,
-    ssr_mode=False,
-    pwa=False,
-    mcp_server=False,
-    app_kwargs={'middleware': [Middleware(_Policy)]},
-  )
-
-
-class _Policy:
-  """Adds the content security policy to every answer."""
-
-  def __init__(self, app: Any) -> None:
-    self._app = app
-
-  async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-    async def send_with_policy(message: Any) -> None:
-      if message['type'] == 'http.response.start':
-        headers = list(message.get('headers', []))
-        headers.append((b'content-security-policy', _POLICY.encode()))
-        message = {**message, 'headers': headers}
-      await send(message)
-
-    await self._app(scope, receive, send_with_policy)
-
-
-def _free_port(port: int) -> int:
-  """The port, or any free one where it is 0; OSError if it is taken."""
-  with socket.socket() as found:
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-      found.bind((HOST, port))
-    except OSError as error:
-      raise OSError(f'`port` {port} is taken; choose another.') from error
-    return int(found.getsockname()[1])
-
-
 def _painted(value: Any) -> Any:
   """The layer that was painted, uint8 [H, W, 4], or None."""
   layers = (value or {}).get('layers') or [None]
   return layers[0]
-
-
-def _bar(progress: Progress) -> str:
-  """A progress bar with the time left."""
-  value = '' if progress.fraction is None else f' value="{progress.fraction}"'
-  parts = [f'{progress.seconds:.0f} s so far']
-  if progress.fraction is not None:
-    parts.insert(0, f'{100 * progress.fraction:.0f}%')
-  if progress.left:
-    parts.append(f'{progress.left} left')
-  if progress.stage:
-    parts.insert(0, progress.stage)
-  text = html.escape(', '.join(parts))
-  return f'<p>{text}</p><progress{value} aria-label="progress"></progress>'
-
-
-def _message(text: str) -> str:
-  return f'<p>{html.escape(text)}</p>'
-
-
-def _error(text: str) -> str:
-  return f'<p class="error" role="alert">{html.escape(text)}</p>'
-
-
-def _reason(lines: Sequence[str]) -> str:
-  """Why a command failed, from the last lines that it wrote."""
-  for line in reversed(lines):
-    if 'error: ' in line:
-      text = line.partition('error: ')[2]
-      return text[:1].upper() + text[1:]
-  return ' '.join(lines[-1:]) or 'The run was stopped by the system.'
-
-
-def _without_folder(error: Exception, path: str) -> str:
-  return str(error).replace(f'{os.path.dirname(path)}{os.sep}', '')

@@ -24,7 +24,7 @@ from internal_diffusion.applications.patches.examples import (
 from internal_diffusion.compilation import measure_compilation
 from internal_diffusion.data import cascade as cascade_data
 from internal_diffusion.data import patches, pyramid
-from internal_diffusion.sampling.constraints import WrappedBorder
+from internal_diffusion.sampling.wrapping import WrappedBorder
 
 SIDE = 5
 OPTIONS = options_lib.replace(

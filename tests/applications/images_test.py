@@ -23,8 +23,8 @@ from internal_diffusion.data.resampling import resample
 from internal_diffusion.sampling.constraints import (
   LinearObservation,
   MirrorSymmetry,
-  WrappedBorder,
 )
+from internal_diffusion.sampling.wrapping import WrappedBorder
 
 KEY = jax.random.key(0)
 

@@ -206,7 +206,7 @@ def test_a_region_is_copied(folder, tmp_path):
         '--image={folder}/photo.png',
         '--mask={folder}/black.png',
       ),
-      ('--mask', 'black everywhere'),
+      ('--mask', 'black everywhere', 'white where', '--invert_mask'),
     ),
     (
       (
@@ -215,7 +215,16 @@ def test_a_region_is_copied(folder, tmp_path):
         '--mask={folder}/white.png',
         '--move=1,1',
       ),
-      ('--mask', 'white everywhere'),
+      ('--mask', 'white everywhere', '--invert_mask'),
+    ),
+    (
+      (
+        '--mode=harmonize',
+        '--image={folder}/photo.png',
+        '--mask={folder}/black.png',
+        '--invert_mask',
+      ),
+      ('--mask', 'black everywhere', '--invert_mask'),
     ),
     (
       (
@@ -265,7 +274,15 @@ def test_a_region_is_copied(folder, tmp_path):
         '--image={folder}/photo.png',
         '--expand=0,900000,900000,0',
       ),
-      ('memory',),
+      ('--expand to 900024x900034', 'memory'),
+    ),
+    (
+      (
+        '--mode=extend',
+        '--image={folder}/alpha.png',
+        '--size=900000x900000',
+      ),
+      ('--size 900000x900000', 'memory'),
     ),
     (('--mode=extend', '--image={folder}/photo.png'), ('neither',)),
     (

@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 
 from internal_diffusion import arrays
-from internal_diffusion.bin import command, option_flags
+from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.data import image_io
 from internal_diffusion.options import rare
 
@@ -63,7 +63,7 @@ def reset():
   """New flags, as in a new process."""
   global FLAGS
   FLAGS = flags.FlagValues()
-  command.define_common(FLAGS, 'image', 'out', 'workdir', 'seed', 'overwrite')
+  common_flags.define(FLAGS, 'image', 'out', 'workdir', 'seed', 'overwrite')
   option_flags.define(FLAGS, ToyOptions)
 
 

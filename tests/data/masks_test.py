@@ -62,8 +62,11 @@ def test_another_size_is_resized_and_said(tmp_path):
 @pytest.mark.parametrize(('value', 'word'), [(0, 'black'), (255, 'white')])
 def test_all_or_nothing_missing_is_an_error(tmp_path, value, word):
   Image.new('L', (5, 4), value).save(tmp_path / 'mask.png')
-  with pytest.raises(ValueError, match=f'`mask`.*{word} everywhere'):
+  with pytest.raises(
+    masks.UniformMaskError, match=f'`mask`.*{word} everywhere'
+  ) as error:
     masks.read_mask(tmp_path / 'mask.png', (4, 5))
+  assert error.value.colour == word
 
 
 @pytest.mark.parametrize('mask', [MASK[:5], MASK.astype(int), MASK[..., None]])

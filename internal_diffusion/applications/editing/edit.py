@@ -27,6 +27,7 @@ from internal_diffusion.applications.editing.rearrange import Place, rearrange
 from internal_diffusion.applications.editing.reference import reference
 from internal_diffusion.applications.editing.remove import remove
 from internal_diffusion.applications.editing.vary import interpolate, vary
+from internal_diffusion.applications.images.inference import check_size
 from internal_diffusion.data import image_io
 
 Array = jax.Array
@@ -160,7 +161,8 @@ def expansion(
   """New pixels (top, right, bottom, left) of extend.
 
   Raises:
-    ValueError: If `options.size` is smaller than the image.
+    ValueError: If `options.size` is smaller than the image, or beyond the
+      memory.
   """
   if options.expand is not None:
     return options.expand
@@ -174,6 +176,7 @@ def expansion(
       f' {image.shape[0]}x{image.shape[1]}, got'
       f' {options.size[0]}x{options.size[1]}.'
     )
+  check_size(options.size, image.shape[2], patch_size=1)
   return down // 2, right - right // 2, down - down // 2, right // 2
 
 

@@ -46,7 +46,7 @@ def extend(
   height, width = (
     side + sum(new) for side, new in zip(image.shape, around, strict=False)
   )
-  check_size((height, width), image.shape[2], patch_size=1)
+  check_size((height, width), image.shape[2], patch_size=1, asked='`expand` to')
   mask = np.pad(np.zeros(image.shape[:2], bool), around, constant_values=True)
   canvas = np.pad(image, (*around, (0, 0)))
   edited = fill(key, canvas, mask, num_samples=num_samples)

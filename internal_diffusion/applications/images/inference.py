@@ -48,7 +48,7 @@ def generate(
     size: (H, W) of the new image; None is the size of the prior's image.
     start: Picture to begin with; None is noise alone.
     constraints: Constraints on the new image, for instance
-      `sampling.constraints.WrappedBorder()`.
+      `sampling.WrappedBorder()`.
     num_steps: Number of steps of a pyramid level. The coarsest has four times
       as many, the finest half.
 
@@ -77,21 +77,31 @@ def generate(
   return [np.asarray(level)[0].clip(-1, 1) for level in made]
 
 
-def check_size(size: Size, num_channels: int, *, patch_size: int) -> None:
-  """Raises ValueError for a size below a patch's or beyond the memory."""
+def check_size(
+  size: Size, num_channels: int, *, patch_size: int, asked: str = '`size`'
+) -> None:
+  """Raises ValueError for a size below a patch's or beyond the memory.
+
+  Args:
+    size: (height, width) of an image.
+    num_channels: Its number of channels.
+    patch_size: Side of the patches in pixels.
+    asked: What asked for the size, for the message.
+  """
   height, width = size
   if min(size) < patch_size:
     raise ValueError(
-      f'`size` {height}x{width} is smaller than a patch,'
+      f'{asked} {height}x{width} is smaller than a patch,'
       f' {patch_size}x{patch_size}; give a larger one.'
     )
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
   ratio = memory // (_BYTES_PER_VALUE * num_channels) / (height * width)
   if ratio < 1:
     shrink = math.sqrt(ratio)
+    fitting = f'{int(height * shrink)}x{int(width * shrink)}'
     raise ValueError(
-      f'`size` {height}x{width} needs more than the {memory / 2**30:.0f} GiB of'
-      f' memory here; {int(height * shrink)}x{int(width * shrink)} would fit.'
+      f'{asked} {height}x{width} needs more than the {memory / 2**30:.0f} GiB'
+      f' of memory here; {fitting} would fit.'
     )
 
 

@@ -7,11 +7,8 @@ import pathlib
 from internal_diffusion import arrays
 from internal_diffusion.options import rare
 from internal_diffusion.sampling.coarse_to_fine import linear_flow_sigmas
-from internal_diffusion.sampling.constraints import (
-  Constraint,
-  MirrorSymmetry,
-  WrappedBorder,
-)
+from internal_diffusion.sampling.constraints import Constraint, MirrorSymmetry
+from internal_diffusion.sampling.wrapping import WrappedBorder
 
 
 class LevelDenoiser(enum.StrEnum):

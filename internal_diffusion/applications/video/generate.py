@@ -23,7 +23,8 @@ from internal_diffusion.data.clip_io import Clip
 from internal_diffusion.data.resampling import resample
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.sampling import coarse_to_fine
-from internal_diffusion.sampling.constraints import Constraint, WrappedTime
+from internal_diffusion.sampling.constraints import Constraint
+from internal_diffusion.sampling.wrapping import WrappedTime
 
 Array = jax.Array
 
