@@ -7,13 +7,13 @@
 The surprise of a patch is its number of bits per value, given the model: that
 of the picture's other patches (each patch without those that overlap it), of
 another picture, or a model that idiff-train saved to --workdir. What occurs
-once is bright, what recurs is dark. Writes surprise.png, surprise.npz (`bits`
-[H, W], NaN at the border), index.html and report.json. With several pictures,
-each has its own folder.
+once is bright, what recurs is dark; the colours begin at the smallest value.
+More than 8 bits are worse than no model of 8-bit values. Writes surprise.png,
+surprise.npz (`bits` [H, W], NaN at the border), index.html and report.json.
+With several pictures, each has its own folder.
 """
 
 import dataclasses
-import math
 from typing import Any
 
 import jax
@@ -31,6 +31,8 @@ from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io
 from internal_diffusion.training import model_files
+
+_MAX_SIGMA = 100.0  # Far above all patches, which lie in [-1, 1].
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,7 @@ class SurpriseOptions:
     arrays.check_odd('patch_size', self.patch_size)
     arrays.check_positive_int('max_side', self.max_side)
     if self.sigma is not None:
-      arrays.check_in_range('sigma', self.sigma, 0, math.inf, open_low=True)
+      arrays.check_in_range('sigma', self.sigma, 0, _MAX_SIGMA, open_low=True)
 
 
 _NAME = 'idiff-surprise'
@@ -99,6 +101,9 @@ def _map(
   )
   found = _surprise(image, options, model)
   files.write_npz(results.path('surprise.npz'), found._asdict())
+  inside = found.bits[np.isfinite(found.bits)].clip(0)
+  # A flat map is dark.
+  ends = float(inside.min()), max(float(inside.max()), float(inside.min()) + 1)
   figures.write_or_warn(
     results.picture(
       'surprise.png',
@@ -106,6 +111,8 @@ def _map(
     ),
     figures.heat_maps,
     {'surprise': np.maximum(found.bits, 0)},
+    low=ends[0],
+    high=ends[1],
     title=path.name,
     label='bits per value',
     image=image,

@@ -2,9 +2,10 @@
 
   idiff-upscale --image=small.png --factor=2 --out=out/
 
-Writes mean.png, the estimate of least error; sample_000.png and so on, each as
-sharp as the truth and one of many images that become the input when downscaled;
-std.png, the standard deviation of the mean's error; result.npz with all of it
+Writes mean.png, the estimate of least error; sample_000.png and so on, each
+sharper than the mean and one of many images that become the input when
+downscaled; std.png, a plot of the standard deviation of the mean's error;
+result.npz with all of it
 (mean [H, W, C], samples [K, H, W, C], std [H, W, C], and low and high, the ends
 of the 90% interval), in [-1, 1]; index.html and report.json. Ctrl-C stops a
 training with --workdir, and the same command continues it. Several images are

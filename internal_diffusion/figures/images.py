@@ -31,15 +31,20 @@ def show_image(
 
 
 def show_map(
-  axes: matplotlib.axes.Axes, values: np.ndarray, title: str, *, high: float
+  axes: matplotlib.axes.Axes,
+  values: np.ndarray,
+  title: str,
+  *,
+  high: float,
+  low: float = 0.0,
 ) -> matplotlib.image.AxesImage:
-  """Shows a map [H, W] in colours from 0 to `high`; not finite is grey."""
+  """Shows a map [H, W] in colours from `low` to `high`; not finite is grey."""
   axes.set_title(title)
   axes.set(xticks=[], yticks=[], facecolor=_UNKNOWN)
   return axes.imshow(
     np.ma.masked_where(~np.isfinite(values), values),
     cmap='magma',
-    vmin=0,
+    vmin=low,
     vmax=high,
     interpolation='nearest',
   )
@@ -80,6 +85,7 @@ def heat_maps(
   title: str,
   label: str,
   high: float | None = None,
+  low: float = 0.0,
   image: np.ndarray | None = None,
 ) -> Figure:
   """Maps of an error or an uncertainty, in one row with one colour bar.
@@ -89,8 +95,8 @@ def heat_maps(
       is grey.
     title: Title of the figure.
     label: Quantity and unit of the values, beside the colour bar.
-    high: End of the colour bar, which begins at 0; by default one value in 200
-      lies above it.
+    high: End of the colour bar; by default one value in 200 lies above it.
+    low: Begin of the colour bar, below its end.
     image: Image to the left of the maps, [H, W, C] in [-1, 1].
 
   Raises:
@@ -118,7 +124,7 @@ def heat_maps(
   if image is not None:
     show_image(columns.pop(0), image, 'image')
   for axes, (name, values) in zip(columns, maps.items(), strict=True):
-    shown = show_map(axes, values, name, high=high or 1.0)
+    shown = show_map(axes, values, name, high=high or 1.0, low=low)
   figure.colorbar(shown, ax=columns, extend='max', label=label)
   return figure
 

@@ -35,7 +35,7 @@ def denoise_fn(x, sigma):
   ],
 )
 def test_samplers_refuse_what_is_no_path(sigmas):
-  with pytest.raises(ValueError, match='`sigmas`.*ends in 0, got'):
+  with pytest.raises(ValueError, match=r'`sigmas`.*ends in 0, got'):
     sample_heun(jax.random.key(0), denoise_fn, X, sigmas)
   with pytest.raises(ValueError, match='`sigmas`'):
     sample_langevin(jax.random.key(0), denoise_fn, X, sigmas, snr=0.1)

@@ -73,13 +73,15 @@ def surprise_map(
   patches.check_patch_size(patch_size, smallest_side=min(image.shape[:2]))
   # Every patch needs one that it does not overlap.
   patches.check_patch_size(
-    patch_size, smallest_side=min(known.shape[:2]) // 2, where='reference'
+    patch_size,
+    smallest_side=min(known.shape[:2]) // 2,
+    where='half of the ' + ('image' if reference is None else 'reference'),
   )
   x, places = _dense(image, patch_size)
   references, known_places = _dense(known, patch_size)
   if sigma is None:
     sigma = _best_bandwidth(references, known_places, patch_size)
-  arrays.check_in_range('sigma', sigma, 0, float('inf'), open_low=True)
+  arrays.check_in_range('sigma', sigma, 0, 100, open_low=True)
   found = kernel_log_density(
     x,
     references,
