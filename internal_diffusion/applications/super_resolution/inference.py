@@ -21,6 +21,7 @@ from internal_diffusion.applications.super_resolution.model import Upscaler
 from internal_diffusion.applications.super_resolution.planes import (
   mean_plane,
   residual_plane,
+  scale_plane,
 )
 from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import from_planes, to_planes
@@ -114,13 +115,16 @@ def upscale(
       mean_plane(upscaler, plane, num_orientations=num)
       for plane, num in zip(others, orientations, strict=True)
     ]
-  weight = _residual_weight(upscaler, factor) if num_samples else 1.0
+  weight, scales = 1.0, []
+  if num_samples:
+    weight = _residual_weight(upscaler, factor)
+    scales = [scale_plane(upscaler, each) for each in means]
   found = np.empty((1 + num_samples, *size, len(planes)), np.float32)
   for k in range(1 + num_samples):
     luminance = mean
     if k:
       own_key = jax.random.fold_in(key, k - 1)
-      drawn = _draw(own_key, upscaler, means[0], times, num_steps)
+      drawn = _draw(own_key, upscaler, means, scales, num_steps)
       luminance = mean + weight * (drawn - mean)
     sized = [_to_size(plane, size) for plane in (luminance, *others)]
     high = from_planes(np.stack(sized))
@@ -133,15 +137,25 @@ def upscale(
 
 
 def _draw(
-  key: Array, upscaler: Upscaler, mean: Array, times: int, num_steps: int
+  key: Array,
+  upscaler: Upscaler,
+  means: list[Array],
+  scales: list[Array],
+  num_steps: int,
 ) -> Array:
-  """A sample of a plane doubled a number of times, from its first mean."""
-  sample = mean
-  for index in range(times):
+  """A sample of a plane that was doubled a number of times.
+
+  The second residual has the scale of the second mean, not that of the enlarged
+  sample: detail that was drawn would be taken for contrast and grow.
+  """
+  sample = mean = means[0]
+  for index, scale in enumerate(scales):
     if index:
       mean = mean_plane(upscaler, sample, num_orientations=1)
     own_key = jax.random.fold_in(key, index)
-    sample = mean + residual_plane(own_key, upscaler, mean, num_steps=num_steps)
+    sample = mean + residual_plane(
+      own_key, upscaler, mean, scale, num_steps=num_steps
+    )
   return sample
 
 

@@ -123,12 +123,20 @@ def _predicted_plane(
 
 
 def residual_plane(
-  key: Array, upscaler: Upscaler, mean: Array, *, num_steps: int
+  key: Array, upscaler: Upscaler, mean: Array, scale: Array, *, num_steps: int
 ) -> Array:
-  """A sample of a mean plane's residual, [s h, s w]; 0 when downscaled."""
+  """A sample of a mean plane's residual, [s h, s w]; 0 when downscaled.
+
+  Args:
+    key: One key.
+    upscaler: The model.
+    mean: Mean plane that the residual is given, [s h, s w].
+    scale: Scale of the residual, [s h, s w]; see `scale_plane`.
+    num_steps: Number of Heun steps.
+  """
   sigmas = karras_sigmas(num_steps, sigma_min=_SIGMA_MIN, sigma_max=_SIGMA_MAX)
   normalised = _sample_normalised(key, upscaler, mean, sigmas)
-  residual = scale_plane(upscaler, mean) * normalised
+  residual = scale * normalised
   height, width = (side // upscaler.factor for side in mean.shape)
   downscaling = upscaler.downscaling((height, width))
   zero = jnp.zeros((height, width, 1))
