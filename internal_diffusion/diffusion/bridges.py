@@ -85,7 +85,7 @@ def entropic_plan(
     num_steps: Number of iterations.
 
   Raises:
-    ValueError: If `epsilon` is not above 0.
+    ValueError: If `epsilon` is not above 0, or the sets do not fit.
 
   Example:
     >>> points = jnp.array([[0.0], [1.0]])
@@ -93,6 +93,17 @@ def entropic_plan(
     [[0.5, 0.0], [0.0, 0.5]]
   """
   arrays.check_in_range('epsilon', epsilon, 0, float('inf'), open_low=True)
+  shapes = first.shape, second.shape
+  if [len(shape) for shape in shapes] != [2, 2] or 0 in sum(shapes, ()):
+    raise ValueError(
+      '`first` and `second` must be [N, D] and [M, D], not empty, got shapes'
+      f' {shapes[0]} and {shapes[1]}.'
+    )
+  if first.shape[1] != second.shape[1]:
+    raise ValueError(
+      '`first` and `second` must have vectors of one dimension, got'
+      f' {first.shape[1]} and {second.shape[1]}.'
+    )
   apart = first[:, None] - second[None]
   log_kernel = -jnp.sum(apart**2, axis=-1) / (2 * epsilon)
   log_first = jnp.full(len(first), -jnp.log(len(first)))

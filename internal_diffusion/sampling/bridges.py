@@ -17,11 +17,15 @@ Array = jax.Array
 def bridge_sigmas(num_steps: int, *, sigma_max: float) -> Array:
   """The path of a bridge, uniform in sigma, [num_steps + 1].
 
+  Raises:
+    ValueError: If `num_steps` is no positive number or `sigma_max` not above 0.
+
   Example:
     >>> bridge_sigmas(2, sigma_max=0.5).tolist()
     [0.5, 0.25, 0.0]
   """
   arrays.check_positive_int('num_steps', num_steps)
+  arrays.check_in_range('sigma_max', sigma_max, 0, float('inf'), open_low=True)
   return jnp.linspace(sigma_max, 0.0, num_steps + 1)
 
 

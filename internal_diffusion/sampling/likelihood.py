@@ -98,11 +98,15 @@ def bits_per_dimension(
   A value with uniform noise of one grey level is worth its density times the
   grey level (Theis et al. 2016, sec. 3.1).
 
+  Raises:
+    ValueError: If `dim` is no positive number.
+
   Example:
     >>> uniform = -2 * np.log(2.0)  # Two values, each of density 1/2.
     >>> round(float(bits_per_dimension(uniform, dim=2)), 2)
     7.99
   """
+  arrays.check_positive_int('dim', dim)
   return (-log_density / dim - np.log(_GREY_LEVEL)) / np.log(2)
 
 

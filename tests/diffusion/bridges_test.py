@@ -65,3 +65,16 @@ def test_the_plan_has_its_marginals_and_tends_to_the_assignment():
   np.testing.assert_allclose(sharp[rows, columns], 0.2, atol=0.03)
   with pytest.raises(ValueError, match='epsilon'):
     bridges.entropic_plan(jnp.eye(2), jnp.eye(2), epsilon=0.0)
+
+
+@pytest.mark.parametrize(
+  ('first', 'second', 'match'),
+  [
+    ((3, 2), (4, 1), 'one dimension, got 2 and 1'),
+    ((3, 2), (0, 2), 'not empty'),
+    ((3,), (4,), r'\[N, D\]'),
+  ],
+)
+def test_sets_that_do_not_fit_have_no_plan(first, second, match):
+  with pytest.raises(ValueError, match=match):
+    bridges.entropic_plan(jnp.zeros(first), jnp.zeros(second), epsilon=1.0)
