@@ -162,6 +162,7 @@ def test_the_densest_of_samples():
   assert found.tolist() in ([[1.0, 1.0]], [[1.1, 1.0]])
 
 
+@pytest.mark.long
 def test_a_second_pair_of_the_same_size_compiles_nothing(pair):
   def run(first, second):
     model = learn_flow([first], TINY)
