@@ -84,7 +84,7 @@ def learn_measurement(
   if not found.residuals.precision.any():
     raise ValueError('`first` and `second` must show something that moves.')
   pairs = [
-    _known_errors(rng, found)
+    _known_errors(rng, found, kind)
     for _ in tqdm(
       range(options.num_pairs + 1), desc='calibration', disable=not progress
     )
@@ -115,10 +115,14 @@ def _measure(
   return refine.refine(rng, pair, grid, start, bounds)
 
 
-def _known_errors(rng: np.random.Generator, refined: refine.Refined) -> _Errors:
+def _known_errors(
+  rng: np.random.Generator, refined: refine.Refined, kind: Kind
+) -> _Errors:
   """Errors on one pair with a known field."""
   truth = random_truth(rng, refined)
-  pair = pseudo_pair(rng, refined, truth)
+  pair = pseudo_pair(
+    rng, refined, truth, is_rigid=kind == Kind.PARTICLES
+  )
   windows = np.stack([refined.window] * 2)
   found = refine.refine(
     rng, pair, refined.grid, refined.coefficients, windows, is_near=True
