@@ -27,7 +27,7 @@ from internal_diffusion.applications.measurement.smooth_field import (
 )
 
 _AROUND = 24.0  # Standard deviation of the surroundings, in pixels.
-_AMPLITUDE = 0.8  # Flows have less of the shortest waves than the prior.
+_AMPLITUDE = 0.6  # Flows have less of the shortest waves than the prior.
 _LOST = 1.08  # Noise that interpolation and the fit take from the residual.
 _PATCH = 2.5  # Standard deviation of the noise whose signs are e, in pixels.
 
