@@ -112,7 +112,10 @@ def move_splines(
 
 
 def at_first_frame(
-  field: np.ndarray, values: np.ndarray, centres: np.ndarray | None = None
+  field: np.ndarray,
+  values: np.ndarray,
+  *,
+  centres: np.ndarray | None = None,
 ) -> np.ndarray:
   """Values [..., H, W] of the middle at the first frame's pixels.
 
@@ -135,11 +138,10 @@ def at_first_frame(
       break
   points = [rows + own[1] / 2, columns + own[0] / 2]
   if centres is not None:
-    nearest = tuple(
-      np.rint(part).astype(int).clip(0, side - 1)
-      for part, side in zip(points, rows.shape, strict=True)
-    )
-    own = field[:, *centres[:, *nearest]]
+    height, width = field.shape[1:]
+    y, x = (np.rint(part).astype(int) for part in points)
+    y, x = centres[:, y.clip(0, height - 1), x.clip(0, width - 1)]
+    own = field[:, y, x]
     points = [rows + own[1] / 2, columns + own[0] / 2]
   flat = values.reshape(-1, *field.shape[1:])
   found = [

@@ -87,7 +87,7 @@ def pseudo_pair(
   for way in (1, -1):
     frame = average - way * sign * residual / 2
     both = np.stack([frame, residuals.visible])
-    frame, visible = frames.at_first_frame(way * field, both, centres)
+    frame, visible = frames.at_first_frame(way * field, both, centres=centres)
     moved.append(frame)
     seen.append(visible > 0.5)
   return frames.FramePair(moved[0], moved[1], seen[0], seen[1])
