@@ -13,7 +13,7 @@ COLABS = pathlib.Path(__file__).parents[1] / 'colabs'
 # Values that replace those of each notebook's second code cell; the first
 # installs the package.
 SMALL = {
-  'applications.ipynb': {'SIDE': 60, 'MINUTES': 1e-4, 'NUM_SAMPLES': 2},
+  'applications.ipynb': {'SIDE': 80, 'MINUTES': 1e-4, 'NUM_SAMPLES': 2},
   'learned_and_closed_form.ipynb': {'STEPS': 2, 'NUM_PATCHES': 64},
   'quickstart.ipynb': {'MINUTES': 1e-4, 'NUM_PATCHES': 16},
   'joint_distribution.ipynb': {'EFFORT': 1e-3},

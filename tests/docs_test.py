@@ -1,10 +1,13 @@
 """The site: its commands, its code, its links, and that it is built."""
 
+import html
 import importlib.util
 import os
 import pathlib
+import re
 import subprocess
 import sys
+import urllib.parse
 
 import numpy as np
 import pytest
@@ -42,6 +45,25 @@ WITH_CODE = {
   },
   'frameworks': {},
 }
+
+
+def broken_links(root):
+  """Links and pictures of a built site that lead nowhere in it."""
+  texts = {path: path.read_text() for path in root.rglob('*.html')}
+  broken = set()
+  for path, text in texts.items():
+    for link in re.findall(r'(?:href|src)="([^"]+)"', text):
+      url = urllib.parse.urlparse(html.unescape(link))
+      if url.scheme or url.netloc:
+        continue
+      found = (path.parent / urllib.parse.unquote(url.path)).resolve()
+      found = found if url.path else path
+      is_there = found.exists()
+      if is_there and url.fragment and found in texts:
+        is_there = f'id="{urllib.parse.unquote(url.fragment)}"' in texts[found]
+      if not is_there:
+        broken.add((path.name, link))
+  return broken
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
@@ -119,3 +141,4 @@ def test_the_site_is_built_without_a_warning(tmp_path, builder):
     start = (tmp_path / 'html' / 'index.html').read_text()
     assert 'https://cdn' not in start
     assert 'fonts.google' not in start
+    assert not broken_links((tmp_path / 'html').resolve())
