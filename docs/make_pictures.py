@@ -145,7 +145,7 @@ def edit(folder: pathlib.Path) -> None:
       with_hole(disc(coffee, (0.7, 0.6), 24)),
       answer('remove', '--mask=spoon.png'),
       coffee,
-      answer('rearrange', '--mask=spoon.png', '--move=10,72', '--copy'),
+      answer('rearrange', '--mask=spoon.png', '--move=-5,-80', '--copy'),
     ),
     beside(
       means[labels],
