@@ -3,7 +3,8 @@
 It does so where it is used: most commands start without it, 0.2 s earlier.
 
 Orbax writes each checkpoint into a temporary folder and renames it when it is
-complete, so a killed run leaves no partial checkpoint. Against later damage,
+complete, so a killed run leaves no partial checkpoint. Of several processes of
+a run all take part, and the first writes. Against later damage,
 every checkpoint carries a checksum of its values; one that does not load or
 does not match is skipped, with a warning, for the one before it.
 """
@@ -22,6 +23,8 @@ from typing import Generic, TypeVar
 
 import jax
 import numpy as np
+
+from internal_diffusion.training import processes
 
 State = TypeVar('State')
 
@@ -107,6 +110,9 @@ class CheckpointStore:
     if step in self.steps:
       return
     metadata = {'crc32': checksum(state), 'seconds': seconds}
+    if processes.are_several():
+      # Equal arrays of all processes, of which orbax writes the first one's.
+      state = jax.tree.map(np.asarray, state)
     with _quiet_orbax():
       self._checkpointer.save(step, state, custom_metadata=metadata)
 
