@@ -134,7 +134,7 @@ class _Tab:
       label='Pictures',
       format='png',
       interactive=False,
-      height=320,
+      columns=2,
       object_fit='contain',
     )
     self._uncertainty = gr.Image(
