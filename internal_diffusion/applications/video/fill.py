@@ -17,8 +17,13 @@ from tqdm import tqdm
 from internal_diffusion import arrays
 from internal_diffusion.applications import editing
 from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.samples import (
+  MovingErrors,
+  project,
+)
 from internal_diffusion.applications.video.tracks import Steps, sample_at
 from internal_diffusion.data.clip_io import Clip
+from internal_diffusion.sampling.known_pixels import make_known_pixels
 
 Array = jax.Array
 
@@ -26,6 +31,7 @@ _MOST_CANDIDATES = 4
 _DECAY = 3.0  # Frames after which a candidate's weight has fallen to 1/e.
 _REJECTED = 3.0  # Distance from the median, in its mean absolute deviations.
 _NOISE = 0.01  # Standard deviation of a candidate at least.
+_PERSISTENCE = 0.98  # Of an error along a path, whose candidates are the same.
 
 
 class _Seen(NamedTuple):
@@ -56,8 +62,8 @@ def fill(
     key: One key.
     clip: The clip.
     mask: True in the holes, [H, W] for all frames or [T, H, W].
-    num_samples: Number K of answers. They differ where no frame shows what is
-      behind a hole.
+    num_samples: Number K of answers. They differ by the uncertainty, most where
+      no frame shows what is behind a hole.
     progress: Whether to show a progress bar.
 
   Returns:
@@ -81,11 +87,24 @@ def fill(
     'unseen_fraction_of_hole': float(unseen.sum() / hole.sum()),
   }
   answers = np.repeat(frames[None], num_samples, axis=0)
+  seen_std = std.copy()
   if unseen.any():
     answers = _fill_unseen(key, answers, steps, unseen)
     spread = answers.std(axis=0).mean(axis=-1)
     std[unseen] = np.maximum(spread, _NOISE)[unseen]
-  return Filmed(answers[0], std, answers, clip.rate, found)
+  mean = answers[0].copy()
+  answers += seen_std[..., None] * _errors_along(key, mean, num_samples)
+  samples = project(answers, [make_known_pixels(~hole, clip.frames())])
+  return Filmed(mean, std, samples, clip.rate, found)
+
+
+def _errors_along(
+  key: Array, frames: np.ndarray, num_samples: int
+) -> np.ndarray:
+  """Errors of all frames, [K, T, H, W, C]; those of a path are alike."""
+  errors = MovingErrors(jax.random.fold_in(key, 1), num_samples)
+  drawn = [errors.following(frame, [], _PERSISTENCE) for frame in frames]
+  return np.stack(drawn, axis=1)
 
 
 def check_holes(mask: np.ndarray, clip: Clip) -> np.ndarray:

@@ -6,9 +6,17 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from internal_diffusion.applications.video.estimate import FrameEstimator
+from internal_diffusion.applications.video.estimate import (
+  Estimate,
+  FrameEstimator,
+)
 from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.samples import (
+  MovingErrors,
+  project,
+)
 from internal_diffusion.data.clip_io import Clip
+from internal_diffusion.sampling.known_pixels import make_known_pixels
 
 Array = jax.Array
 
@@ -41,16 +49,23 @@ def estimate_frames(
   shape = (len(wanted), *clip.pixels.shape[1:])
   mean = np.empty(shape, np.float32)
   std = np.zeros(shape[:-1], np.float32)
-  samples = np.empty((num_samples, *shape), np.float32)
+  samples = np.zeros((num_samples, *shape), np.float32)
+  known = np.zeros(shape[:-1], bool)
+  errors = MovingErrors(key, num_samples)
+  last: Estimate | None = None
   for position, (time, neighbours) in enumerate(
     tqdm(wanted, desc='frames', disable=not progress)
   ):
     if len(neighbours) == 1:
-      mean[position] = samples[:, position] = clip.frame(index[neighbours[0]])
+      mean[position] = clip.frame(index[neighbours[0]])
+      known[position] = True
       continue
     found = estimator.estimate(time, neighbours)
     mean[position], std[position] = found.mean, found.std
-    for sample in range(num_samples):
-      own = jax.random.fold_in(key, sample * len(wanted) + position)
-      samples[sample, position] = found.sample(own)
-  return Filmed(mean, std, samples, rate, {})
+    if num_samples:
+      rho = 0.0 if last is None else estimator.persistence(last, found)
+      drawn = errors.following(found.mean, list(found.errors.values()), rho)
+      samples[:, position] = found.mean + found.std[..., None] * drawn
+    last = found
+  constraint = make_known_pixels(known, mean)
+  return Filmed(mean, std, project(samples, [constraint]), rate, {})
