@@ -184,7 +184,7 @@ def _triplets_at(
     )
   ratio = jnp.stack([axis.ratio[pair] for axis in table.axes], axis=-1)
   sides = pair_table.patch_sides(patch_size, len(table.axes))
-  half = np.float32([sides]) / 2
+  half = np.array([sides], np.float32) / 2
   displacement = (target_at + half) / ratio - (source_at + half)
   delta = to_delta(
     displacement,

@@ -227,10 +227,12 @@ def _picture(
   )
   grid = figure.subplots(3, len(_times()))
   side = round(sources.shape[1] ** 0.5)
+  shown = int(sources.std(axis=1).argmax())
   for index, time in enumerate(_times()):
     figures.show_image(grid[0, index], clip[index], f'frame {index}')
     source, target = (
-      own.reshape(side, side, 1) for own in (sources[0], drawn[0, index])
+      own.reshape(side, side, 1)
+      for own in (sources[shown], drawn[shown, index])
     )
     pair = np.concatenate([source, np.ones((side, 1, 1)), target], axis=1)
     figures.show_image(grid[1, index], pair, f'source, target at dt {time}')
@@ -240,13 +242,13 @@ def _picture(
     {'exact': exact.mean(axis=0), 'drawn': models}.items()
   ):
     ax = figure.add_subplot(3, 2, 5 + place)
-    shown = ax.imshow(
+    map_ = ax.imshow(
       frequency.sum(axis=1),
       cmap='magma',
       extent=(_COLUMNS[0] - 0.5, _COLUMNS[1] + 0.5, 2.5, -2.5),
       aspect='auto',
     )
-    figure.colorbar(shown, ax=ax, label='frequency')
+    figure.colorbar(map_, ax=ax, label='frequency')
     ax.set(
       title=f'p(dt, dx): {title}', xlabel='dx, pixels', ylabel='dt, frames'
     )

@@ -82,18 +82,29 @@ class FrameEstimator:
       np.clip(_MOST_PIXELS // num_pixels, _FEWEST_EXAMPLES, _MOST_EXAMPLES)
     )
 
-  def estimate(self, time: float, neighbours: Sequence[int]) -> Estimate:
+  def estimate(
+    self,
+    time: float,
+    neighbours: Sequence[int],
+    on_part: Callable[[float], object] = lambda part: None,
+  ) -> Estimate:
     """The frame at a time.
 
     Args:
       time: Its time.
       neighbours: Times of the known frames to use, two or more, the nearest
         two first.
+      on_part: Called with every part of the work that is done; parts of one
+        estimate add up to 1 at most.
     """
     offsets = [neighbour - time for neighbour in neighbours]
-    scale, centres, examples = self._examples(time, offsets)
-    if (len(examples) < 2 or scale > 1) and len(offsets) > 2:
-      return self.estimate(time, neighbours[:2])
+    scale, own, centres = self._centres_of(time, offsets)
+    if (len(centres) < 2 or scale > 1) and len(offsets) > 2:
+      return self.estimate(time, neighbours[:2], on_part)
+    examples = []
+    for centre in centres:
+      examples.append(self._example(centre, own))
+      on_part(1 / (len(centres) + 1))
     evidence = gather([self._at(t) for t in neighbours], offsets)
     if not examples:
       model = weights.without_examples(evidence)
@@ -140,17 +151,16 @@ class FrameEstimator:
   def _at(self, time: int) -> np.ndarray:
     return self._frame(self._index[time])
 
-  def _examples(
+  def _centres_of(
     self, time: float, offsets: Sequence[float]
-  ) -> tuple[int, list[int], list[_Example]]:
-    """The scale s, and the times and examples nearest in time."""
+  ) -> tuple[int, tuple[int, ...], list[int]]:
+    """The scale s, the offsets of examples, and the nearest examples' times."""
     for scale in _fitting_scales(offsets):
       own = tuple(round(scale * offset) for offset in offsets)
       centres = self._centres(own, time)[: self._num_examples]
       if centres:
-        examples = [self._example(centre, own) for centre in centres]
-        return scale, centres, examples
-    return 1, [], []
+        return scale, own, centres
+    return 1, (), []
 
   def _centres(self, offsets: Sequence[int], time: float) -> list[int]:
     """Known times whose neighbours at the offsets are known, nearest first."""

@@ -7,16 +7,17 @@ patches (`editing.fill`), and the paths carry it to the others, so that it is
 one thing in all frames.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from scipy import ndimage
-from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.applications import editing
 from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.progress import make_bar
 from internal_diffusion.applications.video.samples import (
   MovingErrors,
   project,
@@ -79,9 +80,11 @@ def fill(
   steps = Steps(frames, ~hole)
   std = np.zeros(hole.shape, np.float32)
   unseen = np.zeros(hole.shape, bool)
-  for index in tqdm(range(len(clip)), desc='fill', disable=not progress):
-    if hole[index].any():
-      unseen[index] = _fill_seen(steps, index, hole[index], frames, std)
+  with make_bar(len(clip), 'fill', progress=progress) as bar:
+    for index in range(len(clip)):
+      if hole[index].any():
+        unseen[index] = _fill_seen(steps, index, hole[index], frames, std)
+      bar.update()
   found: dict[str, Any] = {
     'hole_fraction': float(hole.mean()),
     'unseen_fraction_of_hole': float(unseen.sum() / hole.sum()),
@@ -89,7 +92,9 @@ def fill(
   answers = np.repeat(frames[None], num_samples, axis=0)
   seen_std = std.copy()
   if unseen.any():
-    answers = _fill_unseen(key, answers, steps, unseen)
+    num = int(unseen.sum())
+    with make_bar(num, 'unseen', progress=progress) as bar:
+      answers = _fill_unseen(key, answers, steps, unseen, bar.update)
     spread = answers.std(axis=0).mean(axis=-1)
     std[unseen] = np.maximum(spread, _NOISE)[unseen]
   mean = answers[0].copy()
@@ -204,7 +209,11 @@ def _agree(colours: np.ndarray, weights: np.ndarray) -> _Seen:
 
 
 def _fill_unseen(
-  key: Array, answers: np.ndarray, steps: Steps, unseen: np.ndarray
+  key: Array,
+  answers: np.ndarray,
+  steps: Steps,
+  unseen: np.ndarray,
+  on_pixels: Callable[[int], object],
 ) -> np.ndarray:
   """Fills what no frame shows, [K, T, H, W, C]."""
   unseen = unseen.copy()
@@ -215,6 +224,7 @@ def _fill_unseen(
     key, own = jax.random.split(key)
     filled = editing.fill(own, answers[0, index], hole, num_samples=num)
     answers[:, index][:, hole] = filled.samples[:, hole]
+    on_pixels(int(hole.sum()))
     unseen[index] = False
     source = ndimage.binary_dilation(hole)
     for other in np.flatnonzero(unseen.any(axis=(1, 2))):
@@ -227,6 +237,7 @@ def _fill_unseen(
       for answer in answers:
         answer[other, rows, columns] = _colours(answer[index], where[reached])
       unseen[other, rows, columns] = False
+      on_pixels(len(rows))
   return answers
 
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from scipy import ndimage
-from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.applications.video import weights
@@ -25,6 +24,7 @@ from internal_diffusion.applications.video.motion import (
   find_motion,
   warp_along,
 )
+from internal_diffusion.applications.video.progress import make_bar
 from internal_diffusion.applications.video.samples import (
   MovingErrors,
   persistence,
@@ -125,14 +125,16 @@ def upscale(
       f'`clip` of {clip.size[1]}x{clip.size[0]} is too small for `factor`'
       f' {factor:g}: its sides must be {16 * factor:g} pixels or more.'
     )
-  fitted, rho = _learn(clip, smaller, factor)
+  num_examples = len(_examples_of(clip))
+  bar = make_bar(num_examples + len(clip), 'frames', progress=progress)
+  fitted, rho = _learn(clip, smaller, factor, bar.update)
   operator = make_downscaling(clip.size, size)
   scale = _Scale(clip.frame, len(clip), operator, factor)
   mean = np.empty((len(clip), *size, clip.pixels.shape[-1]), np.float32)
   std = np.empty(mean.shape[:-1], np.float32)
   samples = np.empty((num_samples, *mean.shape), np.float32)
   errors = MovingErrors(key, num_samples)
-  for index in tqdm(range(len(clip)), desc='frames', disable=not progress):
+  for index in range(len(clip)):
     evidence = scale.evidence(index)
     mean[index] = _given(
       operator, clip.frame(index), fitted.apply(evidence, 1.0)
@@ -142,11 +144,22 @@ def upscale(
       drawn = errors.following(mean[index], fitted.errors, rho)
       estimates = mean[index] + std[index][..., None] * drawn
       samples[:, index] = _given(operator, clip.frame(index), estimates)
+    bar.update()
+  bar.close()
   return Filmed(mean, std, samples, clip.rate, {'size': list(size)})
 
 
+def _examples_of(clip: Clip) -> np.ndarray:
+  """Frames to learn from: pairs of neighbours, which tell how errors go on."""
+  first = np.linspace(0, len(clip) - 2, _NUM_EXAMPLES // 2).astype(int)
+  return np.unique([first, first + 1])
+
+
 def _learn(
-  clip: Clip, smaller: tuple[int, int], factor: float
+  clip: Clip,
+  smaller: tuple[int, int],
+  factor: float,
+  on_part: Callable[[], object],
 ) -> tuple[weights.Fitted, float]:
   """Weights and error at the finer scale, learnt at the coarser one.
 
@@ -159,10 +172,11 @@ def _learn(
     return to_samples(low).astype(np.float32) / 127.5 - 1
 
   scale = _Scale(coarse_frame, len(clip), operator, factor)
-  # Pairs of neighbours, which tell how errors go on.
-  first = np.linspace(0, len(clip) - 2, _NUM_EXAMPLES // 2).astype(int)
-  chosen = np.unique([first, first + 1])
-  evidence = [scale.evidence(int(index)) for index in chosen]
+  chosen = _examples_of(clip)
+  evidence = []
+  for index in chosen:
+    evidence.append(scale.evidence(int(index)))
+    on_part()
   truths = [clip.frame(int(index)) for index in chosen]
   sums = [
     weights.normal_equations(own, truth)
