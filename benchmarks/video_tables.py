@@ -12,8 +12,9 @@ before it; the average is that of both neighbours, the copy the last frame.
 Coverage: errors within the 90% intervals, 1.645 standard deviations. `pace
 doubled`: every second frame is held out, and errors are extrapolated from
 larger steps; `samples within`: deviations of a sample within the same
-intervals; flicker over that of the true frames. The made clips are photographs of scikit-image, seen by a moving
-camera, or an object that moves over a background."""
+intervals; flicker over that of the true frames. The made clips are photographs
+of scikit-image, seen by a moving camera, or an object that moves over a
+background."""
 _GENERATION_NOTE = """New clips of the real clip's length and size. NNFDIV: size
 of the compressed field of nearest patches over that of the field. Distance:
 sliced Wasserstein distance of patches of 3x7x7 to the clip, over that between

@@ -23,6 +23,7 @@ from internal_diffusion.applications.video.prior import (
   PATCH_SHAPE,
   ClipPrior,
   ClipSize,
+  level_sizes,
   make_clip_prior,
 )
 from internal_diffusion.applications.video.progress import make_bar
@@ -82,11 +83,15 @@ def generate(
     arrays.check_positive_int('size', side)
   _check_memory((length, *size), channels)
   coarse_to_fine.linear_flow_sigmas(num_steps)  # Checks the number.
+  whole = (length, *size)
+  if prior is None:
+    sizes = level_sizes(whole, clip)
+  else:
+    sizes = prior.level_sizes(whole)
   with make_bar(1.0, 'clips', progress=progress) as bar:
     if prior is None:
       prior = make_clip_prior(clip)
       bar.update(_PRIOR_PART)
-    sizes = prior.level_sizes((length, *size))
     constraints: list[Constraint] = [WrappedTime()] if loop else []
     start = _mean_frame(clip, sizes[-1])
     wanted = flicker(clip.frames())

@@ -37,7 +37,9 @@ _SMALLEST_SIDE = 16  # Of the coarsest level, in pixels.
 _MOST_LEVELS = 5
 _MEDIAN = 5  # Side of the median filter that removes outliers, in pixels.
 _DERIVATIVE = (-0.5, 0.0, 0.5)
-_CORRELATED = 4.0  # Number of pixels whose errors are one.
+# Number of pixels whose errors count as one, those of all channels, too: errors
+# of neighbours go together.
+_CORRELATED = 4.0
 _NOISE = 2 / 255 / np.sqrt(12)  # Of rounding to 8 bits.
 
 
