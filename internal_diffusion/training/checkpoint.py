@@ -1,7 +1,8 @@
 """Checkpoints of a training run, and arrays. The only file that imports orbax.
 
 Orbax writes each checkpoint into a temporary folder and renames it when it is
-complete, so a killed run leaves no partial checkpoint. Against later damage,
+complete, so a killed run leaves no partial checkpoint. Of several processes of
+a run all take part, and the first writes. Against later damage,
 every checkpoint carries a checksum of its values; one that does not load or
 does not match is skipped, with a warning, for the one before it.
 """
@@ -21,6 +22,8 @@ from typing import Generic, TypeVar
 import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
+
+from internal_diffusion.training import processes
 
 State = TypeVar('State')
 
@@ -104,6 +107,9 @@ class CheckpointStore:
     if step in self.steps:
       return
     metadata = {'crc32': checksum(state), 'seconds': seconds}
+    if processes.are_several():
+      # Equal arrays of all processes, of which orbax writes the first one's.
+      state = jax.tree.map(np.asarray, state)
     with _quiet_orbax():
       self._checkpointer.save(step, state, custom_metadata=metadata)
 
