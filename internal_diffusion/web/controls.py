@@ -44,7 +44,8 @@ class Control:
   @property
   def label(self) -> str:
     """Name for a person to read."""
-    return self.name.replace('_', ' ').capitalize()
+    words = self.name.replace('_', ' ').capitalize()
+    return words.replace('Num ', 'Number of ')
 
 
 def make_controls(

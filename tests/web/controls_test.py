@@ -40,7 +40,7 @@ def test_kinds():
   ]
   assert found[2].choices == ('generate', 'retarget')
   assert found[0].is_whole
-  assert found[0].label == 'Num samples'
+  assert found[0].label == 'Number of samples'
   arguments = controls.to_arguments(found, [2, ' 24x32', 'retarget', True, ''])
   assert arguments == [
     '--num_samples=2',

@@ -133,7 +133,7 @@ def test_wrong_file_run_and_download_in_a_browser(page, photo, tmp_path):
   page.locator('#generate_picture').get_by_label('Clear').click()
   give(page, 'generate', photo)
   wait_for(page, 'generate', 'Ready')
-  page.get_by_label('Num samples').first.fill('1')
+  page.get_by_label('Number of samples').first.fill('1')
   page.locator('#run_generate').click()
   wait_for(page, 'generate', 'Done in')
   with page.expect_download() as download:
