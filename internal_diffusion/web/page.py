@@ -210,7 +210,8 @@ class _Tab:
     if path is None:
       return None, messages.message('Give a picture and press Run.')
     try:
-      picture = uploads.preview(pathlib.Path(path))
+      is_clip = self._use.uploads[0].is_clip
+      picture = uploads.preview(pathlib.Path(path), is_clip=is_clip)
     except (ValueError, OSError) as error:
       return None, messages.error(messages.without_folder(error, path))
     if picture is None:

@@ -72,7 +72,10 @@ def prepare(
     name = uploads.copy_in(pathlib.Path(path), folder)
     given.setdefault(upload.flag, []).append(name)
   if painted is not None and 'mask' not in given:
-    size = uploads.picture_size(folder / given['image'][0])
+    first = use.uploads[0]
+    size = uploads.picture_size(
+      folder / given[first.flag][0], is_clip=first.is_clip
+    )
     if uploads.write_mask(painted, folder / _MASK, size=size):
       given['mask'] = [_MASK]
   if seed:

@@ -7,6 +7,7 @@ from internal_diffusion.applications.flow import FlowOptions
 from internal_diffusion.applications.images.options import GenerateOptions
 from internal_diffusion.applications.restoration import RestoreOptions
 from internal_diffusion.applications.super_resolution import UpscaleOptions
+from internal_diffusion.applications.video import VideoOptions
 from internal_diffusion.web.controls import Control, make_controls
 
 
@@ -18,11 +19,13 @@ class Upload:
     flag: Flag of the command; files of one flag are joined by commas.
     label: What the file is.
     is_required: Whether the use needs it.
+    is_clip: Whether it is a clip, of which the first frame is shown.
   """
 
   flag: str
   label: str
   is_required: bool = False
+  is_clip: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,5 +139,49 @@ USES = (
     after='',
     uncertainty='confidence.png',
     gallery=('flow.png', 'warp_check.png', 'ellipses.png', 'motion.gif'),
+  ),
+  Use(
+    title='Video',
+    command='video',
+    options_class=VideoOptions,
+    text=(
+      'New frames of a clip: between its frames, after them, behind a mask, or'
+      ' larger; or a new clip made of its patches. To fill, paint what is'
+      ' removed from every frame, or give a mask.'
+    ),
+    controls=make_controls(
+      VideoOptions,
+      (
+        'task',
+        'num_samples',
+        'factor',
+        'at',
+        'num_frames',
+        'size',
+        'loop',
+        'backward',
+        'last',
+      ),
+    ),
+    uploads=(
+      Upload(
+        'clip',
+        'Clip: GIF, WebP or PNG animation, or film',
+        is_required=True,
+        is_clip=True,
+      ),
+      _MASK,
+    ),
+    paints_mask=True,
+    before='',
+    after='',
+    uncertainty='uncertainty.png',
+    gallery=(
+      'mean.gif',
+      'mean.png',
+      'sample_[0-9][0-9][0-9].gif',
+      'sample_[0-9][0-9][0-9].png',
+      'strip.png',
+    ),
   ),
 )
