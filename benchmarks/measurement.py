@@ -59,6 +59,28 @@ CASES: dict[str, Callable[[int], images.Pair]] = {
   'speckle brick': _textured('brick', images.rotation(2.0)),
   'speckle grass': _textured('grass', images.vortex(3.0, 60.0)),
   'speckle gravel': _textured('gravel', images.sine(0.5, 48)),
+  # No constant was chosen by what follows.
+  'shear layer*': _seeded(images.shear_layer(4.0, 12.0)),
+  'vortices of 80*': _seeded(images.vortex_array(2.0, 80.0)),
+  'vortices of 40*': _seeded(
+    images.vortex_array(1.0, 40.0), images.Recording(density=0.03)
+  ),
+  'strain, diameter 3.5*': _seeded(
+    images.strain(0.04), images.Recording(diameter=3.5)
+  ),
+  'vortex, noise 6%*': _seeded(
+    images.vortex(4.0, 40.0), images.Recording(noise=0.06)
+  ),
+  'vortex, loss 20%*': _seeded(
+    images.vortex(4.0, 40.0), images.Recording(loss=0.2)
+  ),
+  'wave 32, diameter 4*': _seeded(
+    images.sine(0.7, 32.0), images.Recording(diameter=4.0, density=0.02)
+  ),
+  'speckle grass, wave*': _textured('grass', images.sine(0.6, 64.0)),
+  'speckle brick, vortices*': _textured(
+    'brick', images.vortex_array(1.5, 90.0)
+  ),
 }
 
 

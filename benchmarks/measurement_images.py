@@ -95,6 +95,28 @@ def sine(amplitude: float, wavelength: float) -> Field:
   return field
 
 
+def shear_layer(fastest: float, width: float) -> Field:
+  """Horizontal motion that turns round across a layer of this half width."""
+  return lambda x, y: (
+    fastest * np.tanh((y - _CENTRE) / width),
+    np.zeros_like(y),
+  )
+
+
+def vortex_array(fastest: float, wavelength: float) -> Field:
+  """Vortices side by side that turn in opposite directions."""
+  k = 2 * np.pi / wavelength
+  return lambda x, y: (
+    fastest * np.sin(k * x) * np.cos(k * y),
+    -fastest * np.cos(k * x) * np.sin(k * y),
+  )
+
+
+def strain(rate: float) -> Field:
+  """Motion away from the centre along x and towards it along y."""
+  return lambda x, y: (rate * (x - _CENTRE), -rate * (y - _CENTRE))
+
+
 def at_middle(field: Field, x: np.ndarray, y: np.ndarray) -> np.ndarray:
   """Displacement of the content that is at (x, y) in the middle of its way."""
   start_x, start_y = x, y

@@ -4,7 +4,7 @@ import pytest
 import skimage.data
 
 from internal_diffusion.data import image_io
-from tests.bin import commands
+from tests.bin import commands, toy_restore
 
 
 @pytest.fixture(scope='session')
@@ -24,3 +24,10 @@ def workdir(photo, tmp_path_factory):
   assert '10 steps' in out
   assert 'downscaled' in err  # The photograph is larger than max_side.
   return path
+
+
+@pytest.fixture
+def quick_restore():
+  """Replaces each task of idiff-restore by one that takes no time."""
+  with toy_restore.replaced_tasks():
+    yield

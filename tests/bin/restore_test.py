@@ -1,8 +1,6 @@
 """idiff-restore as a person runs it."""
 
 import json
-import sys
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,14 +8,10 @@ import skimage.data
 from PIL import Image
 from scipy import ndimage
 
-from internal_diffusion.applications.restoration import Restored, Task
 from internal_diffusion.data import image_io, metadata
-from tests.bin import commands
+from tests.bin import commands, toy_restore
+from tests.bin.toy_restore import PHOTO, run, save
 
-RESTORE = 'internal_diffusion.applications.restoration.restore'
-PHOTO = (2 * skimage.data.coffee()[100:340:10, 100:400:10] / 255.0 - 1).astype(
-  np.float32
-)  # 24x30 pixels.
 OUTPUTS = {
   'input.png',
   'mean.png',
@@ -31,44 +25,6 @@ OUTPUTS = {
 }
 
 
-def fake(key, given, options, progress):
-  """Stands for any task: what it returns is easy to recognise."""
-  image = given.image.clip(-1, 1)
-  if options.task is Task.COLORIZE:
-    image = image.mean(-1, keepdims=True).repeat(3, -1)
-  found = {} if options.sigma is None else {'sigma': options.sigma}
-  samples = (
-    np.stack([image] * options.num_samples)
-    if options.num_samples
-    else np.zeros((0, *image.shape), np.float32)
-  )
-  return Restored(
-    mean=image,
-    std=np.full_like(image, 0.1),
-    low=image - 0.2,
-    high=image + 0.2,
-    samples=samples,
-    found=found,
-  )
-
-
-@pytest.fixture
-def quick():
-  """Replaces each task by `fake`."""
-  tasks = sys.modules[RESTORE]._TASKS
-  with mock.patch.dict(tasks, dict.fromkeys(tasks, fake)):
-    yield
-
-
-def run(*arguments):
-  return commands.run('restore', *arguments)
-
-
-def save(path, image, **options):
-  image_io.write_image(path, image, **options)
-  return path
-
-
 def with_alpha(image):
   alpha = np.linspace(-1, 1, image.shape[1], dtype=np.float32)[:, None]
   return np.concatenate(
@@ -76,7 +32,7 @@ def with_alpha(image):
   )
 
 
-def test_writes_pictures_arrays_page_and_report(quick, tmp_path):
+def test_writes_pictures_arrays_page_and_report(quick_restore, tmp_path):
   path = save(tmp_path / 'photo.png', PHOTO)
   out = tmp_path / 'out'
   code, printed, err = run(
@@ -107,7 +63,7 @@ def test_writes_pictures_arrays_page_and_report(quick, tmp_path):
 @pytest.mark.parametrize('bits', [8, 16])
 @pytest.mark.parametrize('mode', ['L', 'LA', 'RGB', 'RGBA'])
 def test_the_mean_has_the_mode_and_depth_of_the_input(
-  quick, tmp_path, mode, bits
+  quick_restore, tmp_path, mode, bits
 ):
   image = PHOTO if mode.startswith('RGB') else PHOTO[..., :1]
   image = with_alpha(image) if mode.endswith('A') else image
@@ -128,7 +84,9 @@ def test_the_mean_has_the_mode_and_depth_of_the_input(
     assert metadata.read_metadata(path).dpi == pytest.approx((200, 200), 1e-3)
 
 
-def test_a_turned_photograph_keeps_its_exif_and_is_upright(quick, tmp_path):
+def test_a_turned_photograph_keeps_its_exif_and_is_upright(
+  quick_restore, tmp_path
+):
   exif = Image.Exif()
   exif[271], exif[274] = 'Maker', 6
   pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
@@ -143,7 +101,7 @@ def test_a_turned_photograph_keeps_its_exif_and_is_upright(quick, tmp_path):
     assert dict(picture.getexif()) == {271: 'Maker', 274: 1}
 
 
-def test_arrays_are_inputs_too(quick, tmp_path):
+def test_arrays_are_inputs_too(quick_restore, tmp_path):
   (tmp_path / 'in').mkdir()
   noise = 0.3 * np.random.default_rng(0).normal(size=PHOTO.shape)
   noisy = PHOTO / 2 + 0.5 + noise
@@ -161,7 +119,7 @@ def test_arrays_are_inputs_too(quick, tmp_path):
     assert depth == bits
 
 
-def test_what_is_given_tells_the_task(quick, tmp_path):
+def test_what_is_given_tells_the_task(quick_restore, tmp_path):
   path = save(tmp_path / 'photo.png', PHOTO[..., :1])
   mask = np.ones((48, 60), np.uint8) * 255
   mask[:30] = 0
@@ -187,7 +145,7 @@ def test_what_is_given_tells_the_task(quick, tmp_path):
     assert found.shape[-1] == channels
 
 
-def test_a_look_at_the_picture_is_said_before_the_work(quick, tmp_path):
+def test_a_look_at_the_picture_is_said_before_the_work(quick_restore, tmp_path):
   pixels = np.rint(127.5 * (PHOTO + 1)).astype(np.uint8)
   Image.fromarray(pixels).save(tmp_path / 'photo.jpg', quality=20)
   noise = np.random.default_rng(0).normal(size=(64, 64, 3))
@@ -209,13 +167,13 @@ def test_a_look_at_the_picture_is_said_before_the_work(quick, tmp_path):
 
 def test_an_estimated_kernel_is_written_and_can_be_given(tmp_path):
   def deblur(key, given, options, progress):
-    restored = fake(key, given, options, progress)
+    restored = toy_restore.fake(key, given, options, progress)
     found = {} if given.kernel is not None else {'kernel': np.eye(5) / 5}
     return restored._replace(found=found)
 
   path = save(tmp_path / 'photo.png', PHOTO)
   out, again = tmp_path / 'out', tmp_path / 'again'
-  with mock.patch.dict(sys.modules[RESTORE]._TASKS, {Task.DEBLUR: deblur}):
+  with toy_restore.replaced_tasks(deblur=deblur):
     code, _, err = run(f'--image={path}', '--task=deblur', f'--out={out}')
     assert code == 0, err
     code, _, err = run(
@@ -230,7 +188,7 @@ def test_an_estimated_kernel_is_written_and_can_be_given(tmp_path):
   )
 
 
-def test_no_samples(quick, tmp_path):
+def test_no_samples(quick_restore, tmp_path):
   path = save(tmp_path / 'photo.png', PHOTO)
   code, _, err = run(
     f'--image={path}', '--num_samples=0', '--sigma=5', f'--out={tmp_path / "o"}'
@@ -238,94 +196,6 @@ def test_no_samples(quick, tmp_path):
   assert code == 0, err
   assert not list((tmp_path / 'o').glob('sample_*'))
   assert (tmp_path / 'o' / 'comparison.png').exists()
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-  path = tmp_path_factory.mktemp('bad')
-  save(path / 'photo.png', PHOTO)
-  save(path / 'flat.png', np.zeros_like(PHOTO))
-  save(path / 'tiny.png', PHOTO[:10])
-  save(path / 'white.png', np.ones_like(PHOTO))
-  save(path / 'black.png', -np.ones_like(PHOTO))
-  np.save(path / 'even.npy', np.ones((4, 4)))
-  np.save(path / 'large.npy', np.full((25, 3), 1 / 75))
-  np.save(path / 'negative.npy', -np.ones((3, 3)))
-  np.save(path / 'levels.npy', 255 * np.ones((24, 30)))
-  np.save(path / 'bytes.npy', np.ones((24, 30), np.uint8))
-  np.save(path / 'nan.npy', np.full((24, 30), np.nan))
-  (path / 'text.png').write_text('no picture')
-  return path
-
-
-@pytest.mark.parametrize(
-  ('image', 'arguments', 'words'),
-  [
-    ('', (), ('--image',)),
-    ('no.png', (), ('no.png',)),
-    ('text.png', (), ('text.png',)),
-    ('tiny.png', ('--sigma=5',), ('16x16', '10x30')),
-    ('photo.png', ('--sigma=-1',), ('--sigma', '-1')),
-    ('photo.png', ('--sigma=much',), ('sigma', 'much')),
-    ('photo.png', ('--task=sharpen',), ('task', 'sharpen')),
-    ('photo.png', ('--num_samples=-1',), ('num_samples', '-1')),
-    ('photo.png', ('--quality=0',), ('--quality', '0')),
-    ('photo.png', ('--seed=-1',), ('--seed', '-1')),
-    ('flat.png', ('--task=denoise',), ('--sigma', 'one colour')),
-    ('flat.png', (), ('--sigma', 'one colour')),
-    ('photo.png', ('--kernel={}/even.npy',), ('odd', '(4, 4)')),
-    ('photo.png', ('--kernel={}/large.npy',), ('24x30', '25x3')),
-    ('photo.png', ('--kernel={}/negative.npy',), ('kernel', '-9')),
-    ('photo.png', ('--kernel={}/no.npy',), ('no.npy',)),
-    ('photo.png', ('--mask={}/white.png',), ('--mask', 'white everywhere')),
-    ('photo.png', ('--mask={}/black.png',), ('--mask', 'black everywhere')),
-    ('photo.png', ('--mask={}/no.png',), ('no.png',)),
-    ('photo.png', ('--task=inpaint',), ('--mask', 'required')),
-    ('photo.png', ('--task=jpeg',), ('--quality', 'no JPEG')),
-    ('photo.png', ('--task=colorize',), ('--scribbles', '--reference')),
-    ('photo.png', ('--scribbles={}/tiny.png',), ('--scribbles', '10x30')),
-    ('photo.png', ('--task=jpeg', '--kernel={}/k.npy'), ('k.npy',)),
-    ('levels.npy', (), ('levels.npy', '255', 'divide')),
-    ('bytes.npy', (), ('bytes.npy', 'uint8')),
-    ('nan.npy', (), ('nan.npy', 'finite')),
-    ('even.npy', ('--sigma=1',), ('16x16', '4x4')),
-  ],
-)
-def test_bad_input_is_one_line_and_nothing_is_written(
-  folder, tmp_path, image, arguments, words
-):
-  given = [argument.format(folder) for argument in arguments]
-  if image:
-    given.append(f'--image={folder / image}')
-  code, _, err = run(*given, f'--out={tmp_path / "out"}')
-  commands.assert_one_line_and_nothing_written(code, err, tmp_path / 'out')
-  for word in words:
-    assert word in err
-
-
-def test_an_input_of_another_task_is_refused(quick, folder, tmp_path):
-  mask = np.zeros((24, 30), np.uint8)
-  mask[3:9] = 255
-  Image.fromarray(mask).save(tmp_path / 'mask.png')
-  code, _, err = run(
-    f'--image={folder / "photo.png"}',
-    '--task=denoise',
-    f'--mask={tmp_path / "mask.png"}',
-    f'--out={tmp_path / "out"}',
-  )
-  commands.assert_one_line_and_nothing_written(code, err, tmp_path / 'out')
-  assert '--mask is for the task inpaint; the task is denoise' in err
-
-
-def test_a_bad_picture_does_not_stop_the_others(quick, folder, tmp_path):
-  code, _, err = run(
-    f'--image={folder / "text.png"},{folder / "photo.png"}',
-    '--sigma=5',
-    f'--out={tmp_path / "out"}',
-  )
-  assert code == 3
-  assert 'text.png failed' in err
-  assert (tmp_path / 'out' / 'photo' / 'mean.png').exists()
 
 
 @pytest.mark.long
