@@ -17,6 +17,9 @@ import numpy as np
 
 from internal_diffusion.applications.editing import patch_sources
 from internal_diffusion.applications.editing.blend import blend
+from internal_diffusion.applications.editing.continued_edges import (
+  continue_edges,
+)
 from internal_diffusion.applications.editing.fill_levels import (
   MARGIN,
   FillLevel,
@@ -58,8 +61,13 @@ def complete(
     ValueError: If no whole patch is known.
   """
   num_channels = image.shape[-1]
-  rough = _ROUGHNESS * roughness(image, ~mask)
-  levels = make_levels(np.concatenate([image, rough], axis=-1), mask)
+  image, is_edge = continue_edges(image, mask)
+  hole = mask & ~is_edge
+  if not hole.any():
+    return np.repeat(image[None], num_samples, axis=0)
+  rough = _ROUGHNESS * roughness(image, ~hole)
+  values = np.concatenate([image, rough], axis=-1)
+  levels = make_levels(values, hole, ~mask)
   first = _first_level(levels)
   start_key, *keys = jax.random.split(key, 2 + first)
   sources = _draw_and_choose(start_key, levels[first], num=num_samples)

@@ -74,12 +74,15 @@ class FillLevel:
     return self.image.shape[0], self.image.shape[1]
 
 
-def make_levels(image: np.ndarray, mask: np.ndarray) -> list[FillLevel]:
+def make_levels(
+  image: np.ndarray, mask: np.ndarray, given: np.ndarray
+) -> list[FillLevel]:
   """The levels of a picture, finest first.
 
   Args:
     image: [H, W, C]; the values of hole pixels are not used.
     mask: True at hole pixels, [H, W].
+    given: True at the pixels of which sources consist, [H, W].
 
   Raises:
     ValueError: If no whole patch is known at the finest level.
@@ -88,17 +91,17 @@ def make_levels(image: np.ndarray, mask: np.ndarray) -> list[FillLevel]:
   num_levels = _num_levels(mask)
   step = _SIDE_STEP * 2 ** (num_levels - 1)
   around = [(0, -side % step) for side in mask.shape]
-  known = np.pad(inside & ~mask, around)
+  known, given = (np.pad(part, around) for part in (~mask, given))
   inside = np.pad(inside, around)
   image = np.pad(np.where(mask[..., None], 0, image), [*around, (0, 0)])
   levels = []
   for index in range(num_levels):
     if index:
+      given = _whole_blocks(given, inside)
       image, known, inside = _halve(image, known, inside)
-    sources = _whole(known, PATCH_SIZE)
-    if not sources.any():
+    if not _whole(given, PATCH_SIZE).any():
       break
-    levels.append(_make_level(image, known, inside, sources))
+    levels.append(_make_level(image, known, inside, given))
   if not levels:
     raise ValueError(
       f'`mask` must leave a square of {PATCH_SIZE}x{PATCH_SIZE} known pixels or'
@@ -127,16 +130,22 @@ def _halve(
   """The next coarser image, known pixels and pixels inside the picture."""
   weight = known[..., None].astype(np.float32)
   total, weights = (_blur_and_halve(part) for part in (weight * image, weight))
-  blocks = [
-    part.reshape(part.shape[0] // 2, 2, -1, 2) for part in (known, inside)
-  ]
-  is_known = np.all(blocks[0] >= blocks[1], axis=(1, 3))
-  is_inside = np.any(blocks[1], axis=(1, 3))
-  is_known = is_known & is_inside
+  is_known = _whole_blocks(known, inside)
+  is_inside = _blocks(inside).any(axis=(1, 3))
   image = np.where(
     is_known[..., None], total / np.where(weights > 0, weights, 1), 0
   )
   return image, is_known, is_inside
+
+
+def _whole_blocks(known: np.ndarray, inside: np.ndarray) -> np.ndarray:
+  """Whether all pixels of a coarser one that are inside are known."""
+  blocks, is_inside = _blocks(known), _blocks(inside)
+  return (blocks >= is_inside).all((1, 3)) & is_inside.any((1, 3))
+
+
+def _blocks(values: np.ndarray) -> np.ndarray:
+  return values.reshape(values.shape[0] // 2, 2, -1, 2)
 
 
 def _blur_and_halve(image: np.ndarray) -> np.ndarray:
@@ -151,16 +160,17 @@ def _make_level(
   image: np.ndarray,
   known: np.ndarray,
   inside: np.ndarray,
-  sources: np.ndarray,
+  given: np.ndarray,
 ) -> FillLevel:
   around = (MARGIN, MARGIN)
   image = np.pad(image.astype(np.float32), [around, around, (0, 0)])
-  known, inside, sources = (
-    np.pad(part, MARGIN) for part in (known, inside, sources)
+  known, inside, given = (
+    np.pad(part, MARGIN) for part in (known, inside, given)
   )
+  sources = _whole(given, PATCH_SIZE)
   hole = inside & ~known
   targets = ndimage.maximum_filter(hole, PATCH_SIZE) & inside
-  first = {side: _whole(known, side) for side in FIRST_SIDES}
+  first = {side: _whole(given, side) for side in FIRST_SIDES}
   first = {k: v for k, v in first.items() if v.sum() >= _ENOUGH_PATCHES}
   if not first:
     first = {PATCH_SIZE: sources}
