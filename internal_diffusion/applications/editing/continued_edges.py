@@ -17,14 +17,18 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, spatial
+from scipy import spatial
 
+from internal_diffusion.applications.editing.edge_bands import (
+  CURVE_STEP,
+  make_band,
+  mismatch,
+)
 from internal_diffusion.applications.editing.edge_ends import (
-  WIDTH,
   EdgeEnd,
   find_edge_ends,
-  mean_of_known,
 )
+from internal_diffusion.applications.editing.edge_sides import side_codes
 
 _MOST_TURN = np.radians(75)  # Of an end to the chord.
 # Units of what speaks against a join, and their sum at most.
@@ -32,16 +36,12 @@ _ASYMMETRY = np.radians(25)  # Difference of the two angles.
 _MISMATCH = 0.4  # Difference of the colours over their contrast.
 _UNSTEADINESS = 0.25  # Larger one of both ends.
 _LENGTH = 80  # Of the curve, in pixels; counts squared.
+_TURN = np.radians(65)  # Of the curve from end to middle; counts squared.
 _MOST_COST = 2.0
 _UNROUNDNESS = 2.0  # Distance of points to one circle, in pixels; squared.
 _ROUND = 1.0  # That up to which the curve is the circle.
-_NEAR = 4  # Pixels on each side at which colours are compared.
-_ALIKE = 0.25  # Difference of colours over contrast up to which a band goes.
-_LEAST_WIDTH = 3  # Of a band on each side, in pixels.
-_STEP = 0.25  # Distance of points of a curve, in pixels.
+_STRAIGHT = 0.7  # Distance of points to one line up to which it is the line.
 _APART = 3.0  # Of two curves at least, in pixels.
-_GRAIN = 3.0  # Standard deviation of the filter that separates grain.
-_MOST_GRAIN = 4.0  # Over its median.
 
 
 class _Join(NamedTuple):
@@ -60,31 +60,42 @@ class _Join(NamedTuple):
   cost: float
 
 
-def continue_edges(
-  image: np.ndarray, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+class Continued(NamedTuple):
+  """A picture whose edges go on through its hole.
+
+  Attributes:
+    picture: With bands of pixels along the edges, [H, W, C].
+    is_edge: Where these are, [H, W].
+    sides: Codes of the sides of the edges, see `edge_sides`, [H, W].
+  """
+
+  picture: np.ndarray
+  is_edge: np.ndarray
+  sides: np.ndarray
+
+
+def continue_edges(image: np.ndarray, mask: np.ndarray) -> Continued:
   """Continues edges through the hole of a picture.
 
   Args:
     image: [H, W, C]; the values of hole pixels are not used.
     mask: True at hole pixels, [H, W].
-
-  Returns:
-    The picture with bands of pixels along the edges, [H, W, C], and where these
-    are, [H, W].
   """
-  ends = find_edge_ends(image, mask)
-  joins = _best_joins(ends, mask)
+  joins = _best_joins(find_edge_ends(image, mask), mask)
   picture, done = image.copy(), np.zeros(mask.shape, bool)
   nearest = np.full(mask.shape, np.inf)
   for join in joins:
-    rows, columns, values, distance = _band(join, mask)
+    rows, columns, values, distance = make_band(*join[:3], mask)
     is_nearer = distance < nearest[rows, columns]
     rows, columns = rows[is_nearer], columns[is_nearer]
-    picture[rows, columns] = values[is_nearer]
+    picture[rows, columns] = values[is_nearer].clip(-1, 1)
     nearest[rows, columns] = distance[is_nearer]
     done[rows, columns] = True
-  return picture.clip(-1, 1).astype(np.float32), done
+  lines = [
+    np.concatenate([one.first.path[:0:-1], one.curve, one.last.path[1:]])
+    for one in joins
+  ]
+  return Continued(picture, done, side_codes(lines, mask.shape))
 
 
 def _best_joins(ends: list[EdgeEnd], mask: np.ndarray) -> list[_Join]:
@@ -121,8 +132,9 @@ def _join(first: EdgeEnd, last: EdgeEnd, mask: np.ndarray) -> _Join | None:
   angles = [_angle(chord, one) for one in directions]
   if max(np.abs(angles)) > _MOST_TURN:
     return None
-  cost = abs(sum(angles)) / _ASYMMETRY + _mismatch(first, last) / _MISMATCH
+  cost = abs(sum(angles)) / _ASYMMETRY + mismatch(first, last) / _MISMATCH
   cost += max(first.unsteadiness, last.unsteadiness) / _UNSTEADINESS
+  cost += (float(np.mean(np.abs(angles))) / _TURN) ** 2
   tangent, error = _common_circle(first.points, last.points, chord / length)
   cost += (error / _UNROUNDNESS) ** 2
   if error < _ROUND:
@@ -143,7 +155,7 @@ def _join(first: EdgeEnd, last: EdgeEnd, mask: np.ndarray) -> _Join | None:
 def _common_circle(
   first: np.ndarray, last: np.ndarray, chord: np.ndarray
 ) -> tuple[float, float]:
-  """The circle that fits two edges best.
+  """The line or else the circle that fits two edges best.
 
   Args:
     first: Points of an edge, [S, 2].
@@ -151,12 +163,15 @@ def _common_circle(
     chord: Unit vector from one to the other, [2].
 
   Returns:
-    Angle from the chord to the circle's tangent at its first end; root mean
-    square distance of the points to the circle.
+    Angle from the chord to its tangent at its first end; root mean square
+    distance of the points to it.
   """
   points = np.concatenate([first, last])
   mean = points.mean(axis=0)
   points = points - mean
+  least = np.linalg.svd(points, compute_uv=False)[-1]
+  if least / np.sqrt(len(points)) < _STRAIGHT:
+    return 0.0, float(least / np.sqrt(len(points)))
   # |x|^2 = 2 c x + d: a circle around c.
   matrix = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
   (*centre, rest), *_ = np.linalg.lstsq(matrix, np.sum(points**2, axis=1))
@@ -184,7 +199,7 @@ def _hermite(
   start: np.ndarray, end: np.ndarray, leaving: np.ndarray, arriving: np.ndarray
 ) -> np.ndarray:
   """Points [S, 2] of the cubic with given ends and derivatives there."""
-  num = max(3, round(float(np.linalg.norm(leaving)) / _STEP))
+  num = max(3, round(float(np.linalg.norm(leaving)) / CURVE_STEP))
   u = np.linspace(0, 1, num)[:, None]
   return (
     (2 * u**3 - 3 * u**2 + 1) * start
@@ -205,104 +220,4 @@ def _runs_inside(curve: np.ndarray, mask: np.ndarray) -> bool:
     return False
   between = mask[*inner[inside[0] : inside[-1] + 1].T]
   outside = len(inner) - len(inside)
-  return bool(between.all()) and outside * _STEP < 20
-
-
-def _profile(end: EdgeEnd) -> np.ndarray:
-  """Mean colours [2 * WIDTH + 1, C] across an edge near the hole."""
-  return mean_of_known(end.strip[:8])
-
-
-def _difference(first: EdgeEnd, last: EdgeEnd) -> np.ndarray:
-  """Difference of the colours over their contrast, [2 * WIDTH + 1]."""
-  # One of them enters and the other leaves.
-  other = _profile(last)[::-1]
-  contrast = max(first.contrast, last.contrast, 1e-6)
-  return np.sqrt(np.mean((_profile(first) - other) ** 2, axis=-1)) / contrast
-
-
-def _mismatch(first: EdgeEnd, last: EdgeEnd) -> float:
-  difference = _difference(first, last)[WIDTH - _NEAR : WIDTH + _NEAR + 1]
-  if np.isnan(difference).all():
-    return np.inf
-  return float(np.sqrt(np.nanmean(difference**2)))
-
-
-def _widths(join: _Join) -> tuple[int, int]:
-  """Pixels on the right and on the left in which both ends are alike."""
-  is_alike = _difference(join.first, join.last) < _ALIKE
-  sides = is_alike[WIDTH::-1], is_alike[WIDTH:]
-  right, left = (
-    len(side) - 1 if side.all() else int(np.argmin(side)) - 1 for side in sides
-  )
-  return max(right, _LEAST_WIDTH), max(left, _LEAST_WIDTH)
-
-
-def _band(
-  join: _Join, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-  """Rows, columns, values and distances of the pixels beside a curve."""
-  right, left = _widths(join)
-  tree = spatial.cKDTree(join.curve)
-  pixels = np.argwhere(mask)
-  distance, index = tree.query(pixels, distance_upper_bound=WIDTH + 1)
-  is_near = np.isfinite(distance)
-  pixels, index = pixels[is_near], index[is_near]
-  tangent = np.gradient(join.curve, axis=0)[index]
-  tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
-  offset = pixels - join.curve[index]
-  # To the left of someone who walks along the curve.
-  across = offset[:, 1] * tangent[:, 0] - offset[:, 0] * tangent[:, 1]
-  is_in = (across >= -right) & (across <= left)
-  pixels, index, across = pixels[is_in], index[is_in], across[is_in]
-  along = index * _STEP
-  total = (len(join.curve) - 1) * _STEP
-  weight = (along / total)[:, None]
-  smooth, grain = zip(
-    _beside(join.first, along, across),
-    _beside(join.last, total - along, -across),
-    strict=True,
-  )
-  values = (1 - weight) * smooth[0] + weight * smooth[1]
-  values = values + np.where(weight < 0.5, grain[0], grain[1])
-  return *pixels.T, values, abs(across)
-
-
-def _beside(
-  end: EdgeEnd, along: np.ndarray, across: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Colours near the hole [N, C] at distances across, and the grain along."""
-  strip = _without_gaps(end.strip)
-  smooth = ndimage.gaussian_filter1d(strip, _GRAIN, axis=0, mode='nearest')
-  grain = strip - smooth
-  most = _MOST_GRAIN * np.median(abs(grain))
-  last = len(strip) - 1
-  # There and back, as the strip may be shorter than the curve.
-  there = last - abs(np.mod(along, 2 * last) - last)
-  at = np.stack([there, across + WIDTH])
-  colours, grain = (
-    np.stack(
-      [
-        ndimage.map_coordinates(channel, place, order=order, mode='nearest')
-        for channel in np.moveaxis(part, -1, 0)
-      ],
-      axis=-1,
-    )
-    for part, place, order in (
-      (smooth, np.stack([np.zeros_like(along), across + WIDTH]), 1),
-      (grain.clip(-most, most), at, 3),
-    )
-  )
-  return colours, grain
-
-
-def _without_gaps(strip: np.ndarray) -> np.ndarray:
-  """A strip [S, N, C] whose unknown pixels are the nearest known ones."""
-  unknown = np.isnan(strip[..., 0])
-  if unknown.all() or not unknown.any():
-    return np.nan_to_num(strip)
-  # Along the edge first: its colours differ less there.
-  nearest = ndimage.distance_transform_edt(
-    unknown, sampling=(1, 4), return_distances=False, return_indices=True
-  )
-  return strip[*nearest]
+  return bool(between.all()) and outside * CURVE_STEP < 20

@@ -19,7 +19,9 @@ _STEP = 0.5  # Distance of points of the ring, in pixels.
 _BLUR = 1.2  # Standard deviation of the filter before gradients.
 _LEAST_CONTRAST = 0.15  # Of an edge, in units of the values.
 _ABOVE_TEXTURE = 2.0  # Contrast of an edge over the median along the ring.
-_LENGTH, _LEAST_LENGTH = 24, 8  # Of the part that is followed, in pixels.
+# Pixels that an edge is followed, those of them that describe it, and those
+# that it has at least.
+_REACH, _LENGTH, _LEAST_LENGTH = 160, 24, 8
 _STEADY = 16  # Pixels along it in which its colours are compared.
 _FADE = 0.4  # Gradient over that at the ring, where an edge ends.
 _STEEPNESS = 0.35  # Cosine of the angle between an edge and the ring's normal.
@@ -31,6 +33,7 @@ class EdgeEnd(NamedTuple):
   Attributes:
     points: Rows and columns of it, from the ring on, away from the hole, in
       steps of a pixel, [S, 2].
+    path: All of it that was followed, [T, 2].
     direction: Unit vector (row, column) along it at the ring, away from the
       hole, [2].
     strip: Colours beside it, [S, 2 * WIDTH + 1, C]: along it away from the
@@ -41,6 +44,7 @@ class EdgeEnd(NamedTuple):
   """
 
   points: np.ndarray
+  path: np.ndarray
   direction: np.ndarray
   strip: np.ndarray
   contrast: float
@@ -135,9 +139,7 @@ def _crossings(picture: _Picture, ring: np.ndarray) -> np.ndarray:
 def _gradient(picture: _Picture, place: np.ndarray) -> np.ndarray:
   """Derivatives [2, C] at a place [2]."""
   at = np.broadcast_to(place, (2, 2))
-  return np.stack(
-    [sample(part, at[:1], 1)[0] for part in picture.slopes]
-  )
+  return np.stack([sample(part, at[:1], 1)[0] for part in picture.slopes])
 
 
 def _across(slopes: np.ndarray) -> np.ndarray:
@@ -166,7 +168,7 @@ def _follow(picture: _Picture, place: np.ndarray) -> np.ndarray:
   strength = float(np.linalg.norm(change))
   shifts = np.linspace(-1.5, 1.5, 13)
   line = [place]
-  for _ in range(_LENGTH):
+  for _ in range(_REACH):
     normal = np.array([along[1], -along[0]])
     tried = line[-1] + along + shifts[:, None] * normal
     if (tried < 1).any() or (tried > size - 2).any():
@@ -187,6 +189,7 @@ def _follow(picture: _Picture, place: np.ndarray) -> np.ndarray:
 
 def _describe(picture: _Picture, line: np.ndarray) -> EdgeEnd:
   """The end of an edge, given points [S, 2] of it."""
+  path, line = line, line[: _LENGTH + 1]
   steps = np.arange(len(line))
   degree = 2 if len(line) >= 12 else 1
   fits = [np.polynomial.Polynomial.fit(steps, x, degree) for x in line.T]
@@ -210,7 +213,7 @@ def _describe(picture: _Picture, line: np.ndarray) -> EdgeEnd:
   contrast = float(np.sqrt(np.nanmean(_range(mean) ** 2)))
   change = float(np.sqrt(np.nanmean((near - mean) ** 2)))
   unsteadiness = change / max(contrast, 1e-6)
-  return EdgeEnd(smooth, tangents[0], strip, contrast, unsteadiness)
+  return EdgeEnd(smooth, path, tangents[0], strip, contrast, unsteadiness)
 
 
 def _range(values: np.ndarray) -> np.ndarray:
