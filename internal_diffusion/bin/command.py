@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 from absl import flags
 
 from internal_diffusion import arrays, compilation
@@ -39,6 +40,7 @@ def run(
   name: str,
   doc: str,
   default_config: pathlib.Path | None = None,
+  before: Callable[[], None] | None = None,
 ) -> None:
   """Parses flags, runs a command and exits.
 
@@ -48,6 +50,7 @@ def run(
     name: The command's name, for messages.
     doc: Text that `--help` shows before the flags.
     default_config: Configuration file where --config is left out.
+    before: Called when the flags are read, before any use of a device.
   """
   sys.stdout, sys.stderr = (
     messages.forgiving(sys.stdout),
@@ -74,6 +77,8 @@ def run(
       config_files.expand_paths(flag_values.config)
     if 'seed' in flag_values:
       check_seed(flag_values.seed)
+    if before is not None:
+      before()
     surroundings.check_platform()
   except (AttributeError, KeyError) as error:
     _fail(name, flag_values, ValueError(config_files.unknown_field(error)))
@@ -236,5 +241,9 @@ def _fail(
   print(
     f'{name}: error: {user_errors.one_line(error, flag_values)}',
     file=sys.stderr,
+    flush=True,
   )
+  if jax.distributed.is_initialized():
+    # An orderly end would wait for the other processes of the run.
+    os._exit(_FAILED)
   sys.exit(_FAILED)

@@ -10,7 +10,9 @@ TensorBoard events, loss.png and report.json.
 """
 
 import pathlib
+import sys
 
+import jax
 from absl import flags
 from ml_collections import config_flags
 
@@ -18,10 +20,10 @@ from internal_diffusion import configs, figures, report
 from internal_diffusion import options as options_lib
 from internal_diffusion.applications.patches import PatchOptions
 from internal_diffusion.applications.patches.training import train_patches
-from internal_diffusion.bin import command, common_flags, messages
+from internal_diffusion.bin import command, common_flags, messages, option_flags
 from internal_diffusion.configs import default
 from internal_diffusion.data import image_io
-from internal_diffusion.training import metrics
+from internal_diffusion.training import metrics, processes
 
 _NAME = 'idiff-train'
 _FLAGS = flags.FlagValues()
@@ -33,6 +35,54 @@ _CONFIG = config_flags.DEFINE_config_file(
   flag_values=_FLAGS,
 )
 common_flags.define(_FLAGS, 'workdir')
+option_flags.define_rare(
+  _FLAGS,
+  'coordinator',
+  'Training on several hosts: address of the first process, host:port, or'
+  ' auto, where JAX finds all three in the environment.',
+)
+option_flags.define_rare(
+  _FLAGS, 'num_processes', 'Number of processes of such a run.', default=0
+)
+option_flags.define_rare(
+  _FLAGS,
+  'process_id',
+  'Number of this process of such a run, from 0.',
+  default=-1,
+)
+
+
+def _join_processes() -> None:
+  """Joins the other processes of a training on several hosts, if any."""
+  coordinator, num = _FLAGS.coordinator, _FLAGS.num_processes
+  if coordinator is None:
+    if num > 0 or _FLAGS.process_id >= 0:
+      raise ValueError('`num_processes` and `process_id` need `coordinator`.')
+    return
+  if coordinator == 'auto':
+    processes.start()
+  elif ':' not in coordinator:
+    raise ValueError(
+      f'`coordinator` must be host:port or auto, got {coordinator!r}.'
+    )
+  elif not 0 <= _FLAGS.process_id < num:
+    raise ValueError(
+      '`process_id` must be from 0 to `num_processes` - 1, got'
+      f' {_FLAGS.process_id} of {num}.'
+    )
+  else:
+    processes.start(
+      coordinator=coordinator,
+      num_processes=num,
+      process_id=_FLAGS.process_id,
+    )
+  if processes.is_first():
+    # If JAX ends a process that waits for a lost one, it has no last word.
+    print(
+      f'{_NAME}: {jax.process_count()} processes, {jax.device_count()} devices.'
+      ' If one is lost, all end; the same commands continue the run.',
+      file=sys.stderr,
+    )
 
 
 def main() -> None:
@@ -47,6 +97,8 @@ def main() -> None:
   )
   directory = command.output_dir(_FLAGS.workdir)
   fitted = train_patches(image, options, directory, progress=True)
+  if not processes.is_first():
+    return
   report.write_report(
     directory,
     command=_NAME,
@@ -102,6 +154,7 @@ def run() -> None:
     name=_NAME,
     doc='\n'.join([__doc__ or '', 'Fields and their defaults:', *fields]),
     default_config=pathlib.Path(configs.__file__).parent / 'patch.py',
+    before=_join_processes,
   )
 
 

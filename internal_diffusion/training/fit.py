@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from internal_diffusion.compilation import CompileMeter, measure_compilation
 from internal_diffusion.jax_settings import with_own_settings
-from internal_diffusion.training import parallel
+from internal_diffusion.training import parallel, processes
 from internal_diffusion.training.budget import Budget
 from internal_diffusion.training.interrupt import stop_requested
 from internal_diffusion.training.options import TrainOptions
@@ -108,11 +108,13 @@ def fit(
       the folder belongs to another run.
     OSError: If the folder cannot be written.
     NonFiniteLossError: If the loss is no longer finite.
+    LostProcessError: If another process of the run is lost.
     KeyboardInterrupt: If a signal stops a run in memory.
   """
   start = time.monotonic()
   num_devices = parallel.num_devices(options.num_devices)
   with contextlib.ExitStack() as stack:
+    stack.enter_context(processes.loss_named())
     meter = stack.enter_context(measure_compilation())
     folder = None
     if run_dir is not None:
@@ -125,12 +127,16 @@ def fit(
     run = _Run(model, data, loss, options, num_devices, folder, rounds)
     setup = time.monotonic() - start - meter.seconds
     bar = stack.enter_context(
-      tqdm(total=1.0, bar_format=_BAR, disable=not progress)
+      tqdm(
+        total=1.0,
+        bar_format=_BAR,
+        disable=not (progress and processes.is_first()),
+      )
     )
     while not run.is_over and not run.interrupted:
       _show(bar, run)
       run.take_steps(meter)
-      if folder is None and should_stop():
+      if folder is None and processes.any_of(should_stop()):
         raise KeyboardInterrupt
       if watch is not None:
         # The next call donates the state's buffers.
@@ -192,6 +198,7 @@ class _Run:
     self.seconds = 0.0
     if folder is not None:
       self.state, self.seconds = folder.restore(self.state)
+    self.state = processes.from_first(self.state)
     self.step = int(self.state.step)
     self._first_step, self._first_seconds = self.step, self.seconds
     self.mean_loss, self.interrupted = math.nan, False
@@ -229,7 +236,9 @@ class _Run:
       num_substeps=int(min(options.steps_per_call, left)),
     )
     self._metrics = jax.tree.map(np.asarray, metrics)  # Waits for the call.
-    self.seconds += time.monotonic() - start - (meter.seconds - compiled)
+    seconds = time.monotonic() - start - (meter.seconds - compiled)
+    # One clock, so that all processes take the same number of calls.
+    self.seconds += float(processes.from_first(seconds))
     self.step = int(self.state.step)
     self.mean_loss = float(np.mean(self._metrics.loss))
     _check_finite(self._metrics, self.step, self._folder)
@@ -267,7 +276,7 @@ class _Run:
       examples_per_second=self.examples_per_second,
     )
     self._folder.save_if_due(self.step, self.state, seconds=self.seconds)
-    self.interrupted = self._folder.should_stop()
+    self.interrupted = processes.any_of(self._folder.should_stop())
 
   def save(self) -> None:
     """Saves a checkpoint of the last step."""
@@ -278,7 +287,10 @@ class _Run:
 def _copied(tree: _T) -> _T:
   """A pytree in buffers that no step will donate, on the first device."""
   # Several devices hold a state of their own each; arrays of different sets of
-  # devices cannot be combined.
+  # devices cannot be combined. What lies on devices of other processes goes by
+  # way of the host.
+  if processes.are_several():
+    tree = jax.tree.map(np.asarray, tree)
   return jax.tree.map(jnp.copy, jax.device_put(tree, jax.local_devices()[0]))
 
 

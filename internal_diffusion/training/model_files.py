@@ -28,7 +28,7 @@ import numpy as np
 
 from internal_diffusion import options as options_lib
 from internal_diffusion.jax_settings import with_own_settings
-from internal_diffusion.training import checkpoint
+from internal_diffusion.training import checkpoint, processes
 
 VERSION = 1  # Of the format; raised when older folders can no longer be read.
 MODEL_DIR = 'model'
@@ -43,7 +43,8 @@ def save(
 ) -> pathlib.Path:
   """Saves a model into FOLDER/model, whole or not at all, and returns that.
 
-  A model that the folder holds is replaced.
+  A model that the folder holds is replaced. Of several processes of a run all
+  call this, and the first writes.
 
   Args:
     folder: The folder; made if it does not exist.
@@ -65,16 +66,21 @@ def save(
     'crc32': checkpoint.checksum(arrays),
   }
   target.parent.mkdir(parents=True, exist_ok=True)
-  temporary = target.with_name(f'.{secrets.token_hex(8)}.tmp')
+  token = np.frombuffer(secrets.token_bytes(8), np.uint8)
+  token = np.asarray(processes.from_first(token), np.uint8)
+  temporary = target.with_name(f'.{token.tobytes().hex()}.tmp')
   try:
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=processes.are_several())
     if arrays:
       checkpoint.write_arrays(temporary / _ARRAYS, arrays)
-    text = json.dumps(description, indent=1)
-    (temporary / _DESCRIPTION).write_text(text)
-    _replace_folder(temporary, target)
+    if processes.is_first():
+      text = json.dumps(description, indent=1)
+      (temporary / _DESCRIPTION).write_text(text)
+      _replace_folder(temporary, target)
+    processes.wait_for_all()
   finally:
-    shutil.rmtree(temporary, ignore_errors=True)
+    if processes.is_first():
+      shutil.rmtree(temporary, ignore_errors=True)
   return target
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
+from internal_diffusion.training import processes
 from internal_diffusion.training.state import TrainState
 from internal_diffusion.training.step import Metrics, Step
 
@@ -24,11 +25,22 @@ def num_devices(wanted: int) -> int:
   """Number of devices to train on; 0 is all there are.
 
   Raises:
-    ValueError: If there are fewer than `wanted`.
+    ValueError: If there are fewer than `wanted`, or it is a part of those of
+      several processes.
   """
-  available = jax.local_device_count()
+  available = jax.device_count()
+  if processes.are_several() and wanted not in (0, available):
+    raise ValueError(
+      f'`num_devices` must be 0 or {available} with several processes, got'
+      f' {wanted}.'
+    )
   arrays.check_in_range('num_devices', wanted, 0, available)
   return wanted or available
+
+
+def _devices() -> list[jax.Device]:
+  """The devices of all processes, in the order of pmap."""
+  return sorted(jax.devices(), key=lambda device: device.process_index)
 
 
 def divide_batch(
@@ -96,4 +108,9 @@ def run_steps(
   index, weight = divide_batch(batch_size, num_devices)
   # float32, so that an expected length needs no other type.
   length = jnp.asarray(num_steps, jnp.float32)
+  if processes.are_several():
+    own = [device.process_index == jax.process_index() for device in _devices()]
+    index, weight = index[own], weight[own]
+    # Each process puts its copy on its own devices.
+    state, data, length = jax.tree.map(np.asarray, (state, data, length))
   return _run_steps(state, index, weight, data, length, step, num_substeps)

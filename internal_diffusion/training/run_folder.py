@@ -19,6 +19,7 @@ import numpy as np
 
 from internal_diffusion import files
 from internal_diffusion import options as options_lib
+from internal_diffusion.training import processes
 from internal_diffusion.training.checkpoint import CheckpointStore
 from internal_diffusion.training.interrupt import stop_requested
 from internal_diffusion.training.metrics import MetricWriter
@@ -86,13 +87,14 @@ class RunFolder:
       self._store.delete_after(restored.step)
       state, seconds = restored.state, restored.seconds
     self._last_saved = int(state.step)
-    self._writer = MetricWriter(self._directory, step=self._last_saved)
+    if processes.is_first():
+      self._writer = MetricWriter(self._directory, step=self._last_saved)
     return state, seconds
 
   def log(self, step: int, **scalars: float) -> None:
     """Appends scalars to the logs."""
-    assert self._writer is not None  # `restore` comes first.
-    self._writer.write(step, **scalars)
+    if self._writer is not None:
+      self._writer.write(step, **scalars)
 
   def save_if_due(self, step: int, state: TrainState, seconds: float) -> None:
     """Saves a checkpoint if the last one is old enough."""
@@ -148,24 +150,29 @@ def open_run(
         f' {"; ".join(differing)}. Give another folder or the same values.'
       )
   directory.mkdir(parents=True, exist_ok=True)
+  with contextlib.ExitStack() as stack:
+    if processes.is_first():
+      stack.enter_context(_locked(directory))
+      files.write_atomically(directory / SETTINGS_NAME, f'{text}\n'.encode())
+    store = CheckpointStore(checkpoints, keep=options.checkpoint.keep)
+    stack.enter_context(store)
+    should_stop = stack.enter_context(stop_requested())
+    run = RunFolder(directory, store, options.checkpoint, should_stop)
+    stack.callback(run.close)
+    yield run
+
+
+@contextlib.contextmanager
+def _locked(directory: pathlib.Path) -> Iterator[None]:
   with open(directory / LOCK_NAME, 'w') as lock:
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise ValueError(
-        f'Another process is training in {run_dir}; wait for it or give another'
-        ' folder.'
+        f'Another process is training in {directory}; wait for it or give'
+        ' another folder.'
       ) from None
-    files.write_atomically(directory / SETTINGS_NAME, f'{text}\n'.encode())
-    with (
-      CheckpointStore(checkpoints, keep=options.checkpoint.keep) as store,
-      stop_requested() as should_stop,
-    ):
-      run = RunFolder(directory, store, options.checkpoint, should_stop)
-      try:
-        yield run
-      finally:
-        run.close()
+    yield
 
 
 def read_settings(run_dir: str | os.PathLike) -> dict[str, Any]:

@@ -155,6 +155,10 @@ def test_bad_images_give_one_line_and_code_2(tmp_path, kind):
     (['--no_such_flag'], 'no_such_flag'),
     (['--config=configs/missing.py'], 'built-in cascade,'),
     (['stray'], 'stray'),
+    (['--num_processes=2'], '--coordinator'),
+    (['--coordinator=host'], 'host:port'),
+    (['--coordinator=host:1', '--num_processes=2'], '--process_id'),
+    (['--coordinator=auto'], 'do not meet'),
   ],
 )
 def test_bad_flags_give_one_line_and_code_2(photo, tmp_path, arguments, word):
