@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks import tables, timing, video_clips
 from internal_diffusion.applications import video
+from internal_diffusion.applications.video.steady import flicker
 from internal_diffusion.data import make_clip, read_clip
 from internal_diffusion.data.resampling import resample
 from internal_diffusion.evaluation import compare_clips, ssim
@@ -127,11 +128,16 @@ def frames_of(clips: dict[str, np.ndarray], step: int) -> dict[str, object]:
 def finer(frames: np.ndarray) -> dict[str, float]:
   """Every second frame held out, and the pace doubled."""
   found = video.interpolate(
-    jax.random.key(0), make_clip(frames[::2]), factor=2, num_samples=0
+    jax.random.key(0), make_clip(frames[::2]), factor=2, num_samples=1
   )
   mean, std, true = found.mean[1::2], found.std[1::2], frames[1::2]
   true = true[: len(mean)]
+  sample, whole = found.samples[0], frames[: len(found.mean)]
+  drawn = np.abs(sample[1::2] - mean) <= _Z * std[..., None]
   return {
+    'sample_coverage': float(drawn.mean()),
+    'flicker': flicker(sample) / flicker(whole),
+    'flicker_over_given': flicker(sample) / flicker(frames[::2]),
     'psnr': float(np.mean([psnr_of(*p) for p in zip(mean, true, strict=True)])),
     'coverage': float(np.mean(np.abs(mean - true) <= _Z * std[..., None])),
     'dis': float(

@@ -11,8 +11,10 @@ frames. DIS warps both neighbours half way, or the last frame by the motion
 before it; the average is that of both neighbours, the copy the last frame.
 Coverage: errors within the 90% intervals, 1.645 standard deviations. `pace
 doubled`: every second frame is held out, and errors are extrapolated from
-larger steps. The made clips are photographs of scikit-image, seen by a moving
-camera, or an object that moves over a background."""
+larger steps; `samples within`: deviations of a sample within the same
+intervals; flicker over that of the true frames. The made clips are photographs
+of scikit-image, seen by a moving camera, or an object that moves over a
+background."""
 _GENERATION_NOTE = """New clips of the real clip's length and size. NNFDIV: size
 of the compressed field of nearest patches over that of the field. Distance:
 sliced Wasserstein distance of patches of 3x7x7 to the clip, over that between
@@ -52,10 +54,13 @@ def video() -> str:
         f'{f["psnr"]:.2f}',
         f'{f["dis"]:.2f}',
         f'{100 * f["coverage"]:.0f}%',
+        f'{100 * f["sample_coverage"]:.0f}%',
+        f'{f["flicker"]:.2f}',
       ]
       for name, f in r['finer'].items()
     ]
     head = ['pace doubled', 'ours', 'DIS', 'coverage']
+    head += ['samples within', 'flicker of a sample']
     parts += [table(head, rows), _NOTE]
   if 'fill' in r:
     rows = [

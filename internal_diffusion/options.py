@@ -111,7 +111,7 @@ def _converted(old: Any, new: Any, name: str) -> Any:
     return replace(old, **new)
   if isinstance(old, enum.Enum):
     return choice(type(old), new, name)
-  if isinstance(old, tuple) and isinstance(new, list | tuple):
+  if isinstance(old, tuple | None) and isinstance(new, list | tuple):
     return tuple(new)
   return new
 

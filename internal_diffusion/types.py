@@ -22,7 +22,8 @@ class PatchTriplet(NamedTuple):
     source: Patches [N, D].
     target: Patches [N, D].
     delta: Displacement (dy, dx) and relative scale as a network sees them, [N,
-      3]; `data.triplets` has the conversions.
+      3]; in a clip (dt, dy, dx) and relative scale, [N, 4]. `data.triplets` has
+      the conversions.
     level: Pyramid level of the source, [N] int32; 0 is the finest.
   """
 

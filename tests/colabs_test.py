@@ -10,8 +10,11 @@ import pytest
 from internal_diffusion import PatchOptions, replace
 
 COLABS = pathlib.Path(__file__).parents[1] / 'colabs'
-# Values that replace those of each notebook's first code cell.
+# Values that replace those of each notebook's second code cell; the first
+# installs the package.
 SMALL = {
+  'applications.ipynb': {'SIDE': 80, 'MINUTES': 1e-4, 'NUM_SAMPLES': 2},
+  'learned_and_closed_form.ipynb': {'STEPS': 2, 'NUM_PATCHES': 64},
   'quickstart.ipynb': {'MINUTES': 1e-4, 'NUM_PATCHES': 16},
   'joint_distribution.ipynb': {'EFFORT': 1e-3},
   'frameworks.ipynb': {'EFFORT': 1e-3},
@@ -51,7 +54,7 @@ def run(name, tmp_path, monkeypatch, **replaced):
   names = {'display': lambda value: None}
   for index, source in enumerate(cells):
     exec(compile(source, f'{name}, cell {index}', 'exec'), names)
-    if index == 0:
+    if index == 1:
       assert names.keys() >= SMALL[name].keys()
       names.update(SMALL[name])
     names.update({n: v for n, v in replaced.items() if n in names})
@@ -60,6 +63,13 @@ def run(name, tmp_path, monkeypatch, **replaced):
 
 def test_every_notebook_is_tested():
   assert {path.name for path in COLABS.glob('*.ipynb')} == SMALL.keys()
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_the_first_cell_installs_the_package(name):
+  cells = json.loads((COLABS / name).read_text())['cells']
+  assert 'colab.research.google.com' in ''.join(cells[0]['source'])
+  assert "'pip', 'install'" in ''.join(cells[1]['source'])
 
 
 def small_options():
@@ -109,6 +119,30 @@ def test_frameworks(tmp_path, monkeypatch):
   for result in names['results'].values():
     assert result.measures
     assert result.pictures
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings('ignore:More than 20 figures')
+def test_applications(tmp_path, monkeypatch):
+  names = run('applications.ipynb', tmp_path, monkeypatch)
+  image = names['image']
+  assert names['new'][0].shape == image.shape
+  assert len(names['filled'].samples) == 2
+  assert names['larger'].mean.shape[0] == 2 * len(names['small'])
+  assert names['restored'].mean.shape == image.shape
+  assert names['flow'].covariance.shape == (*image.shape[:2], 2, 2)
+
+
+@pytest.mark.long
+def test_learned_and_closed_form(tmp_path, monkeypatch):
+  names = run(
+    'learned_and_closed_form.ipynb',
+    tmp_path,
+    monkeypatch,
+    PatchOptions=small_options,
+  )
+  assert names['copies']['closed form'] > 0.9
+  assert names['errors']['seen', 'closed form'][0] < 0.05
 
 
 @pytest.mark.long

@@ -1,65 +1,83 @@
 """The site: its commands, its code, its links, and that it is built."""
 
-import importlib
+import html
 import importlib.util
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
+import urllib.parse
 
-import jax
 import numpy as np
 import pytest
 
-from internal_diffusion.data import image_io
+from internal_diffusion.data import clip_io, image_io
 from tests import readme_test
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'
 PAGES = sorted(DOCS.glob('*.md'))
-# Sizes of the site and those of the test.
-SMALL = {
-  **readme_test.SMALL,
-  "UpscaleOptions(preset='fast', factor=2)": (
-    "UpscaleOptions(preset='fast', factor=2, num_steps=2)"
-  ),
+# Pages with code, in an order in which a person may read them, as names are
+# kept; their sizes, and those of the test.
+WITH_CODE = {
+  'start': {},
+  'generate': {'size=(240, 320)': 'size=(40, 48)'},
+  'edit': {},
+  'upscale': {
+    "UpscaleOptions(preset='default', factor=2)": (
+      "UpscaleOptions(preset='default', factor=2, num_steps=2)"
+    ),
+    'num_samples=8)': 'num_samples=2)',
+  },
+  'restore': {},
+  'motion': {
+    'FlowOptions(minutes=1.0)': 'FlowOptions(num_steps=2, num_samples=2)'
+  },
+  'measurement': {},
+  'video': {
+    "triplet={'time': (-2, 2)})": (
+      "triplet={'time': (-2, 2)}, num_steps=2, batch_size=32,"
+      ' num_references=32)'
+    )
+  },
+  'patches': {
+    'PatchOptions(num_steps=4600, num_gaussians=16)': (
+      'PatchOptions(num_steps=3, batch_size=32, num_references=32)'
+    ),
+    'num=256)': 'num=16)',
+    'num_steps=2000)': 'num_steps=2, batch_size=32, num_references=32)',
+    '(1000, 49)': '(10, 49)',
+  },
+  'frameworks': {},
 }
-# In the order in which a person may read them: names are kept.
-WITH_CODE = (
-  'start',
-  'generate',
-  'edit',
-  'upscale',
-  'restore',
-  'motion',
-  'patches',
-)
 
 
-def command_lines():
-  lines = []
-  for page in PAGES:
-    for block in re.findall(r'```text\n(.*?)```', page.read_text(), re.DOTALL):
-      lines += [line for line in block.splitlines() if line[:6] == 'idiff-']
-  return sorted(set(lines))
-
-
-@pytest.mark.parametrize('line', command_lines())
-def test_commands_have_flags_that_exist(line):
-  name, *arguments = shlex.split(line)
-  module = importlib.import_module(
-    f'internal_diffusion.bin.{name.removeprefix("idiff-")}'
-  )
-  for argument in arguments:
-    flag = argument.removeprefix('--').partition('=')[0].partition('.')[0]
-    assert flag in set(module._FLAGS), argument
+def broken_links(root):
+  """Links and pictures of a built site that lead nowhere in it."""
+  texts = {path: path.read_text() for path in root.rglob('*.html')}
+  broken = set()
+  for path, text in texts.items():
+    for link in re.findall(r'(?:href|src)="([^"]+)"', text):
+      url = urllib.parse.urlparse(html.unescape(link))
+      if url.scheme or url.netloc:
+        continue
+      found = (path.parent / urllib.parse.unquote(url.path)).resolve()
+      found = found if url.path else path
+      is_there = found.exists()
+      if is_there and url.fragment and found in texts:
+        is_there = f'id="{urllib.parse.unquote(url.fragment)}"' in texts[found]
+      if not is_there:
+        broken.add((path.name, link))
+  return broken
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
-def test_links_and_pictures_exist(page):
-  for link in re.findall(r'\]\(([^)#]+)', page.read_text()):
-    if not link.startswith(('http', 'made/')):
+def test_commands_links_and_imports_exist(page):
+  for line in readme_test.command_lines(page):
+    readme_test.check_flags(line)
+  readme_test.check_imports(page)
+  for link in readme_test.links(page):
+    if not link.startswith('made/'):
       assert (DOCS / link).exists(), link
 
 
@@ -68,25 +86,33 @@ def test_every_page_is_in_the_contents():
   assert {page.stem for page in PAGES} - {'index'} <= listed
 
 
+def test_all_code_is_run():
+  with_code = {page.stem for page in PAGES if '```python' in page.read_text()}
+  assert with_code == WITH_CODE.keys()
+
+
 @pytest.mark.long
 def test_python_blocks_run_in_their_order(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   image = readme_test.small_photograph()
   image_io.write_image('photo.png', image)
+  clip = [np.roll(image, shift, axis=1) for shift in range(5)]
+  clip_io.write_frames('frames', clip)
   names = {'first': image, 'second': np.roll(image, 1, axis=1)}
-  with jax.numpy_rank_promotion('allow'):
-    for page in WITH_CODE:
-      text = (DOCS / f'{page}.md').read_text()
-      for large, small in SMALL.items():
-        text = text.replace(large, small)
-      for block in re.findall(r'```python\n(.*?)```', text, re.DOTALL):
-        exec(compile(block, page, 'exec'), names)
+  for page, small in WITH_CODE.items():
+    readme_test.run_blocks(DOCS / f'{page}.md', names, small)
   height, width = image.shape[:2]
+  assert names['levels'][0].shape == (40, 48, 3)
   assert names['edited'].samples.shape == (2, height, width, 3)
   assert names['result'].mean.shape == (2 * height, 2 * width, 3)
-  assert names['restored'].std.shape == (height, width, 3)
+  assert names['restored'].samples.shape == (4, height, width, 3)
+  assert names['filled'].mean.shape == image.shape
   assert names['flow'].covariance.shape == (height, width, 2, 2)
+  assert names['measured'].mean.shape == (height, width, 2)
+  assert names['after'].mean.shape == (1, *image.shape)
   assert names['found'].patches.shape == (16, 7, 7, 3)
+  assert names['delta'].shape == (10, 3)
+  assert names['samples'].shape == (16, 2)
 
 
 @pytest.mark.long
@@ -120,3 +146,4 @@ def test_the_site_is_built_without_a_warning(tmp_path, builder):
     start = (tmp_path / 'html' / 'index.html').read_text()
     assert 'https://cdn' not in start
     assert 'fonts.google' not in start
+    assert not broken_links((tmp_path / 'html').resolve())

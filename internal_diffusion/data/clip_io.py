@@ -97,21 +97,38 @@ def read_clip(path: _PathLike, *, last: int | None = None) -> Clip:
   path = pathlib.Path(path)
   if last is not None:
     arrays.check_positive_int('last', last)
-  if path.is_dir():
-    frames, rate = _read_folder(path), _FOLDER_RATE
-  elif not path.exists():
-    raise FileNotFoundError(f'There is no clip `{path}`.')
-  elif path.suffix.lower() in clip_coding.ANIMATIONS:
-    frames, rate = clip_coding.read_animation(path)
-  elif path.suffix.lower() in clip_coding.FILMS:
-    frames, rate = clip_coding.read_film(path)
-  else:
-    readable = (*clip_coding.ANIMATIONS, *clip_coding.FILMS)
-    raise ValueError(
-      f'`{path}` is no clip that can be read; readable are'
-      f' {", ".join(readable)} and folders of pictures.'
-    )
+  frames, rate = _open(path)
   return Clip(_of_one_size(itertools.islice(frames, last), path), rate)
+
+
+def read_first_frame(path: _PathLike) -> np.ndarray:
+  """The first frame of a clip, [H, W, C] float32 in [-1, 1].
+
+  Raises:
+    FileNotFoundError: If there is no such file or folder, or no picture in it.
+    ValueError: If the frame cannot be read.
+  """
+  frames, _ = _open(pathlib.Path(path))
+  for frame in frames:
+    return frame.astype(np.float32) / 127.5 - 1
+  raise ValueError(f'`{path}` has no frame.')
+
+
+def _open(path: pathlib.Path) -> tuple[Iterator[np.ndarray], float]:
+  """The frames of a clip, one by one, and their rate."""
+  if path.is_dir():
+    return _read_folder(path), _FOLDER_RATE
+  if not path.exists():
+    raise FileNotFoundError(f'There is no clip `{path}`.')
+  if path.suffix.lower() in clip_coding.ANIMATIONS:
+    return clip_coding.read_animation(path)
+  if path.suffix.lower() in clip_coding.FILMS:
+    return clip_coding.read_film(path)
+  readable = (*clip_coding.ANIMATIONS, *clip_coding.FILMS)
+  raise ValueError(
+    f'`{path}` is no clip that can be read; readable are'
+    f' {", ".join(readable)} and folders of pictures.'
+  )
 
 
 def _read_folder(folder: pathlib.Path) -> Iterator[np.ndarray]:

@@ -38,7 +38,7 @@ class Part(NamedTuple):
   @property
   def is_coordinates(self) -> bool:
     """Whether the part is a delta or a point rather than a patch."""
-    return self.size <= 3
+    return self.size <= 3 or self.name == 'delta'
 
 
 class Layout(NamedTuple):
@@ -93,11 +93,15 @@ class Distribution:
       Condition(level=triplet.level, vector=vector),
     )
 
-  def layout(self, patch_dim: int, *, num_levels: int) -> Layout:
-    """Layout for patches of length `patch_dim`."""
+  def layout(
+    self, patch_dim: int, *, num_levels: int, delta_dim: int = 3
+  ) -> Layout:
+    """Layout for patches and deltas of the given lengths."""
 
     def parts(names: tuple[str, ...]) -> tuple[Part, ...]:
-      return tuple(Part(n, 3 if n == 'delta' else patch_dim) for n in names)
+      return tuple(
+        Part(n, delta_dim if n == 'delta' else patch_dim) for n in names
+      )
 
     return Layout(parts(self.generated), parts(self.given), num_levels)
 

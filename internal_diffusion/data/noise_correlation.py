@@ -21,7 +21,7 @@ added to it.
 import dataclasses
 
 import numpy as np
-from scipy import signal
+import scipy  # Its `signal` is imported where it is used.
 
 _TILE = 16
 _FLATTEST = 0.05  # Part of the tiles.
@@ -97,7 +97,7 @@ def unwhiten(white: np.ndarray, correlation: Correlation) -> np.ndarray:
   y = np.moveaxis(np.asarray(white, np.float64), correlation.axis, -1)
   driven = np.sqrt(1 - correlation.rho**2) * y
   driven[..., 0] = y[..., 0]
-  x = signal.lfilter([1.0], [1.0, -correlation.rho], driven, axis=-1)
+  x = scipy.signal.lfilter([1.0], [1.0, -correlation.rho], driven, axis=-1)
   return np.moveaxis(x, -1, correlation.axis).astype(white.dtype)
 
 

@@ -26,7 +26,8 @@ import dataclasses
 import itertools
 
 import numpy as np
-from scipy import fft, stats
+import scipy  # Its `stats` is imported where it is used.
+from scipy import fft
 
 from internal_diffusion.data import noise_correlation
 from internal_diffusion.data.noise_correlation import Correlation
@@ -226,7 +227,7 @@ def _flat_variance(
   texture, high = patches.texture[group], patches.high[group]
   least = min(len(texture), max(50, int(_LEAST * len(texture)))) - 1
   floor = np.partition(texture, least)[least]
-  quantile = stats.chi2.ppf(_FLAT, patches.num_low)
+  quantile = scipy.stats.chi2.ppf(_FLAT, patches.num_low)
   variance = float(np.mean(np.square(high)))
   for _ in range(30):
     used = texture <= max(variance * quantile, floor)

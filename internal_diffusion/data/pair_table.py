@@ -8,6 +8,9 @@ side of the source's,
 
 Two patches are a pair if their displacement is in [low - 1/2, high + 1/2] along
 each axis; within one level this is from low to high.
+
+A clip has time as a further axis, the first one. A patch is one frame deep, so
+P = 1 there, and its displacement is dt, in frames of the source's level.
 """
 
 from collections.abc import Sequence
@@ -23,9 +26,10 @@ from internal_diffusion.data import patches
 Array = jax.Array
 
 # Vertical and horizontal (lowest, highest) displacement, in whole pixels of the
-# source's level.
-DisplacementRange = tuple[tuple[int, int], tuple[int, int]]
+# source's level; of a clip that in time, in frames, before both.
+DisplacementRange = tuple[tuple[int, int], ...]
 NO_DISPLACEMENT: DisplacementRange = ((0, 0), (0, 0))
+_AXES = ('temporal', 'vertical', 'horizontal')
 
 
 class AxisPairs(NamedTuple):
@@ -45,25 +49,24 @@ class AxisPairs(NamedTuple):
 class PairTable(NamedTuple):
   """All pairs of patches that triplets are drawn from.
 
-  Every pair of rows combines with every pair of columns.
+  Every pair of rows combines with every pair of columns, and in a clip with
+  every pair of frames.
 
   Attributes:
     levels: Pyramid levels of source and target, [M, 2] int32.
     probability: Probability of each pair of levels, [M].
-    rows: Pairs of rows.
-    columns: Pairs of columns.
+    axes: Pairs of rows and of columns; of a clip those of frames before both.
     relative_scale: log2 of the target's scale over the source's, [M].
   """
 
   levels: Array
   probability: Array
-  rows: AxisPairs
-  columns: AxisPairs
+  axes: tuple[AxisPairs, ...]
   relative_scale: Array
 
 
 def make_pair_table(
-  sizes: Sequence[tuple[int, int]],
+  sizes: Sequence[tuple[int, ...]],
   *,
   patch_size: int,
   displacement_range: DisplacementRange = NO_DISPLACEMENT,
@@ -73,10 +76,11 @@ def make_pair_table(
   """Lists the pairs of patches of a pyramid.
 
   Args:
-    sizes: Size (height, width) of each level, finest first.
+    sizes: Size (height, width) of each level, finest first; of a clip (length,
+      height, width).
     patch_size: Side P of a patch in pixels, odd.
-    displacement_range: Lowest and highest displacement, vertical and
-      horizontal, in whole pixels of the source's level.
+    displacement_range: Lowest and highest displacement along each axis, in
+      whole pixels, or frames, of the source's level.
     level_steps: Steps from the source's level to the target's: 0 is the same
       level, 1 the next coarser, -1 the next finer.
     power: The probability of a pair of levels is proportional to its number of
@@ -99,34 +103,38 @@ def make_pair_table(
   arrays.check_in_range('power', power, 0, 1)
   patches.check_patch_size(
     patch_size,
-    smallest_side=min(min(size) for size in sizes),
+    smallest_side=min(min(size[-2:]) for size in sizes),
     where='coarsest level',
   )
   levels = _level_pairs(len(sizes), level_steps)
   _check_displacement(sizes, levels, displacement_range, patch_size)
-  axes = [
+  axes = tuple(
     _axis_pairs(
       [size[axis] for size in sizes],
       levels,
-      patch_size=patch_size,
+      patch_size=side,
       displacement_range=displacement_range[axis],
     )
-    for axis in (0, 1)
-  ]
+    for axis, side in enumerate(patch_sides(patch_size, len(sizes[0])))
+  )
   return _table(levels, axes, power)
 
 
+def patch_sides(patch_size: int, num_axes: int) -> tuple[int, ...]:
+  """Sides of a patch along the axes of an image, or of a clip: (1, P, P)."""
+  return (1,) * (num_axes - 2) + (patch_size, patch_size)
+
+
 def _table(
-  levels: Sequence[tuple[int, int]], axes: Sequence[AxisPairs], power: float
+  levels: Sequence[tuple[int, int]], axes: tuple[AxisPairs, ...], power: float
 ) -> PairTable:
   num_pairs = np.prod([np.asarray(axis.num, np.float64) for axis in axes], 0)
   weight = num_pairs**power
-  ratios = [np.asarray(axis.ratio, np.float64) for axis in axes]
+  ratios = [np.asarray(axis.ratio, np.float64) for axis in axes[-2:]]
   return PairTable(
     levels=jnp.asarray(levels, jnp.int32),
     probability=jnp.asarray(weight / weight.sum(), jnp.float32),
-    rows=axes[0],
-    columns=axes[1],
+    axes=axes,
     relative_scale=jnp.asarray(np.log2(ratios).mean(0), jnp.float32),
   )
 
@@ -156,12 +164,19 @@ def _level_pairs(
 
 
 def _check_displacement(
-  sizes: Sequence[tuple[int, int]],
+  sizes: Sequence[tuple[int, ...]],
   levels: Sequence[tuple[int, int]],
   displacement_range: DisplacementRange,
   patch_size: int,
 ) -> None:
-  for axis, name in enumerate(('vertical', 'horizontal')):
+  num_axes = len(sizes[0])
+  if len(displacement_range) != num_axes:
+    raise ValueError(
+      f'`displacement_range` must have {num_axes} ranges, one for each of'
+      f' {", ".join(_AXES[-num_axes:])}, got {displacement_range}.'
+    )
+  patch = patch_sides(patch_size, num_axes)
+  for axis, name in enumerate(_AXES[-num_axes:]):
     low, high = displacement_range[axis]
     if int(low) != low or int(high) != high or low > high:
       raise ValueError(
@@ -169,11 +184,14 @@ def _check_displacement(
         f' lowest first, got {(low, high)}.'
       )
     side = min(sizes[source][axis] for source, _ in levels)
-    if max(-low, high) > side - patch_size:
+    if max(-low, high) > side - patch[axis]:
+      length = f'side is {side} pixels, so with `patch_size` {patch_size}'
+      if name == _AXES[0]:
+        length = f'length is {side} frames, so'
       raise ValueError(
         f'The {name} range of displacement {(low, high)} is larger than the'
-        f' coarsest source level allows: its side is {side} pixels, so with'
-        f' `patch_size` {patch_size} at most {side - patch_size}.'
+        f' coarsest source level allows: its {length} at most'
+        f' {side - patch[axis]}.'
       )
 
 

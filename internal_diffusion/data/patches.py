@@ -190,28 +190,29 @@ def crop_patches(
 
 
 def gather_patches(
-  pyramid: Pyramid, level: Array, row: Array, column: Array, *, patch_size: int
+  pyramid: Pyramid, level: Array, *position: Array, patch_size: int
 ) -> Array:
   """Gathers patches at given levels and positions.
 
   Args:
     pyramid: The pyramid.
     level: Pyramid levels, [N] int32.
-    row: Rows, [N] int32, in [0, height of the level - P].
-    column: Columns, [N] int32, in [0, width of the level - P].
-    patch_size: Side P of a patch in pixels.
+    *position: Rows [N] int32 in [0, height of the level - P], and columns [N]
+      in [0, width - P]; of a clip frames [N] before both.
+    patch_size: Side P of a patch in pixels; in a clip it is one frame deep.
 
   Returns:
     The patches, [N, P*P*C].
   """
   num_channels = pyramid.images.shape[-1]
+  frames = (1,) * (len(position) - 2)
 
-  def gather_one(level: Array, row: Array, column: Array) -> Array:
-    start = (level, row, column, jnp.zeros_like(row))
-    size = (1, patch_size, patch_size, num_channels)
+  def gather_one(level: Array, *place: Array) -> Array:
+    start = (level, *place, jnp.zeros_like(level))
+    size = (1, *frames, patch_size, patch_size, num_channels)
     return jax.lax.dynamic_slice(pyramid.images, start, size).reshape(-1)
 
-  return jax.vmap(gather_one)(level, row, column)
+  return jax.vmap(gather_one)(level, *position)
 
 
 def interpolate_patches(
@@ -225,7 +226,8 @@ def interpolate_patches(
   Args:
     pyramid: The pyramid; its levels have at least P + 3 pixels a side.
     level: Pyramid levels, [N] int32.
-    position: Row and column of the top left pixel, [N, 2], in [0, side - P].
+    position: Row and column of the top left pixel, [N, 2], in [0, side - P]; of
+      a clip the frame before both, a whole number.
     patch_size: Side P of a patch in pixels.
 
   Returns:
@@ -233,9 +235,12 @@ def interpolate_patches(
   """
   block_size = patch_size + 3
   sides = jnp.stack([pyramid.heights, pyramid.widths], axis=-1)[level]
+  frame, position = position[:, :-2].astype(jnp.int32), position[:, -2:]
   start = jnp.floor(position).astype(jnp.int32) - 1
   start = jnp.clip(start, 0, sides - block_size)
-  blocks = gather_patches(pyramid, level, *start.T, patch_size=block_size)
+  blocks = gather_patches(
+    pyramid, level, *frame.T, *start.T, patch_size=block_size
+  )
   blocks = blocks.reshape(len(level), block_size, block_size, -1)
   sample = (position - start)[:, :, None] + jnp.arange(patch_size)[None, None]
   pixels = jnp.arange(block_size, dtype=jnp.float32)

@@ -29,7 +29,8 @@ class Pyramid(NamedTuple):
 
   Attributes:
     images: [L, H, W, C] float32 in [-1, 1]; level l fills the top left
-      corner [:heights[l], :widths[l]], the rest is padding.
+      corner [:heights[l], :widths[l]], the rest is padding. Of a clip [L, T, H,
+      W, C].
     heights: [L] int32, true heights.
     widths: [L] int32, true widths.
   """
@@ -85,7 +86,7 @@ def pyramid_sizes(
   return sizes
 
 
-def resize(image: Array, size: tuple[int, int]) -> Array:
+def resize(image: Array, size: tuple[int, ...]) -> Array:
   """Resamples images [..., H, W, C] to [..., *size, C], clipped to [-1, 1]."""
   return jnp.clip(resample(image, size), -1.0, 1.0)
 
@@ -119,9 +120,12 @@ def build_pyramid(
 
 
 def build_levels(
-  image: Array | np.ndarray, sizes: Sequence[tuple[int, int]]
+  image: Array | np.ndarray, sizes: Sequence[tuple[int, ...]]
 ) -> list[Array]:
-  """Levels of given sizes (height, width), the first of them the image's."""
+  """Levels of given sizes (height, width), the first of them the image's.
+
+  Those of a clip [T, H, W, C] have the sizes (length, height, width).
+  """
   finest = jnp.asarray(image, jnp.float32)
   return [finest] + [resize(finest, size) for size in sizes[1:]]
 
@@ -132,23 +136,25 @@ def stack_pyramid(levels: list[Array]) -> Pyramid:
   The padding is NaN, so that a function that reads it by mistake shows it.
 
   Args:
-    levels: Images [h, w, C], finest (largest) first.
+    levels: Images [h, w, C], or clips [t, h, w, C], finest (largest) first.
 
   Returns:
     The stack.
   """
-  height = max(level.shape[0] for level in levels)
-  width = max(level.shape[1] for level in levels)
+  largest = np.max([level.shape for level in levels], axis=0)
   images = [
     jnp.pad(
       level,
-      ((0, height - level.shape[0]), (0, width - level.shape[1]), (0, 0)),
+      [
+        (0, int(most) - own)
+        for most, own in zip(largest, level.shape, strict=True)
+      ],
       constant_values=jnp.nan,
     )
     for level in levels
   ]
   return Pyramid(
     images=jnp.stack(images),
-    heights=jnp.array([level.shape[0] for level in levels], jnp.int32),
-    widths=jnp.array([level.shape[1] for level in levels], jnp.int32),
+    heights=jnp.array([level.shape[-3] for level in levels], jnp.int32),
+    widths=jnp.array([level.shape[-2] for level in levels], jnp.int32),
   )

@@ -54,10 +54,13 @@ def transform_triplets(
     pixels = vectors.reshape(len(vectors), patch_size**2, -1)
     return jnp.take_along_axis(pixels, order, axis=1).reshape(vectors.shape)
 
-  displacement, scale = triplets.delta[:, :2], triplets.delta[:, 2:]
+  delta = triplets.delta
+  time, displacement, scale = delta[:, :-3], delta[:, -3:-1], delta[:, -1:]
   swapped = jnp.where(swap[:, None], displacement[:, ::-1], displacement)
   return triplets._replace(
     source=transform(triplets.source),
     target=transform(triplets.target),
-    delta=jnp.concatenate([jnp.where(signs, -swapped, swapped), scale], -1),
+    delta=jnp.concatenate(
+      [time, jnp.where(signs, -swapped, swapped), scale], -1
+    ),
   )

@@ -6,16 +6,22 @@ of patches of two levels are equally likely, so the distribution of triplets is
 that of the list which `enumerate_triplets` returns. Subpixel triplets move the
 target within its pixel by interpolation.
 
-A network sees delta: the displacement, scaled to [-1, 1] along both axes, and
+A network sees delta: the displacement, scaled to [-1, 1] along each axis, and
 log2 of the relative scale r. `displacement_of` converts back to pixels.
+
+In a clip, source and target may lie in different frames, and the displacement
+(dt, dy, dx) begins with the frames between them. An image is the same without
+the axis of time.
 """
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from internal_diffusion import arrays
-from internal_diffusion.data import patches, symmetry
+from internal_diffusion.data import pair_table, patches, symmetry
 from internal_diffusion.data.pair_table import (
   NO_DISPLACEMENT,
   AxisPairs,
@@ -43,6 +49,8 @@ def to_delta(
 ) -> Array:
   """Deltas [N, 3] of displacements [N, 2] in pixels and log2 scales [N].
 
+  In a clip, deltas [N, 4] of displacements [N, 3].
+
   Example:
     >>> span = ((-2, 2), (-2, 2))
     >>> delta = to_delta(
@@ -64,7 +72,7 @@ def displacement_of(
 ) -> Array:
   """Displacements [N, 2] in pixels from deltas [N, 3]; inverts `to_delta`."""
   centre, unit = _centre_and_unit(displacement_range)
-  return delta[:, :2] * unit + centre
+  return delta[:, :-1] * unit + centre
 
 
 def sample_triplets(
@@ -82,7 +90,7 @@ def sample_triplets(
 
   Args:
     key: One key, or a key [num] for each triplet.
-    pyramid: The pyramid.
+    pyramid: The pyramid of an image, or of a clip.
     table: Pairs of the pyramid, from `make_pair_table`.
     num: Number of triplets.
     patch_size: Side P of a patch in pixels, as in the table.
@@ -90,7 +98,8 @@ def sample_triplets(
     subpixel: Whether to add a uniform shift of at most half a pixel along each
       axis to the target, by cubic interpolation (Keys 1981, a = -1/2).
     dihedral: Whether to apply a random symmetry of the square to each triplet;
-      the range of displacement must be symmetric and equal along both axes.
+      the range of displacement must be symmetric and equal along both axes of
+      an image.
 
   Returns:
     The triplets.
@@ -99,17 +108,21 @@ def sample_triplets(
     ValueError: If `dihedral` is set and the range is not symmetric.
   """
   _check_dihedral(dihedral, displacement_range)
-  uniform = arrays.uniform(key, (num, 6))
+  num_times = len(table.axes) - 2
+  uniform = arrays.uniform(key, (num, 6 + num_times))
   pair = arrays.categorical_from_uniform(uniform[:, 0], table.probability)
-  rows = _draw_axis(uniform[:, 1], table.rows, pair)
-  columns = _draw_axis(uniform[:, 2], table.columns, pair)
+  # Rows and columns are drawn by numbers 1 and 2, frames by those behind 5.
+  by_axis = [*range(6, 6 + num_times), 1, 2]
+  places = [
+    _draw_axis(uniform[:, index], axis, pair)
+    for index, axis in zip(by_axis, table.axes, strict=True)
+  ]
   shift = uniform[:, 3:5] - 0.5 if subpixel else None
   triplets = _triplets_at(
     pyramid,
     table,
     pair,
-    rows,
-    columns,
+    places,
     shift,
     patch_size=patch_size,
     displacement_range=displacement_range,
@@ -126,10 +139,11 @@ def sample_triplets(
 def _check_dihedral(
   dihedral: bool, displacement_range: DisplacementRange
 ) -> None:
-  ends = {abs(end) for axis in displacement_range for end in axis}
+  ends = {abs(end) for axis in displacement_range[-2:] for end in axis}
   if dihedral and len(ends) > 1:
     raise ValueError(
-      '`dihedral` needs a displacement range of -m to m along both axes, got'
+      '`dihedral` needs a displacement range of -m to m along both axes of an'
+      ' image, got'
       f' {tuple(map(tuple, displacement_range))}.'
     )
 
@@ -144,17 +158,15 @@ def _triplets_at(
   pyramid: Pyramid,
   table: PairTable,
   pair: Array,
-  rows: Array,
-  columns: Array,
+  places: Sequence[Array],
   shift: Array | None,
   *,
   patch_size: int,
   displacement_range: DisplacementRange,
 ) -> PatchTriplet:
-  """Triplets with given level pairs [N], rows [N, 2] and columns [N, 2]."""
+  """Triplets with given level pairs [N] and places [N, 2] along each axis."""
   source_level, target_level = table.levels[pair].T
-  source_at = jnp.stack([rows[:, 0], columns[:, 0]], axis=-1)
-  target_at = jnp.stack([rows[:, 1], columns[:, 1]], axis=-1)
+  source_at, target_at = jnp.moveaxis(jnp.stack(places, axis=-1), 1, 0)
   source = patches.gather_patches(
     pyramid, source_level, *source_at.T, patch_size=patch_size
   )
@@ -163,14 +175,16 @@ def _triplets_at(
       pyramid, target_level, *target_at.T, patch_size=patch_size
     )
   else:
-    sides = jnp.stack([pyramid.heights, pyramid.widths], axis=-1)
-    last = sides[target_level] - patch_size
-    target_at = jnp.clip(target_at + shift, 0, last)
+    size = jnp.stack([pyramid.heights, pyramid.widths], axis=-1)
+    last = size[target_level] - patch_size
+    moved = jnp.clip(target_at[:, -2:] + shift, 0, last)
+    target_at = jnp.concatenate([target_at[:, :-2], moved], axis=-1)
     target = patches.interpolate_patches(
       pyramid, target_level, target_at, patch_size=patch_size
     )
-  ratio = jnp.stack([table.rows.ratio[pair], table.columns.ratio[pair]], -1)
-  half = patch_size / 2
+  ratio = jnp.stack([axis.ratio[pair] for axis in table.axes], axis=-1)
+  sides = pair_table.patch_sides(patch_size, len(table.axes))
+  half = np.array([sides], np.float32) / 2
   displacement = (target_at + half) / ratio - (source_at + half)
   delta = to_delta(
     displacement,
@@ -200,19 +214,23 @@ def enumerate_triplets(
   Returns:
     Every triplet once, in the order of the level pairs.
   """
-  pair, rows, columns = [], [], []
+  pair, places = [], []
   for index in range(len(table.levels)):
-    shape = (int(table.rows.num[index]), int(table.columns.num[index]))
-    row, column = np.indices(shape).reshape(2, -1)
-    pair.append(np.full(len(row), index))
-    rows.append(np.asarray(table.rows.positions)[index, row])
-    columns.append(np.asarray(table.columns.positions)[index, column])
+    shape = [int(axis.num[index]) for axis in table.axes]
+    numbers = np.indices(shape).reshape(len(shape), -1)
+    pair.append(np.full(numbers.shape[1], index))
+    places.append(
+      [
+        np.asarray(axis.positions)[index, number]
+        for axis, number in zip(table.axes, numbers, strict=True)
+      ]
+    )
+  by_axis = zip(*places, strict=True)
   return _triplets_at(
     pyramid,
     table,
     jnp.asarray(np.concatenate(pair)),
-    jnp.asarray(np.concatenate(rows)),
-    jnp.asarray(np.concatenate(columns)),
+    [jnp.asarray(np.concatenate(own)) for own in by_axis],
     None,
     patch_size=patch_size,
     displacement_range=displacement_range,

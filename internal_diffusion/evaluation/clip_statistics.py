@@ -19,7 +19,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from scipy.spatial import cKDTree
-from sklearn.decomposition import PCA
 
 from internal_diffusion import arrays
 from internal_diffusion.data.patches import check_patch_shape
@@ -87,7 +86,11 @@ def nearest_field(
     for part, grid in zip((real, made), grids, strict=True)
   )
   num = min(_NUM_COMPONENTS, *reals.shape)
-  pca = PCA(num, random_state=0).fit(reals[:: max(1, len(reals) // 20_000)])
+  # The import takes time, which other uses of the package would wait for.
+  from sklearn import decomposition
+
+  pca = decomposition.PCA(num, random_state=0)
+  pca.fit(reals[:: max(1, len(reals) // 20_000)])
   found = cKDTree(pca.transform(reals)).query(
     pca.transform(mades), eps=_SLACK, workers=-1
   )[1]

@@ -10,7 +10,8 @@ Images are [H, W, C] in [-1, 1]; masks are True in the hole, [H, W].
 """
 
 import numpy as np
-from scipy import ndimage, stats
+import scipy  # Its `stats` is imported where it is used.
+from scipy import ndimage
 
 from internal_diffusion.evaluation.nearest_patches import (
   nearest_vectors,
@@ -50,7 +51,7 @@ def seam_p_value(image: np.ndarray, mask: np.ndarray) -> float:
         beside.append(steps[moved & ~is_border])
   pooled = np.concatenate(beside)
   own = np.concatenate(across)
-  return float(stats.mannwhitneyu(own, pooled).pvalue)
+  return float(scipy.stats.mannwhitneyu(own, pooled).pvalue)
 
 
 def _moved(values: np.ndarray, step: int, axis: int) -> np.ndarray:

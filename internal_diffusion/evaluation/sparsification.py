@@ -14,8 +14,8 @@ Reference:
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # Its `stats` is imported where it is used.
 from jax.typing import ArrayLike
-from scipy import stats
 
 from internal_diffusion import arrays
 
@@ -50,7 +50,7 @@ def rank_correlation(predicted: ArrayLike, error: ArrayLike) -> float:
   for name, values in (('predicted', uncertainties), ('error', errors)):
     if np.all(values == values[0]):
       raise ValueError(f'`{name}` must not be constant, got {values[0]:g}.')
-  return float(stats.spearmanr(uncertainties, errors).statistic)
+  return float(scipy.stats.spearmanr(uncertainties, errors).statistic)
 
 
 def sparsification_curves(

@@ -34,6 +34,10 @@ from internal_diffusion.sampling.inversion import (
   encode,
   spherical_interpolation,
 )
+from internal_diffusion.sampling.known_pixels import (
+  KnownPixels,
+  make_known_pixels,
+)
 from internal_diffusion.sampling.langevin import (
   langevin_step_size,
   sample_langevin,
@@ -65,6 +69,7 @@ from internal_diffusion.sampling.wrapping import WrappedBorder
 __all__ = [
   'Constraint',
   'DensityEstimate',
+  'KnownPixels',
   'Level',
   'LinearObservation',
   'LowBand',
@@ -82,6 +87,7 @@ __all__ = [
   'estimate_log_density',
   'langevin_step_size',
   'log_density',
+  'make_known_pixels',
   'make_low_band',
   'make_sample_fn',
   'mean_and_covariance',

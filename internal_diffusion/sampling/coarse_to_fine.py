@@ -8,7 +8,8 @@ denoiser the detail that the coarser level cannot hold. The last step has no
 such constraint, so that the result is the denoiser's own.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import flax.struct
@@ -90,6 +91,7 @@ def sample_levels(
   num_steps: int = 10,
   start: Start | None = None,
   constraints: Sequence[Constraint] = (),
+  on_step: Callable[[int], object] | None = None,
 ) -> list[Array]:
   """Samples an image, level by level.
 
@@ -101,6 +103,8 @@ def sample_levels(
     num_steps: Number of steps of a level with `step_factor` 1.
     start: Picture to begin with; None is noise alone.
     constraints: Constraints on the image at its finest size.
+    on_step: Called after every step with the number of pixels of its level, to
+      show progress. Steps are compiled one by one then.
 
   Returns:
     The image, or the clip, at all levels from the start's on, [1, H, W, C],
@@ -137,16 +141,24 @@ def sample_levels(
     else:
       sigma = start.sigma
       mean = resample(start.picture, size, border=border)[None]
-    num = max(2, round(levels[level].step_factor * num_steps))
+    num = num_steps_of(levels[level], num_steps)
     sigmas = jax.device_put(linear_flow_sigmas(num, sigma_max=sigma))
     own_key = jax.random.fold_in(key, first - level)
     denoiser = levels[level].denoiser
     arguments = denoiser, mean, low_band, sigmas, noise_scale, carried
-    found = _sample_level_compiled(own_key, *arguments)
+    if on_step is None:
+      found = _sample_level_compiled(own_key, *arguments)
+    else:
+      found = _sample_by_steps(own_key, *arguments, on_step=on_step)
     if not finite.is_finite(found):
       _sample_level(own_key, *arguments)  # Names the step.
     made.insert(0, found)
   return made
+
+
+def num_steps_of(level: Level, num_steps: int) -> int:
+  """The number of steps of a level, at least 2."""
+  return max(2, round(level.step_factor * num_steps))
 
 
 def _sample_level(
@@ -159,19 +171,89 @@ def _sample_level(
   constraints: list[Constraint],
 ) -> Array:
   """One level [B, H, W, C], from a mean or from the coarser level."""
-  cond = None
+  x = _begin(key, mean, low_band, sigmas, noise_scale, constraints)
+  x = _take_steps(key, denoiser, x, low_band, sigmas, constraints)
+  return _end(key, x, low_band, constraints)
+
+
+def _begin(
+  key: Array,
+  mean: Array | np.ndarray | None,
+  low_band: LowBand | None,
+  sigmas: Array,
+  noise_scale: float,
+  constraints: list[Constraint],
+) -> Array:
+  """The mean, or the enlarged coarser level, with noise on it."""
   if low_band is not None:
     mean = low_band.enlarged()
-    cond = Condition(image=low_band.coarse)
-    constraints = [low_band, *constraints]
   assert mean is not None
   noise = jax.random.normal(key, mean.shape)
-  for constraint in constraints:
+  for constraint in _all(low_band, constraints):
     noise = constraint.project_noise(noise)
-  x = noise_scale * sigmas[0] * noise + mean
-  x = sample_euler(key, denoiser, x, sigmas, cond=cond, constraints=constraints)
-  # Once more, to remove rounding errors of the last step.
-  return constraints_lib.project(key, x, x, jnp.float32(0), constraints)
+  return noise_scale * sigmas[0] * noise + mean
+
+
+def _take_steps(
+  key: Array,
+  denoiser: Denoiser,
+  x: Array,
+  low_band: LowBand | None,
+  sigmas: Array,
+  constraints: list[Constraint],
+) -> Array:
+  cond = None if low_band is None else Condition(image=low_band.coarse)
+  return sample_euler(
+    key,
+    denoiser,
+    x,
+    sigmas,
+    cond=cond,
+    constraints=_all(low_band, constraints),
+  )
+
+
+def _end(
+  key: Array,
+  x: Array,
+  low_band: LowBand | None,
+  constraints: list[Constraint],
+) -> Array:
+  """The constraints once more, to remove rounding errors of the last step."""
+  held = _all(low_band, constraints)
+  return constraints_lib.project(key, x, x, jnp.float32(0), held)
+
+
+def _all(
+  low_band: LowBand | None, constraints: list[Constraint]
+) -> list[Constraint]:
+  return constraints if low_band is None else [low_band, *constraints]
 
 
 _sample_level_compiled = jax.jit(_sample_level)
+_begin_compiled = jax.jit(_begin)
+_steps_compiled = jax.jit(_take_steps)
+_end_compiled = jax.jit(_end)
+
+
+def _sample_by_steps(
+  key: Array,
+  denoiser: Denoiser,
+  mean: Array | np.ndarray | None,
+  low_band: LowBand | None,
+  sigmas: Array,
+  noise_scale: float,
+  constraints: list[Constraint],
+  *,
+  on_step: Callable[[int], object],
+) -> Array:
+  """The same as `_sample_level`, with a call after every step."""
+  x = _begin_compiled(key, mean, low_band, sigmas, noise_scale, constraints)
+  num_pixels = math.prod(x.shape[1:-1])
+  for index in range(len(sigmas) - 1):
+    own_key = jax.random.fold_in(key, index)
+    pair = sigmas[index : index + 2]
+    x = _steps_compiled(own_key, denoiser, x, low_band, pair, constraints)
+    x.block_until_ready()
+    on_step(num_pixels)
+  return _end_compiled(key, x, low_band, constraints)

@@ -17,7 +17,7 @@ from internal_diffusion.web import messages, runs, uploads
 from internal_diffusion.web.controls import Control, Kind
 from internal_diffusion.web.jobs import Job
 from internal_diffusion.web.sessions import Sessions
-from internal_diffusion.web.uses import USES, Upload, Use
+from internal_diffusion.web.use import Upload, Use
 
 _TITLE = 'Internal diffusion'
 _INTRO = (
@@ -33,18 +33,27 @@ _CSS = """
 .gradio-container .column > * { max-width: 100%; }
 .gradio-container, .gradio-container main { width: 100%; min-width: 0; }
 .gradio-container { max-width: min(75rem, 100vw) !important; }
+@media (max-width: 40rem) {
+  .form-and-results { flex-direction: column; }
+  .form-and-results > .column { width: 100%; }
+}
 """
 _QUEUE = 'job'  # Jobs of all tabs wait in one queue.
 _POLL_SECONDS = 0.2
 
 
-def make_page(sessions: Sessions) -> Any:
-  """The page as Gradio's blocks."""
+def make_page(uses: Sequence[Use], sessions: Sessions) -> Any:
+  """The page as Gradio's blocks.
+
+  Args:
+    uses: What the page has a tab for.
+    sessions: The runs of those who have the page open.
+  """
   with gr.Blocks(
     title=_TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)
   ) as demo:
     gr.Markdown(_INTRO)
-    for use in USES:
+    for use in uses:
       with gr.Tab(use.title, id=use.command):
         _Tab(use, sessions)
     demo.unload(_closing(sessions))
@@ -55,7 +64,9 @@ def make_style() -> dict[str, Any]:
   """Arguments of Gradio's `launch` that say how the page looks."""
   system = ['system-ui', 'sans-serif']
   return {
-    'theme': gr.themes.Default(font=system, font_mono=['monospace']),
+    'theme': gr.themes.Default(font=system, font_mono=['monospace']).set(
+      block_info_text_color='*neutral_600'  # The default is hard to read.
+    ),
     'css': _CSS,
     'footer_links': [],
   }
@@ -67,7 +78,7 @@ class _Tab:
   def __init__(self, use: Use, sessions: Sessions) -> None:
     self._use, self._sessions = use, sessions
     gr.Markdown(use.text)
-    with gr.Row():
+    with gr.Row(elem_classes='form-and-results'):
       with gr.Column(scale=1, min_width=300):
         self._make_form()
       with gr.Column(scale=1, min_width=300):
@@ -87,6 +98,11 @@ class _Tab:
       name = use.command
       self._run = gr.Button('Run', variant='primary', elem_id=f'run_{name}')
       self._stop = gr.Button('Cancel', elem_id=f'cancel_{name}')
+    self._status = gr.HTML(
+      messages.message('Give a picture and press Run.'),
+      elem_classes='status',
+      elem_id=f'status_{name}',
+    )
     self._values = [self._value(control) for control in use.controls]
     self._seed = gr.Number(
       0, label='Seed', precision=0, minimum=0, info='Of everything random.'
@@ -112,11 +128,6 @@ class _Tab:
 
   def _make_results(self) -> None:
     use = self._use
-    self._status = gr.HTML(
-      messages.message('Give a picture and press Run.'),
-      elem_classes='status',
-      elem_id=f'status_{use.command}',
-    )
     self._pair = gr.ImageSlider(
       label='Before and after',
       type='filepath',
@@ -128,7 +139,7 @@ class _Tab:
       label='Pictures',
       format='png',
       interactive=False,
-      height=320,
+      columns=2,
       object_fit='contain',
     )
     self._uncertainty = gr.Image(
@@ -148,7 +159,7 @@ class _Tab:
     return gr.File(
       label=upload.label,
       type='filepath',
-      height=90,
+      height=130,
       elem_id=f'{self._use.command}_{upload.label.split()[0].lower()}',
     )
 
@@ -162,7 +173,7 @@ class _Tab:
     if control.kind is Kind.NUMBER:
       precision = 0 if control.is_whole else None
       return gr.Number(control.default, precision=precision, **common)
-    return gr.Textbox('', placeholder='as the command decides', **common)
+    return gr.Textbox('', placeholder='automatic', **common)
 
   def _connect(self) -> None:
     """Says what happens where something is pressed or given."""
@@ -204,7 +215,8 @@ class _Tab:
     if path is None:
       return None, messages.message('Give a picture and press Run.')
     try:
-      picture = uploads.preview(pathlib.Path(path))
+      is_clip = self._use.uploads[0].is_clip
+      picture = uploads.preview(pathlib.Path(path), is_clip=is_clip)
     except (ValueError, OSError) as error:
       return None, messages.error(messages.without_folder(error, path))
     if picture is None:

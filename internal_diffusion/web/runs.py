@@ -13,7 +13,7 @@ import numpy as np
 
 from internal_diffusion import report
 from internal_diffusion.web import controls, uploads
-from internal_diffusion.web.uses import Use
+from internal_diffusion.web.use import Use
 
 OUT, COMMAND, ARCHIVE = 'out', 'command.txt', 'results.zip'
 _MASK = 'painted_mask.png'
@@ -61,8 +61,10 @@ def prepare(
     ValueError: If a required file is missing, a file is too large, or an option
       is wrong.
   """
+  from internal_diffusion.web import uses  # Late: it imports nearly everything.
+
   arguments = controls.to_arguments(use.controls, values)
-  controls.check_arguments(use.options_class, arguments)
+  controls.check_arguments(uses.OPTIONS[use.command], arguments)
   given: dict[str, list[str]] = {}
   for upload, path in zip(use.uploads, files, strict=True):
     if path is None:
@@ -72,7 +74,10 @@ def prepare(
     name = uploads.copy_in(pathlib.Path(path), folder)
     given.setdefault(upload.flag, []).append(name)
   if painted is not None and 'mask' not in given:
-    size = uploads.picture_size(folder / given['image'][0])
+    first = use.uploads[0]
+    size = uploads.picture_size(
+      folder / given[first.flag][0], is_clip=first.is_clip
+    )
     if uploads.write_mask(painted, folder / _MASK, size=size):
       given['mask'] = [_MASK]
   if seed:

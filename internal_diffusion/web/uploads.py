@@ -1,4 +1,7 @@
-"""Files that a person gives: their limits, safe copies, and previews."""
+"""Files that a person gives: their limits, safe copies, and previews.
+
+Readers are imported where they are used, so that the page starts sooner.
+"""
 
 import pathlib
 import re
@@ -6,8 +9,6 @@ import shutil
 import warnings
 
 import numpy as np
-
-from internal_diffusion.data import image_io, masks
 
 PREVIEW_SIDE = 640
 MAX_BYTES = 100 * 2**20
@@ -24,22 +25,39 @@ def check_file(path: pathlib.Path) -> None:
     )
 
 
-def preview(path: pathlib.Path) -> np.ndarray | None:
+def preview(path: pathlib.Path, *, is_clip: bool = False) -> np.ndarray | None:
   """A file for the screen, uint8 [H, W, 3]; None for an array file.
 
+  Args:
+    path: The file.
+    is_clip: Whether it is a clip, of which the first frame is shown.
+
   Raises:
-    ValueError: If the file is too large or is no picture that can be read.
+    ValueError: If the file is too large or is no picture, or no clip, that can
+      be read.
   """
+  from internal_diffusion.data import image_io
+
   check_file(path)
   if path.suffix.lower() in _ARRAYS:
     return None
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
-    image = image_io.read_image(path, max_side=PREVIEW_SIDE)
+    if is_clip:
+      image = image_io.bound_side(_first_frame(path), max_side=PREVIEW_SIDE)
+    else:
+      image = image_io.read_image(path, max_side=PREVIEW_SIDE)
   # A brush is too wide for a tiny picture.
   zoom = max(1, PREVIEW_SIDE // max(image.shape[:2]))
   image = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
   return np.rint(127.5 * (image + 1)).astype(np.uint8)
+
+
+def _first_frame(path: pathlib.Path) -> np.ndarray:
+  """The first frame of a clip, [H, W, C] in [-1, 1]."""
+  from internal_diffusion.data import clip_io
+
+  return clip_io.read_first_frame(path)
 
 
 def copy_in(path: pathlib.Path, folder: pathlib.Path) -> str:
@@ -77,6 +95,8 @@ def write_mask(
   Returns:
     Whether anything was painted; nothing is written otherwise.
   """
+  from internal_diffusion.data import image_io, masks
+
   painted = layer[..., 3] > 127
   if not painted.any():
     return False
@@ -86,10 +106,17 @@ def write_mask(
   return True
 
 
-def picture_size(path: pathlib.Path) -> tuple[int, int] | None:
-  """Height and width of a picture as `preview` shows it; None for an array."""
+def picture_size(
+  path: pathlib.Path, *, is_clip: bool = False
+) -> tuple[int, int] | None:
+  """Height and width of what `preview` shows of a file; None for an array."""
+  from internal_diffusion.data import image_io
+
   if path.suffix.lower() in _ARRAYS:
     return None
+  if is_clip:
+    height, width = _first_frame(path).shape[:2]
+    return height, width
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     height, width = image_io.read_image_with_alpha(path)[0].shape[:2]

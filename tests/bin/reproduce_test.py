@@ -140,6 +140,7 @@ def test_knows_every_experiment():
     'displaced_texture',
     'checkerboard',
     'moving_triangle',
+    'moving_texture',
     'memorization_1d',
     'circle',
     'kernel_equivalence',

@@ -21,6 +21,13 @@ def folder(tmp_path_factory):
   mask[10:18, 12:20] = 1
   image_io.write_image(path / 'mask.png', mask)
   clip_io.write_frames(path / 'masks', [mask] * 5)
+  clip_io.write_frames(path / 'sizes', FRAMES)
+  image_io.write_image(path / 'sizes' / '002.png', FRAMES[2, 1:])
+  clip_io.write_frames(path / 'grey', [0 * FRAMES[0]] * 3)
+  clip_io.write_frames(path / 'corrupt', FRAMES)
+  whole = (path / 'corrupt' / '003.png').read_bytes()
+  (path / 'corrupt' / '003.png').write_bytes(whole[: len(whole) // 2])
+  (path / 'film.ogv').write_bytes(b'no film')
   return path
 
 
@@ -113,6 +120,16 @@ def test_fill_keeps_known_pixels(folder, tmp_path):
     ),
     (['--clip={folder}/frames', '--task=fill'], '--mask'),
     (['--clip={folder}/mask.png'], 'two frames'),
+    (['--clip={folder}/sizes'], 'frame 2 is 40x31'),
+    (['--clip={folder}/grey'], 'one colour'),
+    (['--clip={folder}/corrupt'], '003.png'),
+    (['--clip={folder}/film.ogv'], 'readable are .gif'),
+    (
+      ['--clip={folder}/frames', '--task=generate', '--size=90000x90000'],
+      '--num_frames 6 of --size 90000x90000',
+    ),
+    (['--clip={folder}/frames', '--task=generate', '--num_frames=2'], '--size'),
+    (['--clip={folder}/frames', '--factor=1.5'], 'whole number'),
   ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(

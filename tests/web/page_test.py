@@ -32,7 +32,7 @@ pytestmark = [
 @pytest.fixture(scope='module')
 def photo(tmp_path_factory):
   path = tmp_path_factory.mktemp('photo') / 'photo.png'
-  image_io.write_image(path, 2 * skimage.data.coffee()[::8, ::8] / 255.0 - 1)
+  image_io.write_image(path, skimage.data.coffee()[::8, ::8] / 127.5 - 1)
   return path
 
 
@@ -133,7 +133,7 @@ def test_wrong_file_run_and_download_in_a_browser(page, photo, tmp_path):
   page.locator('#generate_picture').get_by_label('Clear').click()
   give(page, 'generate', photo)
   wait_for(page, 'generate', 'Ready')
-  page.get_by_label('Num samples').first.fill('1')
+  page.get_by_label('Number of samples').first.fill('1')
   page.locator('#run_generate').click()
   wait_for(page, 'generate', 'Done in')
   with page.expect_download() as download:

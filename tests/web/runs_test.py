@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from internal_diffusion.data import image_io
+from internal_diffusion.data import clip_io, image_io
 from internal_diffusion.web import runs, uploads
 from internal_diffusion.web.jobs import Job
 from internal_diffusion.web.sessions import Sessions
@@ -14,6 +14,7 @@ from internal_diffusion.web.uses import USES
 
 EDIT = next(use for use in USES if use.command == 'edit')
 FLOW = next(use for use in USES if use.command == 'flow')
+VIDEO = next(use for use in USES if use.command == 'video')
 
 
 @pytest.fixture
@@ -66,6 +67,38 @@ def test_a_painted_mask_has_the_size_of_the_picture(picture, folder):
   assert np.argwhere(mask > 0).tolist() == [[1, 3], [1, 4]]
   assert not uploads.write_mask(0 * layer, folder / 'none.png', size=None)
   assert not (folder / 'none.png').exists()
+
+
+def test_a_mask_is_painted_on_the_first_frame_of_a_clip(tmp_path, folder):
+  frames = np.zeros((3, 6, 8, 3), np.float32)
+  frames[:, :, 3] = 1
+  path = tmp_path / 'my clip.gif'
+  clip_io.write_gif(path, frames, rate=10)
+  first = uploads.preview(path, is_clip=True)
+  assert first.shape == (480, 640, 3)
+  assert first[0, 300].min() > 200
+  layer = np.zeros((12, 16, 4), np.uint8)
+  layer[2:4, 6:10, 3] = 255
+  arguments = prepare(
+    VIDEO,
+    folder,
+    [str(path)],
+    values=values(VIDEO, task='fill', num_samples=1, loop=False),
+    painted=layer,
+  )
+  assert arguments == [
+    '--clip=my_clip.gif',
+    '--mask=painted_mask.png',
+    '--task=fill',
+    '--num_samples=1',
+    '--out=out',
+  ]
+  mask = image_io.read_image(folder / 'painted_mask.png', channels=1)[..., 0]
+  assert mask.shape == (6, 8)
+  bad = tmp_path / 'bad.mp4'
+  bad.write_bytes(b'no film')
+  with pytest.raises(ValueError, match='bad'):
+    uploads.preview(bad, is_clip=True)
 
 
 def test_what_is_missing_or_too_large_is_said(picture, folder, monkeypatch):

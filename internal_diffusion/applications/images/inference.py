@@ -94,15 +94,24 @@ def check_size(
       f'{asked} {height}x{width} is smaller than a patch,'
       f' {patch_size}x{patch_size}; give a larger one.'
     )
-  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-  ratio = memory // (_BYTES_PER_VALUE * num_channels) / (height * width)
+  ratio = fitting_pixels(num_channels) / (height * width)
   if ratio < 1:
     shrink = math.sqrt(ratio)
     fitting = f'{int(height * shrink)}x{int(width * shrink)}'
     raise ValueError(
-      f'{asked} {height}x{width} needs more than the {memory / 2**30:.0f} GiB'
-      f' of memory here; {fitting} would fit.'
+      f'{asked} {height}x{width} needs more than the'
+      f' {memory() / 2**30:.0f} GiB of memory here; {fitting} would fit.'
     )
+
+
+def fitting_pixels(num_channels: int) -> int:
+  """The most pixels of an image that the memory of this machine holds."""
+  return memory() // (_BYTES_PER_VALUE * num_channels)
+
+
+def memory() -> int:
+  """The memory of this machine, in bytes."""
+  return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
 
 
 def _check_constraints(

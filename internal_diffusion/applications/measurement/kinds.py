@@ -10,7 +10,6 @@ import enum
 
 import numpy as np
 import scipy.ndimage
-import scipy.stats
 
 from internal_diffusion.data import image_io
 from internal_diffusion.data.colour_planes import to_planes

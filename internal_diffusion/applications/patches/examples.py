@@ -37,7 +37,7 @@ def level_sizes(
 
 
 def make_table(
-  sizes: Sequence[tuple[int, int]], options: PatchOptions
+  sizes: Sequence[tuple[int, ...]], options: PatchOptions
 ) -> pair_table.PairTable:
   """The pairs of patches of pyramid levels of given sizes."""
   return pair_table.make_pair_table(
@@ -50,26 +50,55 @@ def make_table(
 
 
 def image_examples(image: np.ndarray, options: PatchOptions) -> Examples:
-  """Examples of the distribution of `options`, from an image [H, W, C].
+  """Examples of the distribution of `options`, from an image or a clip.
+
+  The frames of a clip are scaled in space alone, so that dt is the same on all
+  levels.
+
+  Args:
+    image: [H, W, C] float32 in [-1, 1], or a clip [T, H, W, C].
+    options: Options of the model; `triplet.time` is for a clip.
 
   Raises:
     ValueError: If the image is constant or too small, or an option does not fit
       it.
   """
-  image = image_io.check_image(image)
+  image = _check(image, options)
   if image.max() - image.min() < 1e-6:
     raise ValueError(
       'The image is constant, so there is nothing to learn from it; give one'
       ' with some contrast.'
     )
-  height, width = image.shape[:2]
+  *length, height, width = image.shape[:-1]
   patches.check_patch_size(
     options.patch_size, smallest_side=min(height, width), where='image'
   )
-  sizes = level_sizes(height, width, options)
+  sizes = [(*length, *size) for size in level_sizes(height, width, options)]
   return level_examples(
     pyramid_lib.build_levels(jnp.asarray(image), sizes), options
   )
+
+
+def _check(image: np.ndarray, options: PatchOptions) -> np.ndarray:
+  """The image [H, W, C], or the clip [T, H, W, C], as float32."""
+  if np.ndim(image) != 4:
+    image = image_io.check_image(image)
+    if options.triplet.time is not None:
+      raise ValueError(
+        '`triplet.time` must be None for an image; it is for a clip'
+        f' [T, H, W, C], got {options.triplet.time}.'
+      )
+    return image
+  if options.triplet.time is None:
+    raise ValueError(
+      '`triplet.time` must be the range of dt in frames for a clip, such as'
+      ' (-1, 1), got None.'
+    )
+  if options.distribution is Distributions.CASCADE:
+    raise ValueError("`distribution` 'cascade' is for images, got a clip.")
+  # The frames as one tall image, which has the same values.
+  tall = image_io.check_image(np.reshape(image, (-1, *np.shape(image)[2:])))
+  return tall.reshape(np.shape(image))
 
 
 @with_own_settings
@@ -80,7 +109,7 @@ def draw_triplets(
 
   Args:
     key: One key.
-    image: [H, W, C] float32 in [-1, 1].
+    image: [H, W, C] float32 in [-1, 1], or a clip [T, H, W, C].
     options: The pyramid, the patches and the range of displacements.
     num: Number of triplets N.
 
@@ -105,7 +134,7 @@ def level_examples(
 ) -> Examples:
   """Examples from given pyramid levels [h, w, C], finest first.
 
-  `options.pyramid` is not used.
+  The levels of a clip are [t, h, w, C]. `options.pyramid` is not used.
 
   Raises:
     ValueError: If an option does not fit the levels.
@@ -115,6 +144,7 @@ def level_examples(
   layout = distribution.layout(
     options.patch_size**2 * levels[0].shape[-1],
     num_levels=len(levels) - 1 if is_cascade else len(levels),
+    delta_dim=levels[0].ndim,
   )
   if is_cascade:
     cascade_data = cascade.build_cascade(
@@ -123,7 +153,7 @@ def level_examples(
       power=options.pyramid.level_power,
     )
     return Examples(cascade_data, CascadeDraw(options.patch_size), layout)
-  sizes = [(level.shape[0], level.shape[1]) for level in levels]
+  sizes = [level.shape[:-1] for level in levels]
   data = TripletData(
     pyramid_lib.stack_pyramid([jnp.asarray(level) for level in levels]),
     make_table(sizes, options),

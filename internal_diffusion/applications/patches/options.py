@@ -68,6 +68,8 @@ class TripletOptions:
     vertical: Lowest and highest vertical displacement from source to target, in
       whole pixels of the source's level.
     horizontal: Lowest and highest horizontal displacement.
+    time: Lowest and highest number of frames from source to target, of a clip;
+      None for an image.
     level_steps: Levels from source to target: 0 is the same level, 1 the next
       coarser, -1 the next finer.
     subpixel: Whether targets lie between pixels too.
@@ -76,14 +78,16 @@ class TripletOptions:
 
   vertical: tuple[int, int] = (0, 0)
   horizontal: tuple[int, int] = (0, 0)
+  time: tuple[int, int] | None = None
   level_steps: tuple[int, ...] = (0,)
   subpixel: bool = False
   dihedral: bool = False
 
   @property
   def displacement_range(self) -> DisplacementRange:
-    """Vertical and horizontal range."""
-    return self.vertical, self.horizontal
+    """Range along each axis; that of time, if there is one, comes first."""
+    space = self.vertical, self.horizontal
+    return space if self.time is None else (self.time, *space)
 
 
 @dataclasses.dataclass(frozen=True)

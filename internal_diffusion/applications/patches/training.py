@@ -33,14 +33,15 @@ class PatchModel:
   Attributes:
     denoiser: The learned denoiser.
     options: Options of its training and sampling.
-    image_shape: (H, W, C) of the image.
-    level_sizes: (height, width) of each pyramid level, finest first.
+    image_shape: (H, W, C) of the image, or (T, H, W, C) of the clip.
+    level_sizes: (height, width) of each pyramid level, finest first; of a clip
+      (length, height, width).
   """
 
   denoiser: LearnedDenoiser
   options: PatchOptions = static()
-  image_shape: tuple[int, int, int] = static()
-  level_sizes: tuple[tuple[int, int], ...] = static()
+  image_shape: tuple[int, ...] = static()
+  level_sizes: tuple[tuple[int, ...], ...] = static()
 
   def __call__(
     self, x: Array, sigma: Array, cond: Condition | None = None
@@ -72,10 +73,11 @@ def train_patches(
     },
     progress=progress,
   )
-  height, width, channels = image.shape
-  sizes = tuple(level_sizes(height, width, options))
-  shape = (height, width, channels)
-  model = PatchModel(fitted.model, options, shape, sizes)
+  *length, height, width, _ = image.shape
+  sizes = tuple(
+    (*length, *size) for size in level_sizes(height, width, options)
+  )
+  model = PatchModel(fitted.model, options, tuple(image.shape), sizes)
   if workdir is not None:
     model_files.save(workdir, model, options=options)
   return Fitted(model, *fitted[1:])
@@ -92,7 +94,8 @@ def learn_patches(
   """Learns a model of the patches of an image.
 
   Args:
-    image: [H, W, C] float32 in [-1, 1].
+    image: [H, W, C] float32 in [-1, 1], or a clip [T, H, W, C], whose options
+      have `triplet.time`.
     options: Options of the model; None is p(patch) with its defaults, about
       three minutes on two CPU cores.
     workdir: Folder to save the model and the run's checkpoints in; an

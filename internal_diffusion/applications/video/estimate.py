@@ -16,13 +16,10 @@ and only the two nearest frames.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from internal_diffusion.applications.video import weights
+from internal_diffusion.applications.video import samples, weights
 from internal_diffusion.applications.video.evidence import Evidence, gather
-
-Array = jax.Array
 
 _MOST_EXAMPLES = 8
 _FEWEST_EXAMPLES = 2
@@ -30,7 +27,8 @@ _MOST_PIXELS = 2_500_000  # Of all examples together.
 _MOST_FOR_GROWTH = 3  # Number of frames that measure the growth of errors.
 _SCALES = (1, 2, 3, 4)  # Numbers s of which offsets can be multiples.
 _MOST_GROWTH = 1.5  # Bound on p.
-_LARGEST_ROLL = 8  # Of an error in a sample, in pixels.
+_MOST_FOR_PERSISTENCE = 1  # Number of pairs of examples that measure it.
+_PERSISTENCE = 0.5  # Where no examples measure it.
 _CAUTION = 0.6  # Factor of p: finer steps also show what coarser ones hide.
 
 
@@ -40,36 +38,17 @@ class Estimate(NamedTuple):
   Attributes:
     mean: Estimate of least expected squared error, [H, W, C] in [-1, 1].
     std: Standard deviation of its error in a channel, [H, W].
+    time: Time of the frame.
+    scale: Steps of the examples over those of the frame.
     errors: Errors of the examples over their standard deviations, [H, W, C]
-      each: how an error looks, for samples.
+      each, by the times of the examples: how an error looks, for samples.
   """
 
   mean: np.ndarray
   std: np.ndarray
-  errors: list[np.ndarray]
-
-  def sample(self, key: Array) -> np.ndarray:
-    """A frame that may be the true one: the mean and an error like others."""
-    if not self.errors:
-      noise = np.asarray(jax.random.normal(key, self.mean.shape))
-      return (self.mean + self.std[..., None] * noise).clip(-1, 1)
-    return (self.mean + self.std[..., None] * _drawn(key, self.errors)).clip(
-      -1, 1
-    )
-
-
-def _drawn(key: Array, errors: Sequence[np.ndarray]) -> np.ndarray:
-  """A combination of two errors [H, W, C], the second moved: a third one."""
-  which_key, angle_key, move_key = jax.random.split(key, 3)
-  first, second = np.asarray(
-    jax.random.randint(which_key, (2,), 0, len(errors))
-  )
-  angle = 2 * np.pi * float(jax.random.uniform(angle_key))
-  move = np.asarray(
-    jax.random.randint(move_key, (2,), -_LARGEST_ROLL, _LARGEST_ROLL + 1)
-  )
-  rolled = np.roll(errors[second], tuple(move), axis=(0, 1))
-  return np.cos(angle) * errors[first] + np.sin(angle) * rolled
+  time: float
+  scale: int
+  errors: dict[int, np.ndarray]
 
 
 class _Example(NamedTuple):
@@ -97,27 +76,39 @@ class FrameEstimator:
     self._index = {time: index for index, time in enumerate(times)}
     self._kept: dict[tuple, _Example] = {}
     self._growths: dict[tuple, float] = {}
+    self._persistence = _PERSISTENCE
     num_pixels = frame(0).shape[0] * frame(0).shape[1]
     self._num_examples = int(
       np.clip(_MOST_PIXELS // num_pixels, _FEWEST_EXAMPLES, _MOST_EXAMPLES)
     )
 
-  def estimate(self, time: float, neighbours: Sequence[int]) -> Estimate:
+  def estimate(
+    self,
+    time: float,
+    neighbours: Sequence[int],
+    on_part: Callable[[float], object] = lambda part: None,
+  ) -> Estimate:
     """The frame at a time.
 
     Args:
       time: Its time.
       neighbours: Times of the known frames to use, two or more, the nearest
         two first.
+      on_part: Called with every part of the work that is done; parts of one
+        estimate add up to 1 at most.
     """
     offsets = [neighbour - time for neighbour in neighbours]
-    scale, examples = self._examples(time, offsets)
-    if (len(examples) < 2 or scale > 1) and len(offsets) > 2:
-      return self.estimate(time, neighbours[:2])
+    scale, own, centres = self._centres_of(time, offsets)
+    if (len(centres) < 2 or scale > 1) and len(offsets) > 2:
+      return self.estimate(time, neighbours[:2], on_part)
+    examples = []
+    for centre in centres:
+      examples.append(self._example(centre, own))
+      on_part(1 / (len(centres) + 1))
     evidence = gather([self._at(t) for t in neighbours], offsets)
     if not examples:
       model = weights.without_examples(evidence)
-      return Estimate(evidence.base, model.std(evidence), [])
+      return Estimate(evidence.base, model.std(evidence), time, scale, {})
     fitted = weights.fit(
       [one.evidence for one in examples],
       [one.sums for one in examples],
@@ -125,21 +116,51 @@ class FrameEstimator:
     )
     growth = self._growth(offsets, scale) if scale > 1 else 0.0
     std = scale**-growth * fitted.model.std(evidence)
-    return Estimate(fitted.apply(evidence, 1 / scale), std, fitted.errors)
+    return Estimate(
+      fitted.apply(evidence, 1 / scale),
+      std,
+      time,
+      scale,
+      dict(zip(centres, fitted.errors, strict=True)),
+    )
+
+  def persistence(self, first: Estimate, second: Estimate) -> float:
+    """Correlation of the errors of two estimates along the motion.
+
+    It is that of the errors of examples that lie to each other as the two do.
+    Where there are none, that of other estimates, which is passed on.
+    """
+    scale = second.scale
+    gap = round(scale * (second.time - first.time))
+    pairs = [
+      (centre - gap, centre)
+      for centre in second.errors
+      if scale == first.scale and centre - gap in first.errors
+    ]
+    found = [
+      samples.persistence(
+        (self._at(before), first.errors[before]),
+        (self._at(after), second.errors[after]),
+      )
+      for before, after in pairs[:_MOST_FOR_PERSISTENCE]
+    ]
+    if found:
+      self._persistence = float(np.mean(found))
+    return self._persistence
 
   def _at(self, time: int) -> np.ndarray:
     return self._frame(self._index[time])
 
-  def _examples(
+  def _centres_of(
     self, time: float, offsets: Sequence[float]
-  ) -> tuple[int, list[_Example]]:
-    """The scale s of the examples, and the examples nearest in time."""
+  ) -> tuple[int, tuple[int, ...], list[int]]:
+    """The scale s, the offsets of examples, and the nearest examples' times."""
     for scale in _fitting_scales(offsets):
       own = tuple(round(scale * offset) for offset in offsets)
       centres = self._centres(own, time)[: self._num_examples]
       if centres:
-        return scale, [self._example(centre, own) for centre in centres]
-    return 1, []
+        return scale, own, centres
+    return 1, (), []
 
   def _centres(self, offsets: Sequence[int], time: float) -> list[int]:
     """Known times whose neighbours at the offsets are known, nearest first."""

@@ -7,18 +7,24 @@ patches (`editing.fill`), and the paths carry it to the others, so that it is
 one thing in all frames.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from scipy import ndimage
-from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.applications import editing
 from internal_diffusion.applications.video.filmed import Filmed
+from internal_diffusion.applications.video.progress import make_bar
+from internal_diffusion.applications.video.samples import (
+  MovingErrors,
+  project,
+)
 from internal_diffusion.applications.video.tracks import Steps, sample_at
 from internal_diffusion.data.clip_io import Clip
+from internal_diffusion.sampling.known_pixels import make_known_pixels
 
 Array = jax.Array
 
@@ -26,6 +32,7 @@ _MOST_CANDIDATES = 4
 _DECAY = 3.0  # Frames after which a candidate's weight has fallen to 1/e.
 _REJECTED = 3.0  # Distance from the median, in its mean absolute deviations.
 _NOISE = 0.01  # Standard deviation of a candidate at least.
+_PERSISTENCE = 0.98  # Of an error along a path, whose candidates are the same.
 
 
 class _Seen(NamedTuple):
@@ -56,8 +63,8 @@ def fill(
     key: One key.
     clip: The clip.
     mask: True in the holes, [H, W] for all frames or [T, H, W].
-    num_samples: Number K of answers. They differ where no frame shows what is
-      behind a hole.
+    num_samples: Number K of answers. They differ by the uncertainty, most where
+      no frame shows what is behind a hole.
     progress: Whether to show a progress bar.
 
   Returns:
@@ -73,19 +80,36 @@ def fill(
   steps = Steps(frames, ~hole)
   std = np.zeros(hole.shape, np.float32)
   unseen = np.zeros(hole.shape, bool)
-  for index in tqdm(range(len(clip)), desc='fill', disable=not progress):
-    if hole[index].any():
-      unseen[index] = _fill_seen(steps, index, hole[index], frames, std)
+  with make_bar(len(clip), 'fill', progress=progress) as bar:
+    for index in range(len(clip)):
+      if hole[index].any():
+        unseen[index] = _fill_seen(steps, index, hole[index], frames, std)
+      bar.update()
   found: dict[str, Any] = {
     'hole_fraction': float(hole.mean()),
     'unseen_fraction_of_hole': float(unseen.sum() / hole.sum()),
   }
   answers = np.repeat(frames[None], num_samples, axis=0)
+  seen_std = std.copy()
   if unseen.any():
-    answers = _fill_unseen(key, answers, steps, unseen)
+    num = int(unseen.sum())
+    with make_bar(num, 'unseen', progress=progress) as bar:
+      answers = _fill_unseen(key, answers, steps, unseen, bar.update)
     spread = answers.std(axis=0).mean(axis=-1)
     std[unseen] = np.maximum(spread, _NOISE)[unseen]
-  return Filmed(answers[0], std, answers, clip.rate, found)
+  mean = answers[0].copy()
+  answers += seen_std[..., None] * _errors_along(key, mean, num_samples)
+  samples = project(answers, [make_known_pixels(~hole, clip.frames())])
+  return Filmed(mean, std, samples, clip.rate, found)
+
+
+def _errors_along(
+  key: Array, frames: np.ndarray, num_samples: int
+) -> np.ndarray:
+  """Errors of all frames, [K, T, H, W, C]; those of a path are alike."""
+  errors = MovingErrors(jax.random.fold_in(key, 1), num_samples)
+  drawn = [errors.following(frame, [], _PERSISTENCE) for frame in frames]
+  return np.stack(drawn, axis=1)
 
 
 def check_holes(mask: np.ndarray, clip: Clip) -> np.ndarray:
@@ -185,7 +209,11 @@ def _agree(colours: np.ndarray, weights: np.ndarray) -> _Seen:
 
 
 def _fill_unseen(
-  key: Array, answers: np.ndarray, steps: Steps, unseen: np.ndarray
+  key: Array,
+  answers: np.ndarray,
+  steps: Steps,
+  unseen: np.ndarray,
+  on_pixels: Callable[[int], object],
 ) -> np.ndarray:
   """Fills what no frame shows, [K, T, H, W, C]."""
   unseen = unseen.copy()
@@ -196,6 +224,7 @@ def _fill_unseen(
     key, own = jax.random.split(key)
     filled = editing.fill(own, answers[0, index], hole, num_samples=num)
     answers[:, index][:, hole] = filled.samples[:, hole]
+    on_pixels(int(hole.sum()))
     unseen[index] = False
     source = ndimage.binary_dilation(hole)
     for other in np.flatnonzero(unseen.any(axis=(1, 2))):
@@ -208,6 +237,7 @@ def _fill_unseen(
       for answer in answers:
         answer[other, rows, columns] = _colours(answer[index], where[reached])
       unseen[other, rows, columns] = False
+      on_pixels(len(rows))
   return answers
 
 

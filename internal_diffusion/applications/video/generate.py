@@ -7,17 +7,26 @@ can be stretched and repeated, so a new clip may have any length and any size.
 At last, what flickers more than the clip does is averaged along the motion.
 """
 
+import math
+from collections.abc import Sequence
+
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from internal_diffusion import arrays
-from internal_diffusion.applications.images.inference import check_size
+from internal_diffusion.applications.images.inference import (
+  fitting_pixels,
+  memory,
+)
 from internal_diffusion.applications.video.filmed import Filmed
 from internal_diffusion.applications.video.prior import (
+  PATCH_SHAPE,
   ClipPrior,
+  ClipSize,
+  level_sizes,
   make_clip_prior,
 )
+from internal_diffusion.applications.video.progress import make_bar
 from internal_diffusion.applications.video.steady import flicker, steady
 from internal_diffusion.data.clip_io import Clip
 from internal_diffusion.data.resampling import resample
@@ -29,6 +38,8 @@ from internal_diffusion.sampling.wrapping import WrappedTime
 Array = jax.Array
 
 _START_SIGMA = 1.0  # Noise level on the mean frame at the coarsest level.
+_PRIOR_PART = 0.1  # Of the time, for the bar.
+_STEPS_PART = 0.8  # Of the time of a new clip.
 
 
 @with_own_settings
@@ -68,27 +79,40 @@ def generate(
   size = clip.size if size is None else size
   length = len(clip) if num_frames is None else num_frames
   channels = clip.pixels.shape[-1]
-  # All arrays of a clip's size together are those of one large image.
-  check_size((length * size[0], size[1]), channels, patch_size=1)
+  for side in (length, *size):
+    arrays.check_positive_int('size', side)
+  _check_memory((length, *size), channels)
   coarse_to_fine.linear_flow_sigmas(num_steps)  # Checks the number.
-  prior = make_clip_prior(clip) if prior is None else prior
-  sizes = prior.level_sizes((length, *size))
-  constraints: list[Constraint] = [WrappedTime()] if loop else []
-  start = _mean_frame(clip, sizes[-1])
-  wanted = flicker(clip.frames())
-  samples = []
-  for index in tqdm(range(num_samples), desc='clips', disable=not progress):
-    made = coarse_to_fine.sample_levels(
-      jax.random.fold_in(key, index),
-      prior.levels,
-      sizes,
-      num_channels=channels,
-      num_steps=num_steps,
-      start=start,
-      constraints=constraints,
-    )
-    frames = np.asarray(made[0])[0].clip(-1, 1)
-    samples.append(steady(frames, wanted, loop=loop).clip(-1, 1))
+  whole = (length, *size)
+  if prior is None:
+    sizes = level_sizes(whole, clip)
+  else:
+    sizes = prior.level_sizes(whole)
+  with make_bar(1.0, 'clips', progress=progress) as bar:
+    if prior is None:
+      prior = make_clip_prior(clip)
+      bar.update(_PRIOR_PART)
+    constraints: list[Constraint] = [WrappedTime()] if loop else []
+    start = _mean_frame(clip, sizes[-1])
+    wanted = flicker(clip.frames())
+    # Of a new clip, steps take one part of the time, and less flicker the rest.
+    of_one = (1 - bar.n) / num_samples
+    of_pixel = _STEPS_PART * of_one / _work(prior, sizes, num_steps)
+    samples = []
+    for index in range(num_samples):
+      made = coarse_to_fine.sample_levels(
+        jax.random.fold_in(key, index),
+        prior.levels,
+        sizes,
+        num_channels=channels,
+        num_steps=num_steps,
+        start=start,
+        constraints=constraints,
+        on_step=lambda num: bar.update(of_pixel * num),
+      )
+      frames = np.asarray(made[0])[0].clip(-1, 1)
+      samples.append(steady(frames, wanted, loop=loop).clip(-1, 1))
+      bar.update((1 - _STEPS_PART) * of_one)
   answers = np.stack(samples)
   found = {'level_sizes': [list(own) for own in sizes], 'loop': loop}
   return Filmed(
@@ -97,6 +121,33 @@ def generate(
     answers,
     clip.rate,
     found,
+  )
+
+
+def _check_memory(size: ClipSize, num_channels: int) -> None:
+  """Raises ValueError for a clip beyond the memory."""
+  length, height, width = size
+  most = fitting_pixels(num_channels)
+  if math.prod(size) <= most:
+    return
+  shrink = math.sqrt(most / math.prod(size))
+  smaller = f'{length} of {int(height * shrink)}x{int(width * shrink)}'
+  fitting = most // (height * width)
+  if fitting >= PATCH_SHAPE[0]:
+    smaller = f'{fitting} of this size, or {smaller},'
+  raise ValueError(
+    f'`num_frames` {length} of `size` {height}x{width} need more than the'
+    f' {memory() / 2**30:.0f} GiB of memory here; {smaller} would fit.'
+  )
+
+
+def _work(prior: ClipPrior, sizes: Sequence[ClipSize], num_steps: int) -> float:
+  """Number of steps of all levels, each times the pixels of its level."""
+  steps = [
+    coarse_to_fine.num_steps_of(level, num_steps) for level in prior.levels
+  ]
+  return sum(
+    num * math.prod(size) for num, size in zip(steps, sizes, strict=True)
   )
 
 

@@ -46,7 +46,7 @@ def interpolate(
   """
   arrays.check_in_range('num_samples', num_samples, 0, 1000)
   if at is not None:
-    return _single(key, clip, at, num_samples)
+    return _single(key, clip, at, num_samples, progress=progress)
   arrays.check_in_range('factor', factor, 2, 64)
   times = range(len(clip))
   wanted = []
@@ -68,7 +68,9 @@ def interpolate(
   )
 
 
-def _single(key: Array, clip: Clip, at: int, num_samples: int) -> Filmed:
+def _single(
+  key: Array, clip: Clip, at: int, num_samples: int, *, progress: bool
+) -> Filmed:
   if not 1 <= at <= len(clip) - 1:
     raise ValueError(
       f'`at` must be from 1 to {len(clip) - 1}, between two of the'
@@ -84,6 +86,7 @@ def _single(key: Array, clip: Clip, at: int, num_samples: int) -> Filmed:
     [(time, _around(time, times))],
     num_samples=num_samples,
     rate=clip.rate,
+    progress=progress,
   )
   return found._replace(found={'frame_was_missing': bool(missing)})
 

@@ -12,6 +12,15 @@ loss (Lucas & Kanade 1981; Black & Anandan 1996), from coarse to fine. Times of
 opposite signs are interpolation, of equal signs extrapolation, and a = 0 is the
 motion of the first frame's own pixels.
 
+Where errors of brightness are Gaussian with variance s^2, that least square is
+the mode of a posterior with the covariance
+
+  S = s^2 / N (mean of g g^T + ridge)^-1,  g = b grad w2 - a grad w1,
+
+of N independent pixels in the window: small at a corner, long along an edge,
+large on flat ground. A frame with gradient h that is warped along v then has an
+error of variance t^2 h^T S h at time t (`warp_variance`).
+
 References:
   Lucas & Kanade 1981, An iterative image registration technique.
   Black & Anandan 1996, The robust estimation of multiple motions.
@@ -28,6 +37,10 @@ _SMALLEST_SIDE = 16  # Of the coarsest level, in pixels.
 _MOST_LEVELS = 5
 _MEDIAN = 5  # Side of the median filter that removes outliers, in pixels.
 _DERIVATIVE = (-0.5, 0.0, 0.5)
+# Number of pixels whose errors count as one, those of all channels, too: errors
+# of neighbours go together.
+_CORRELATED = 4.0
+_NOISE = 2 / 255 / np.sqrt(12)  # Of rounding to 8 bits.
 
 
 def find_motion(
@@ -37,6 +50,7 @@ def find_motion(
   times: tuple[float, float],
   window: float,
   known: tuple[np.ndarray, np.ndarray] | None = None,
+  num_skipped: int = 0,
 ) -> np.ndarray:
   """Velocity of what is at each pixel at time 0.
 
@@ -47,6 +61,8 @@ def find_motion(
     window: Standard deviation of the Gaussian window, in pixels.
     known: Masks of the pixels of both frames that count, [H, W] each; None is
       all of them.
+    num_skipped: Number of the finest levels that are left out: faster, and less
+      exact.
 
   Returns:
     The velocity (x, y) in pixels per frame, [H, W, 2] float32.
@@ -67,7 +83,9 @@ def find_motion(
       np.concatenate([frame, mask[..., None]], axis=-1)
       for frame, mask in zip((first, second), known, strict=True)
     )
+  size = first.shape[:2]
   pyramids = [_pyramid(np.asarray(f, np.float32)) for f in (first, second)]
+  pyramids = [p[min(num_skipped, len(p) - 1) :] for p in pyramids]
   velocity = np.zeros((*pyramids[0][-1].shape[:2], 2), np.float32)
   for one, other in zip(*(p[::-1] for p in pyramids), strict=True):
     velocity = _enlarge(velocity, one.shape[:2])
@@ -75,6 +93,9 @@ def find_motion(
       velocity = _improve(
         one, other, velocity, times, window, is_masked=known is not None
       )
+  while velocity.shape[:2] != size:
+    finer = [min(2 * a, b) for a, b in zip(velocity.shape, size, strict=False)]
+    velocity = _enlarge(velocity, (finer[0], finer[1]))
   return velocity
 
 
@@ -128,12 +149,8 @@ def _improve(
     certain = np.minimum(one[..., -1:], other[..., -1:]).clip(0, 1) ** 4
     one, other = one[..., :-1], other[..., :-1]
   error = other - one
-  moving = times[1] * other - times[0] * one
-  along_x, along_y = (
-    ndimage.correlate1d(moving, _DERIVATIVE, axis, mode='nearest')
-    for axis in (1, 0)
-  )
-  weight = certain / np.sqrt(1 + (error / _SCALE) ** 2)
+  along_x, along_y = _gradient(times[1] * other - times[0] * one)
+  weight = certain * _robust(error)
 
   def mean(products: np.ndarray) -> np.ndarray:
     total = np.sum(weight * products, axis=-1)
@@ -151,6 +168,72 @@ def _improve(
   return np.stack(
     [ndimage.median_filter(velocity[..., i], _MEDIAN) for i in range(2)], -1
   )
+
+
+def motion_covariance(
+  warped: tuple[np.ndarray, np.ndarray],
+  times: tuple[float, float],
+  *,
+  window: float,
+) -> np.ndarray:
+  """Posterior covariance of the velocity that both frames were warped along.
+
+  Args:
+    warped: Frames at `times`, seen along the velocity, [H, W, C] each.
+    times: Times of both frames, in frames, not equal.
+    window: Standard deviation of the Gaussian window, in pixels.
+
+  Returns:
+    Its entries xx, xy and yy, in squared pixels per frame, [H, W, 3].
+  """
+  one, other = warped
+  error = other - one
+  weight = _robust(error)
+  along_x, along_y = _gradient(times[1] * other - times[0] * one)
+
+  def mean(products: np.ndarray) -> np.ndarray:
+    total = np.sum(weight * products, axis=-1)
+    return ndimage.gaussian_filter(total, window, mode='nearest', truncate=3)
+
+  xx, yy = mean(along_x**2) + _RIDGE, mean(along_y**2) + _RIDGE
+  xy = mean(along_x * along_y)
+  # Of all channels together, as the products are.
+  variance = mean(error**2) + _NOISE**2
+  num = 4 * np.pi * window**2 / _CORRELATED
+  scale = variance / (num * (xx * yy - xy**2))
+  return np.stack([scale * yy, -scale * xy, scale * xx], axis=-1)
+
+
+def warp_variance(
+  warped: np.ndarray, covariance: np.ndarray, time: float
+) -> np.ndarray:
+  """Variance of a warped frame's error that the motion's error causes.
+
+  Args:
+    warped: The frame, seen along the motion, [H, W, C].
+    covariance: Of the velocity, [H, W, 3], from `motion_covariance`.
+    time: Time of the frame, in frames.
+
+  Returns:
+    The mean over channels, [H, W].
+  """
+  x, y = _gradient(warped)
+  xx, xy, yy = (own[..., None] for own in np.moveaxis(covariance, -1, 0))
+  return time**2 * np.mean(xx * x**2 + 2 * xy * x * y + yy * y**2, axis=-1)
+
+
+def _gradient(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Derivatives along x and y of a frame [H, W, C]."""
+  along_x, along_y = (
+    ndimage.correlate1d(frame, _DERIVATIVE, axis, mode='nearest')
+    for axis in (1, 0)
+  )
+  return along_x, along_y
+
+
+def _robust(error: np.ndarray) -> np.ndarray:
+  """Weights of errors, lower for large ones."""
+  return 1 / np.sqrt(1 + (error / _SCALE) ** 2)
 
 
 def _pyramid(frame: np.ndarray) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 from internal_diffusion import arrays
 from internal_diffusion.applications.video.filmed import Filmed
 from internal_diffusion.applications.video.frames_at import estimate_frames
+from internal_diffusion.applications.video.steady import flicker
 from internal_diffusion.data.clip_io import Clip
 
 Array = jax.Array
@@ -56,6 +57,7 @@ def predict(
     wanted,
     num_samples=num_samples,
     rate=clip.rate,
+    most_flicker=flicker(clip.frames()),
     progress=progress,
   )
   if not backward:

@@ -65,17 +65,34 @@ class ClipPrior:
     Raises:
       ValueError: If a patch does not fit the coarsest.
     """
-    sizes = [size]
-    for in_time in self.halvings:
-      sizes.append(halved(sizes[-1], in_time=in_time))
-    least = [n * 2 ** len(self.halvings) for n in self.patch_shape]
-    least[0] = self.patch_shape[0] * 2 ** sum(self.halvings)
-    if any(a < b for a, b in zip(sizes[-1], self.patch_shape, strict=True)):
-      raise ValueError(
-        f'`size` {size[1]}x{size[2]} with {size[0]} frames is too small; give'
-        f' {least[1]}x{least[2]} with {least[0]} frames or more.'
-      )
-    return sizes
+    return _sizes_of_levels(size, self.halvings, self.patch_shape)
+
+
+def level_sizes(
+  size: ClipSize, clip: Clip, *, patch_shape: ClipSize = PATCH_SHAPE
+) -> list[ClipSize]:
+  """`ClipPrior.level_sizes` of a clip's prior, before it is made.
+
+  Raises:
+    ValueError: If a patch does not fit the clip, or the coarsest level.
+  """
+  return _sizes_of_levels(size, _clip_halvings(clip, patch_shape), patch_shape)
+
+
+def _sizes_of_levels(
+  size: ClipSize, halvings: Sequence[bool], patch_shape: ClipSize
+) -> list[ClipSize]:
+  sizes = [size]
+  for in_time in halvings:
+    sizes.append(halved(sizes[-1], in_time=in_time))
+  least = [n * 2 ** len(halvings) for n in patch_shape]
+  least[0] = patch_shape[0] * 2 ** sum(halvings)
+  if any(a < b for a, b in zip(sizes[-1], patch_shape, strict=True)):
+    raise ValueError(
+      f'`size` {size[1]}x{size[2]} with {size[0]} frames is too small; give'
+      f' {least[1]}x{least[2]} with {least[0]} frames or more.'
+    )
+  return sizes
 
 
 @with_own_settings
@@ -91,11 +108,8 @@ def make_clip_prior(
   Raises:
     ValueError: If a patch does not fit the clip.
   """
-  for side in patch_shape:
-    arrays.check_odd('patch_shape', side)
+  halvings = _clip_halvings(clip, patch_shape)
   size = (len(clip), *clip.size)
-  patches.check_patch_shape(patch_shape, size)
-  halvings = _halvings(size, patch_shape)
   frames = clip.frames()
   images, own = [frames], size
   for in_time in halvings:
@@ -119,6 +133,14 @@ def halved(size: ClipSize, *, in_time: bool) -> ClipSize:
   if in_time:
     length = -(-length // 2)
   return length, -(-height // 2), -(-width // 2)
+
+
+def _clip_halvings(clip: Clip, patch_shape: ClipSize) -> list[bool]:
+  for side in patch_shape:
+    arrays.check_odd('patch_shape', side)
+  size = (len(clip), *clip.size)
+  patches.check_patch_shape(patch_shape, size)
+  return _halvings(size, patch_shape)
 
 
 def _halvings(size: ClipSize, patch_shape: ClipSize) -> list[bool]:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from scipy import ndimage
-from tqdm import tqdm
 
 from internal_diffusion import arrays
 from internal_diffusion.applications.video import weights
@@ -24,6 +23,12 @@ from internal_diffusion.applications.video.filmed import Filmed
 from internal_diffusion.applications.video.motion import (
   find_motion,
   warp_along,
+)
+from internal_diffusion.applications.video.progress import make_bar
+from internal_diffusion.applications.video.samples import (
+  MovingErrors,
+  persistence,
+  project,
 )
 from internal_diffusion.data.clip_io import Clip, to_samples
 from internal_diffusion.data.downscaling import (
@@ -120,29 +125,46 @@ def upscale(
       f'`clip` of {clip.size[1]}x{clip.size[0]} is too small for `factor`'
       f' {factor:g}: its sides must be {16 * factor:g} pixels or more.'
     )
-  fitted = _learn(clip, smaller, factor)
+  num_examples = len(_examples_of(clip))
+  bar = make_bar(num_examples + len(clip), 'frames', progress=progress)
+  fitted, rho = _learn(clip, smaller, factor, bar.update)
   operator = make_downscaling(clip.size, size)
   scale = _Scale(clip.frame, len(clip), operator, factor)
   mean = np.empty((len(clip), *size, clip.pixels.shape[-1]), np.float32)
   std = np.empty(mean.shape[:-1], np.float32)
   samples = np.empty((num_samples, *mean.shape), np.float32)
-  for index in tqdm(range(len(clip)), desc='frames', disable=not progress):
+  errors = MovingErrors(key, num_samples)
+  for index in range(len(clip)):
     evidence = scale.evidence(index)
     mean[index] = _given(
       operator, clip.frame(index), fitted.apply(evidence, 1.0)
     )
     std[index] = fitted.model.std(evidence)
-    for sample in range(num_samples):
-      noise = _error_like(key, fitted.errors, size, sample, index)
-      drawn = mean[index] + std[index][..., None] * noise
-      samples[sample, index] = _given(operator, clip.frame(index), drawn)
+    if num_samples:
+      drawn = errors.following(mean[index], fitted.errors, rho)
+      estimates = mean[index] + std[index][..., None] * drawn
+      samples[:, index] = _given(operator, clip.frame(index), estimates)
+    bar.update()
+  bar.close()
   return Filmed(mean, std, samples, clip.rate, {'size': list(size)})
 
 
+def _examples_of(clip: Clip) -> np.ndarray:
+  """Frames to learn from: pairs of neighbours, which tell how errors go on."""
+  first = np.linspace(0, len(clip) - 2, _NUM_EXAMPLES // 2).astype(int)
+  return np.unique([first, first + 1])
+
+
 def _learn(
-  clip: Clip, smaller: tuple[int, int], factor: float
-) -> weights.Fitted:
-  """Weights and error at the finer scale, learnt at the coarser one."""
+  clip: Clip,
+  smaller: tuple[int, int],
+  factor: float,
+  on_part: Callable[[], object],
+) -> tuple[weights.Fitted, float]:
+  """Weights and error at the finer scale, learnt at the coarser one.
+
+  The number is the persistence of errors from a frame to the next.
+  """
   operator = make_downscaling(smaller, clip.size)
 
   def coarse_frame(index: int) -> np.ndarray:
@@ -150,9 +172,11 @@ def _learn(
     return to_samples(low).astype(np.float32) / 127.5 - 1
 
   scale = _Scale(coarse_frame, len(clip), operator, factor)
-  num = min(_NUM_EXAMPLES, len(clip))
-  chosen = np.unique(np.linspace(0, len(clip) - 1, num).astype(int))
-  evidence = [scale.evidence(int(index)) for index in chosen]
+  chosen = _examples_of(clip)
+  evidence = []
+  for index in chosen:
+    evidence.append(scale.evidence(int(index)))
+    on_part()
   truths = [clip.frame(int(index)) for index in chosen]
   sums = [
     weights.normal_equations(own, truth)
@@ -166,7 +190,16 @@ def _learn(
     nearby=_stretch(fitted.model.nearby, size),
     shares=finer * fitted.model.shares,
   )
-  return weights.Fitted(_stretch(fitted.weights, size), model, fitted.errors)
+  looks = fitted.errors
+  pairs = [i for i in range(len(chosen) - 1) if chosen[i + 1] == chosen[i] + 1]
+  rho = np.mean(
+    [
+      persistence((truths[i], looks[i]), (truths[i + 1], looks[i + 1]))
+      for i in pairs
+    ]
+  )
+  stretched = _stretch(fitted.weights, size)
+  return weights.Fitted(stretched, model, looks), float(rho)
 
 
 def _finer_over_coarser(
@@ -204,27 +237,7 @@ def _stretch(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _given(
   operator: Downscaling, low: np.ndarray, estimate: np.ndarray
 ) -> np.ndarray:
-  """The estimate, moved to what the given frame allows."""
-  constraint = LinearObservation(
-    operator, jax.device_put(low), jax.device_put(np.float32(_ROUNDING))
-  )
-  sigma = jax.device_put(np.float32(10 * _ROUNDING))
-  x = jax.device_put(estimate)
-  high = constraint.project(sigma, x, x, sigma)  # It draws nothing.
-  return np.asarray(high).clip(-1, 1)
-
-
-def _error_like(
-  key: Array,
-  errors: list[np.ndarray],
-  size: tuple[int, int],
-  sample: int,
-  index: int,
-) -> np.ndarray:
-  """An example's error, wrapped to a larger size; moved with no frame."""
-  own = jax.random.fold_in(jax.random.fold_in(key, sample), index)
-  which, sign = jax.random.split(own)
-  error = errors[int(jax.random.randint(which, (), 0, len(errors)))]
-  pad = [(0, new - old) for new, old in zip(size, error.shape[:2], strict=True)]
-  wide = np.pad(error, [*pad, (0, 0)], mode='wrap')
-  return wide if jax.random.bernoulli(sign) else -wide
+  """Estimates [..., H, W, C], moved to what the given frame allows."""
+  noise = jax.device_put(np.float32(_ROUNDING))
+  constraint = LinearObservation(operator, jax.device_put(low), noise)
+  return project(estimate, [constraint])

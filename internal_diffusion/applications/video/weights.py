@@ -53,7 +53,7 @@ class ErrorModel(NamedTuple):
 
   Attributes:
     nearby: Mean squared error of the known frames around a place, [H, W].
-    shares: Weights of 1, of `nearby` and of the disagreements, [4].
+    shares: Weights of 1, of `nearby` and of the disagreements, [2 + M].
   """
 
   nearby: np.ndarray
@@ -146,7 +146,7 @@ def fit(
     ]
   model = _fit_errors(evidence, errors)
   looks = [
-    error / model.std(own)[..., None]
+    (error / model.std(own)[..., None]).astype(np.float32)
     for error, own in zip(errors, evidence, strict=True)
   ]
   return Fitted(common, model, looks)
@@ -155,7 +155,8 @@ def fit(
 def without_examples(evidence: Evidence) -> ErrorModel:
   """The variance of errors where nothing is known but the disagreement."""
   nearby = np.zeros(evidence.base.shape[:2], np.float32)
-  return ErrorModel(nearby, np.array([_NOISE**2, 0, 0.25, 1.0]))
+  num = evidence.disagreement.shape[-1] - 1
+  return ErrorModel(nearby, np.array([_NOISE**2, 0, 0.25, *num * [1.0]]))
 
 
 def _trust(
@@ -188,7 +189,7 @@ def _fit_errors(
     np.mean(squares, axis=0), _ERROR_WINDOW, mode='nearest'
   )
   terms = np.concatenate(
-    [_terms(nearby, one).reshape(-1, 4)[::_STEP] for one in evidence]
+    [np.concatenate(_terms(nearby, one))[::_STEP] for one in evidence]
   )
   targets = np.concatenate([square.ravel()[::_STEP] for square in squares])
   # Relative errors of large and small variances count alike.
@@ -206,7 +207,7 @@ def _fit_errors(
 
 
 def _terms(nearby: np.ndarray, evidence: Evidence) -> np.ndarray:
-  """1, the mean squared error nearby, and the disagreements, [H, W, 4]."""
+  """1, the mean squared error nearby, and the disagreements."""
   smooth = ndimage.gaussian_filter(
     evidence.disagreement, (1.0, 1.0, 0), mode='nearest'
   )

@@ -15,10 +15,15 @@ def clip():
   return make_clip(moving.moved((0.7, 0.2), 6, size=(16, 18)))
 
 
-def test_a_new_clip_of_its_size_repeats_and_does_not_flicker(clip):
+def test_a_new_clip_of_its_size_repeats_and_does_not_flicker(clip, capfd):
   prior = make_clip_prior(clip)
   assert prior.level_sizes((6, 16, 18)) == [(6, 16, 18)]
-  one, other = (generate(KEY, clip, prior=prior, num_steps=2) for _ in range(2))
+  one = generate(KEY, clip, prior=prior, num_steps=2)
+  assert not capfd.readouterr().err
+  other = generate(KEY, clip, prior=prior, num_steps=2, progress=True)
+  shown = capfd.readouterr().err
+  assert 'clips:   0%' in shown
+  assert 'clips: 100%' in shown
   assert one.samples.shape == (1, 6, 16, 18, 3)
   np.testing.assert_array_equal(one.samples, other.samples)
   assert not np.array_equal(one.samples[0], clip.frames())
@@ -58,5 +63,11 @@ def test_bad_arguments(clip):
     make_clip_prior(clip, patch_shape=(7, 7, 7))
   with pytest.raises(ValueError, match='too small'):
     generate(KEY, clip, num_frames=2)
+  with pytest.raises(ValueError, match='`size` must be'):
+    generate(KEY, clip, size=(0, 20))
+  with pytest.raises(
+    ValueError, match=r'`num_frames` 6 of `size` 100000x100000 need.*GiB.*fit'
+  ):
+    generate(KEY, clip, size=(100_000, 100_000))
   with pytest.raises(ValueError, match='num_steps'):
     generate(KEY, clip, num_steps=1)

@@ -3,7 +3,9 @@ import pytest
 
 from internal_diffusion.applications.video.motion import (
   find_motion,
+  motion_covariance,
   warp_along,
+  warp_variance,
 )
 from tests.applications.video import moving
 
@@ -41,6 +43,47 @@ def test_pixels_that_are_not_known_do_not_count():
   spoilt[1][~known] = -1.0
   found = find_motion(*spoilt, times=(0, 1), window=3.0, known=(known, known))
   assert np.mean(np.abs(found[INNER, INNER] - [0.5, 0])) < 0.06
+
+
+def test_the_covariance_grows_with_the_error():
+  frames = moving.moved((0.5, -0.25), 2)
+  noise = np.random.default_rng(0).normal(size=frames.shape)
+  ratios = []
+  for size in (0.01, 0.02):
+    first, second = (frames + size * noise).astype(np.float32)
+    found = find_motion(first, second, times=(0, 1), window=3.0)
+    warped = first, warp_along(second, found, 1)[0]
+    covariance = motion_covariance(warped, (0, 1), window=3.0)
+    error = (found - [0.5, -0.25])[INNER, INNER]
+    ratios += [
+      np.mean(error[..., axis] ** 2 / covariance[INNER, INNER, entry])
+      for axis, entry in ((0, 0), (1, 2))
+    ]
+  # It is cautious: here errors of neighbours and channels are independent.
+  assert 0.05 < min(ratios) <= max(ratios) < 1
+  assert max(ratios) < 2 * min(ratios)
+
+
+def test_along_an_edge_the_motion_is_open():
+  column = np.arange(40, dtype=np.float32)
+  stripes = 0.8 * np.sin(column / 2)[None, :, None] + np.zeros((32, 1, 1))
+  stripes = stripes.astype(np.float32)
+  covariance = motion_covariance((stripes, stripes), (0, 1), window=2.0)
+  across, _, along = np.moveaxis(covariance, -1, 0)
+  assert (along > 100 * across).all()
+  # An error along the stripes changes nothing.
+  variance = warp_variance(stripes, covariance, 1)
+  flat = warp_variance(stripes, covariance * [1, 1, 0], 1)
+  np.testing.assert_allclose(variance, flat, rtol=1e-4)
+  twice = warp_variance(stripes, covariance, 2)
+  np.testing.assert_allclose(twice, 4 * variance, rtol=1e-5)
+
+
+def test_a_coarser_search_is_close():
+  frames = moving.moved((1.25, -0.75), 2)
+  found = find_motion(*frames, times=(0, 1), window=3.0, num_skipped=1)
+  assert found.shape == (*frames[0].shape[:2], 2)
+  assert np.mean(np.abs(found[INNER, INNER] - [1.25, -0.75])) < 0.15
 
 
 def test_bad_arguments():
