@@ -12,12 +12,11 @@ never killed, bit for bit.
 import argparse
 import contextlib
 import dataclasses
-import importlib
 import json
 import os
 import pathlib
 import shutil
-import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from internal_diffusion.training import model_files
 
 _RESULT = pathlib.Path(__file__).parent / 'results' / 'kills.json'
 _IN_A_ROW = 4  # Kills, before a run may end.
+_PATIENCE = 900.0  # Seconds that a run may take.
 _COMMON = ('--num_samples=2', '--batch_size=16')
 
 
@@ -99,43 +99,26 @@ def make_pictures(folder: pathlib.Path) -> None:
     Image.fromarray(part).save(folder / f'{name}.png')
 
 
-def start(job: Job, folder: pathlib.Path) -> int:
-  """Starts the command in a child of this process, which has all imports.
+def start(job: Job, folder: pathlib.Path) -> subprocess.Popen:
+  """Starts the command in a process of its own."""
+  given = [a.replace('FOLDER', str(folder)) for a in job.arguments]
+  with open(folder.parent / f'{job.name}.log', 'w') as log:
+    return subprocess.Popen(
+      [sys.executable, '-m', f'internal_diffusion.bin.{job.name}', *given],
+      stdout=log,
+      stderr=log,
+    )
 
-  Returns:
-    The child's number.
-  """
-  sys.stdout.flush()
-  child = os.fork()
-  if child:
-    return child
-  code = 1
+
+def ended_within(process: subprocess.Popen, seconds: float) -> bool:
+  """Whether a process ends by itself in some time; raises if it fails."""
   try:
-    log = os.open(folder.parent / f'{job.name}.log', os.O_WRONLY | os.O_CREAT)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    given = [a.replace('FOLDER', str(folder)) for a in job.arguments]
-    sys.argv[:] = [job.name, *given]
-    importlib.import_module(f'internal_diffusion.bin.{job.name}').run()
-    code = 0
-  except SystemExit as error:
-    code = int(error.code or 0)
-  finally:
-    os._exit(code)
-
-
-def ended_within(child: int, seconds: float) -> bool:
-  """Whether a child ends by itself in some time; raises if it fails."""
-  deadline = time.monotonic() + seconds
-  while time.monotonic() < deadline:
-    found, status = os.waitpid(child, os.WNOHANG)
-    if found:
-      code = os.waitstatus_to_exitcode(status)
-      if code:
-        raise RuntimeError(f'the command ended with code {code}')
-      return True
-    time.sleep(0.005)
-  return False
+    code = process.wait(seconds)
+  except subprocess.TimeoutExpired:
+    return False
+  if code:
+    raise RuntimeError(f'the command ended with code {code}')
+  return True
 
 
 def check_whole(folder: pathlib.Path) -> None:
@@ -213,7 +196,8 @@ def unbroken(job: Job, folder: pathlib.Path) -> Unbroken:
     whole = folder / f'{job.name}_whole'
     whole.mkdir()
     begun = time.monotonic()
-    ended_within(start(job, whole), 600)
+    if not ended_within(start(job, whole), _PATIENCE):
+      raise RuntimeError(f'{job.name} does not end')
     seconds = time.monotonic() - begun
     found.append(contents(whole))
     shutil.rmtree(whole)
@@ -232,12 +216,12 @@ def torture(
   broken = folder / f'{job.name}_broken'
   broken.mkdir()
   for index in range(_IN_A_ROW + 1):
-    child = start(job, broken)
-    is_last = index == _IN_A_ROW
-    if ended_within(child, 600 if is_last else rng.uniform(0, whole.seconds)):
+    process = start(job, broken)
+    moment = rng.uniform(0, whole.seconds)
+    if ended_within(process, _PATIENCE if index == _IN_A_ROW else moment):
       break
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    process.kill()
+    process.wait()
     score.kills += 1
     check_whole(broken)
   score.ended += 1
@@ -269,8 +253,6 @@ def main() -> None:
     os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder / 'cache')
     os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
     make_pictures(folder)
-    for job in jobs:  # So that no child spends its time on imports.
-      importlib.import_module(f'internal_diffusion.bin.{job.name}')
     whole = {job.name: unbroken(job, folder) for job in jobs}
     while sum(score.kills for score in scores.values()) < arguments.num:
       for job in jobs:
