@@ -34,7 +34,12 @@ WITH_CODE = {
     'FlowOptions(minutes=1.0)': 'FlowOptions(num_steps=2, num_samples=2)'
   },
   'measurement': {},
-  'video': {},
+  'video': {
+    "triplet={'time': (-2, 2)})": (
+      "triplet={'time': (-2, 2)}, num_steps=2, batch_size=32,"
+      ' num_references=32)'
+    )
+  },
   'patches': {
     'PatchOptions(num_steps=4600, num_gaussians=16)': (
       'PatchOptions(num_steps=3, batch_size=32, num_references=32)'

@@ -3,7 +3,6 @@
 from absl import flags
 
 from internal_diffusion.bin import option_flags
-from internal_diffusion.data import image_decoding
 
 MAX_PIXELS = 'max_pixels'
 
@@ -69,6 +68,9 @@ def define(values: flags.FlagValues, *names: str) -> None:
 
 
 def _define_max_pixels(values: flags.FlagValues) -> None:
+  # Late: commands that read no picture start sooner.
+  from internal_diffusion.data import image_decoding
+
   option_flags.define_rare(
     values,
     MAX_PIXELS,

@@ -9,7 +9,6 @@ from absl import flags
 
 from internal_diffusion import jax_settings
 from internal_diffusion.bin import common_flags, compile_cache
-from internal_diffusion.data import image_decoding
 
 
 def check_platform() -> None:
@@ -36,12 +35,13 @@ def entered(flag_values: flags.FlagValues, name: str) -> Iterator[None]:
     flag_values: The command's parsed flags.
     name: Name for messages.
   """
-  num: int = image_decoding.MAX_PIXELS
-  if common_flags.MAX_PIXELS in flag_values:
-    num = getattr(flag_values, common_flags.MAX_PIXELS)
-  with (
-    jax_settings.own_settings(),
-    compile_cache.kept(name),
-    image_decoding.pixel_limit(num),
-  ):
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(jax_settings.own_settings())
+    stack.enter_context(compile_cache.kept(name))
+    if common_flags.MAX_PIXELS in flag_values:
+      # Late: commands that read no picture start sooner.
+      from internal_diffusion.data import image_decoding
+
+      num: int = getattr(flag_values, common_flags.MAX_PIXELS)
+      stack.enter_context(image_decoding.pixel_limit(num))
     yield

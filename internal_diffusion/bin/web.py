@@ -10,6 +10,7 @@ anywhere, and removes its files when it ends. Ctrl-C ends it. It needs the extra
 
 import importlib.util
 
+import jax
 from absl import flags
 
 from internal_diffusion import arrays
@@ -45,7 +46,14 @@ def main() -> None:
 
 def run() -> None:
   """Entry point."""
-  command.run(main, _FLAGS, name=_NAME, doc=__doc__ or '')
+  command.run(
+    main, _FLAGS, name=_NAME, doc=__doc__ or '', before=_leave_accelerators
+  )
+
+
+def _leave_accelerators() -> None:
+  """Leaves all accelerators and their memory to the runs of the page."""
+  jax.config.update('jax_platforms', 'cpu')
 
 
 if __name__ == '__main__':

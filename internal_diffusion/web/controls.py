@@ -9,10 +9,10 @@ from typing import Any
 from absl import flags
 
 from internal_diffusion import options as options_lib
-from internal_diffusion.bin import option_flags, user_errors
+from internal_diffusion.bin import option_flags
 
 
-class Kind(enum.Enum):
+class Kind(enum.StrEnum):
   """How a value is entered."""
 
   CHECK = enum.auto()
@@ -96,6 +96,8 @@ def to_arguments(
 
 def check_arguments(options_class: type, arguments: Sequence[str]) -> None:
   """Raises ValueError, in words for a person, if the options are wrong."""
+  from internal_diffusion.bin import user_errors  # Late: it imports JAX.
+
   values = flags.FlagValues()
   option_flags.define(values, options_class)
   try:

@@ -17,7 +17,7 @@ from internal_diffusion.web import messages, runs, uploads
 from internal_diffusion.web.controls import Control, Kind
 from internal_diffusion.web.jobs import Job
 from internal_diffusion.web.sessions import Sessions
-from internal_diffusion.web.uses import USES, Upload, Use
+from internal_diffusion.web.use import Upload, Use
 
 _TITLE = 'Internal diffusion'
 _INTRO = (
@@ -42,13 +42,18 @@ _QUEUE = 'job'  # Jobs of all tabs wait in one queue.
 _POLL_SECONDS = 0.2
 
 
-def make_page(sessions: Sessions) -> Any:
-  """The page as Gradio's blocks."""
+def make_page(uses: Sequence[Use], sessions: Sessions) -> Any:
+  """The page as Gradio's blocks.
+
+  Args:
+    uses: What the page has a tab for.
+    sessions: The runs of those who have the page open.
+  """
   with gr.Blocks(
     title=_TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)
   ) as demo:
     gr.Markdown(_INTRO)
-    for use in USES:
+    for use in uses:
       with gr.Tab(use.title, id=use.command):
         _Tab(use, sessions)
     demo.unload(_closing(sessions))
@@ -134,7 +139,7 @@ class _Tab:
       label='Pictures',
       format='png',
       interactive=False,
-      height=320,
+      columns=2,
       object_fit='contain',
     )
     self._uncertainty = gr.Image(

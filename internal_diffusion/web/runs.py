@@ -13,7 +13,7 @@ import numpy as np
 
 from internal_diffusion import report
 from internal_diffusion.web import controls, uploads
-from internal_diffusion.web.uses import Use
+from internal_diffusion.web.use import Use
 
 OUT, COMMAND, ARCHIVE = 'out', 'command.txt', 'results.zip'
 _MASK = 'painted_mask.png'
@@ -61,8 +61,10 @@ def prepare(
     ValueError: If a required file is missing, a file is too large, or an option
       is wrong.
   """
+  from internal_diffusion.web import uses  # Late: it imports nearly everything.
+
   arguments = controls.to_arguments(use.controls, values)
-  controls.check_arguments(use.options_class, arguments)
+  controls.check_arguments(uses.OPTIONS[use.command], arguments)
   given: dict[str, list[str]] = {}
   for upload, path in zip(use.uploads, files, strict=True):
     if path is None:

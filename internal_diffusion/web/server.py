@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from internal_diffusion.web import uploads
+from internal_diffusion.web import forms, uploads
 from internal_diffusion.web.sessions import Sessions
 
 HOST = '127.0.0.1'
@@ -49,7 +49,7 @@ def serve(*, port: int, ready: Callable[[str], None] | None = None) -> None:
     with _without_interface_files():
       from internal_diffusion.web import page
 
-    demo = page.make_page(sessions)
+    demo = page.make_page(forms.read_uses(), sessions)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
       _, address, _ = _launch(demo, port, folder, page.make_style())

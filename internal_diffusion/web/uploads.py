@@ -1,4 +1,7 @@
-"""Files that a person gives: their limits, safe copies, and previews."""
+"""Files that a person gives: their limits, safe copies, and previews.
+
+Readers are imported where they are used, so that the page starts sooner.
+"""
 
 import pathlib
 import re
@@ -6,8 +9,6 @@ import shutil
 import warnings
 
 import numpy as np
-
-from internal_diffusion.data import clip_io, image_io, masks
 
 PREVIEW_SIDE = 640
 MAX_BYTES = 100 * 2**20
@@ -35,6 +36,8 @@ def preview(path: pathlib.Path, *, is_clip: bool = False) -> np.ndarray | None:
     ValueError: If the file is too large or is no picture, or no clip, that can
       be read.
   """
+  from internal_diffusion.data import image_io
+
   check_file(path)
   if path.suffix.lower() in _ARRAYS:
     return None
@@ -52,6 +55,8 @@ def preview(path: pathlib.Path, *, is_clip: bool = False) -> np.ndarray | None:
 
 def _first_frame(path: pathlib.Path) -> np.ndarray:
   """The first frame of a clip, [H, W, C] in [-1, 1]."""
+  from internal_diffusion.data import clip_io
+
   return clip_io.read_first_frame(path)
 
 
@@ -90,6 +95,8 @@ def write_mask(
   Returns:
     Whether anything was painted; nothing is written otherwise.
   """
+  from internal_diffusion.data import image_io, masks
+
   painted = layer[..., 3] > 127
   if not painted.any():
     return False
@@ -103,6 +110,8 @@ def picture_size(
   path: pathlib.Path, *, is_clip: bool = False
 ) -> tuple[int, int] | None:
   """Height and width of what `preview` shows of a file; None for an array."""
+  from internal_diffusion.data import image_io
+
   if path.suffix.lower() in _ARRAYS:
     return None
   if is_clip:

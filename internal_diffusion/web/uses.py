@@ -1,6 +1,8 @@
-"""The uses that the page has a tab for, each the form of a command."""
+"""The uses that the page has a tab for.
 
-import dataclasses
+The options of all commands are imported here, and so is nearly all of the
+package: `forms` does without.
+"""
 
 from internal_diffusion.applications.editing import EditOptions
 from internal_diffusion.applications.flow import FlowOptions
@@ -8,56 +10,18 @@ from internal_diffusion.applications.images.options import GenerateOptions
 from internal_diffusion.applications.restoration import RestoreOptions
 from internal_diffusion.applications.super_resolution import UpscaleOptions
 from internal_diffusion.applications.video import VideoOptions
-from internal_diffusion.web.controls import Control, make_controls
+from internal_diffusion.web.controls import make_controls
+from internal_diffusion.web.use import Upload, Use
 
-
-@dataclasses.dataclass(frozen=True)
-class Upload:
-  """A file that a use reads.
-
-  Attributes:
-    flag: Flag of the command; files of one flag are joined by commas.
-    label: What the file is.
-    is_required: Whether the use needs it.
-    is_clip: Whether it is a clip, of which the first frame is shown.
-  """
-
-  flag: str
-  label: str
-  is_required: bool = False
-  is_clip: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Use:
-  """A tab of the page.
-
-  Attributes:
-    title: Title of the tab.
-    command: Name of the command without `idiff-`.
-    options_class: Options of the command.
-    text: What the use does, in one or two sentences.
-    controls: The options that the tab shows.
-    uploads: The files that it reads, the picture first.
-    paints_mask: Whether a mask can be painted on the picture.
-    before: Result that the slider shows on the left, '' for no slider.
-    after: Result that the slider shows on the right.
-    uncertainty: Picture of the uncertainty, '' for none.
-    gallery: Patterns of the names of further pictures.
-  """
-
-  title: str
-  command: str
-  options_class: type
-  text: str
-  controls: tuple[Control, ...]
-  uploads: tuple[Upload, ...]
-  paints_mask: bool = False
-  before: str = 'input.png'
-  after: str = 'mean.png'
-  uncertainty: str = 'std.png'
-  gallery: tuple[str, ...] = ('sample_[0-9][0-9][0-9].png',)
-
+# Options of each command.
+OPTIONS: dict[str, type] = {
+  'generate': GenerateOptions,
+  'edit': EditOptions,
+  'upscale': UpscaleOptions,
+  'restore': RestoreOptions,
+  'flow': FlowOptions,
+  'video': VideoOptions,
+}
 
 _PICTURE = Upload('image', 'Picture', is_required=True)
 _MASK = Upload('mask', 'Mask from a file: white is what changes')
@@ -66,7 +30,6 @@ USES = (
   Use(
     title='New images',
     command='generate',
-    options_class=GenerateOptions,
     text='New images of any size, made of the patches of one picture.',
     controls=make_controls(
       GenerateOptions,
@@ -79,7 +42,6 @@ USES = (
   Use(
     title='Fill and edit',
     command='edit',
-    options_class=EditOptions,
     text=(
       'Fill a hole, remove an object, extend the picture, or make it follow a'
       ' painting. Paint over what changes, or give a mask.'
@@ -96,7 +58,6 @@ USES = (
   Use(
     title='Upscale',
     command='upscale',
-    options_class=UpscaleOptions,
     text='A larger picture, learnt from the picture and its smaller versions.',
     controls=make_controls(
       UpscaleOptions, ('factor', 'preset', 'num_samples', 'mean_only')
@@ -106,7 +67,6 @@ USES = (
   Use(
     title='Restore',
     command='restore',
-    options_class=RestoreOptions,
     text=(
       'Removes noise, blur or JPEG blocks, fills missing pixels, adds colour.'
       ' With `auto` it looks at the picture and says what it does.'
@@ -126,7 +86,6 @@ USES = (
   Use(
     title='Motion',
     command='flow',
-    options_class=FlowOptions,
     text='How each pixel moves from one frame to the next, and how sure it is.',
     controls=make_controls(
       FlowOptions, ('minutes', 'denoiser', 'stereo', 'num_samples')
@@ -143,7 +102,6 @@ USES = (
   Use(
     title='Video',
     command='video',
-    options_class=VideoOptions,
     text=(
       'New frames of a clip: between its frames, after them, behind a mask, or'
       ' larger; or a new clip made of its patches. To fill, paint what is'

@@ -7,13 +7,13 @@ from internal_diffusion.applications.images.options import GenerateOptions
 from internal_diffusion.bin import option_flags
 from internal_diffusion.web import controls
 from internal_diffusion.web.controls import Kind
-from internal_diffusion.web.uses import USES
+from internal_diffusion.web.uses import OPTIONS, USES
 
 
 @pytest.mark.parametrize('use', USES, ids=lambda use: use.command)
 def test_a_form_begins_with_the_defaults_of_the_command(use):
   names = {
-    field.name for field, _ in option_flags.simple_fields(use.options_class)
+    field.name for field, _ in option_flags.simple_fields(OPTIONS[use.command])
   }
   assert {control.name for control in use.controls} <= names
   values = [

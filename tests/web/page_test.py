@@ -33,7 +33,7 @@ pytestmark = [
 @pytest.fixture(scope='module')
 def photo(tmp_path_factory):
   path = tmp_path_factory.mktemp('photo') / 'photo.png'
-  image_io.write_image(path, 2 * skimage.data.coffee()[::8, ::8] / 255.0 - 1)
+  image_io.write_image(path, skimage.data.coffee()[::8, ::8] / 127.5 - 1)
   return path
 
 

@@ -20,10 +20,16 @@ def test_sources_of_gradio_are_not_looked_up():
   assert inspect.getfile is found
 
 
-def test_slow_libraries_are_not_imported_at_the_start():
-  line = (
-    'import sys; from internal_diffusion.web import uses; print(*sys.modules)'
-  )
+@pytest.mark.parametrize(
+  ('module', 'late'),
+  [
+    ('web.uses', 'matplotlib orbax scipy.signal scipy.stats sklearn'),
+    ('bin.web', 'flax scipy internal_diffusion.applications'),
+    ('web.server', 'flax scipy internal_diffusion.applications'),
+  ],
+)
+def test_slow_libraries_are_not_imported_at_the_start(module, late):
+  line = f'import sys, internal_diffusion.{module}; print(*sys.modules)'
   done = subprocess.run(
     [sys.executable, '-c', line],
     cwd=commands.ROOT,
@@ -31,5 +37,5 @@ def test_slow_libraries_are_not_imported_at_the_start():
     text=True,
     check=True,
   )
-  for name in ('matplotlib', 'orbax', 'scipy.signal', 'scipy.stats', 'sklearn'):
+  for name in late.split():
     assert name not in done.stdout.split(), name

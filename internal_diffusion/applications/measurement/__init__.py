@@ -1,8 +1,10 @@
 """Measured displacement of particle images and speckle, with uncertainty."""
 
+from internal_diffusion.applications.measurement.agreement import (
+  correlation_of,
+)
 from internal_diffusion.applications.measurement.inference import (
   Measurement,
-  correlation_of,
   measure,
 )
 from internal_diffusion.applications.measurement.kinds import Kind, find_kind

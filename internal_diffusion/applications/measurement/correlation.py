@@ -27,6 +27,7 @@ _OUTLIER = 2.5  # Bound on a normalised difference from the neighbours.
 _NOISE = 0.3  # Difference in pixels that is no sign of an outlier.
 _MIN_CORRELATION = 0.1
 _SMOOTHING = 1.5  # Side of the smooth field's window, in windows.
+_BORDER = 0.1  # Weight of the outermost vectors at the border.
 _MAX_BATCH = 256  # Windows compared at once.
 
 
@@ -58,13 +59,35 @@ def find_start(pair: FramePair, grid: SplineGrid) -> np.ndarray:
     rows, columns = (
       np.rint(places + (window - 1) / 2).astype(int) for places in (tops, lefts)
     )
-    values, weight = np.zeros((2, *size)), np.zeros(size)
     at = np.ix_(rows, columns)
-    before = grid.field(coefficients)
-    values[:, *at] = before[:, *at] + found.displacement
-    weight[at] = good * found.correlation.clip(0) ** 2
+    vectors = grid.field(coefficients)[:, *at] + found.displacement
+    trust = good * found.correlation.clip(0) ** 2
+    values, weight = _with_borders(vectors, trust, rows, columns, size)
     coefficients = grid.fit(values, weight, window=_SMOOTHING * window)
   return coefficients
+
+
+def _with_borders(
+  vectors: np.ndarray,
+  trust: np.ndarray,
+  rows: np.ndarray,
+  columns: np.ndarray,
+  size: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+  """Vectors [2, m, n] and their weights in a frame, [2, H, W] and [H, W].
+
+  No window is centred at the border. The outermost vectors hold there too, with
+  little weight, as the smooth field's own continuation may go far astray.
+  """
+  around = ((1, 1), (1, 1))
+  weak = np.pad(_BORDER * trust, around, mode='edge')
+  weak[1:-1, 1:-1] = trust
+  height, width = size
+  at = np.ix_(np.r_[0, rows, height - 1], np.r_[0, columns, width - 1])
+  values, weight = np.zeros((2, height, width)), np.zeros((height, width))
+  values[:, at[0], at[1]] = np.pad(vectors, ((0, 0), *around), mode='edge')
+  weight[at] = weak
+  return values, weight
 
 
 def _places(side: int, window: int) -> np.ndarray:

@@ -111,7 +111,12 @@ def move_splines(
   return MovedPair(moved[0], moved[1], visible)
 
 
-def at_first_frame(field: np.ndarray, values: np.ndarray) -> np.ndarray:
+def at_first_frame(
+  field: np.ndarray,
+  values: np.ndarray,
+  *,
+  centres: np.ndarray | None = None,
+) -> np.ndarray:
   """Values [..., H, W] of the middle at the first frame's pixels.
 
   A point x of the first frame belongs to the middle point m = x + d(m) / 2,
@@ -120,6 +125,8 @@ def at_first_frame(field: np.ndarray, values: np.ndarray) -> np.ndarray:
   Args:
     field: Field d of the middle, [2, H, W].
     values: What is known at the points of the middle.
+    centres: Centre (y, x) of the rigid particle that each point of the middle
+      is part of, [2, H, W] integers; None is points that move on their own.
   """
   rows, columns = np.indices(field.shape[1:], dtype=np.float64)
   splines = [scipy.ndimage.spline_filter(part, 3) for part in field]
@@ -130,6 +137,12 @@ def at_first_frame(field: np.ndarray, values: np.ndarray) -> np.ndarray:
     if np.abs(own - before).max() < _BACK_ERROR:
       break
   points = [rows + own[1] / 2, columns + own[0] / 2]
+  if centres is not None:
+    height, width = field.shape[1:]
+    y, x = (np.rint(part).astype(int) for part in points)
+    y, x = centres[:, y.clip(0, height - 1), x.clip(0, width - 1)]
+    own = field[:, y, x]
+    points = [rows + own[1] / 2, columns + own[0] / 2]
   flat = values.reshape(-1, *field.shape[1:])
   found = [
     scipy.ndimage.map_coordinates(

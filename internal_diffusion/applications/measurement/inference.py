@@ -7,10 +7,14 @@ import scipy.ndimage
 
 from internal_diffusion.applications.measurement import (
   calibration,
-  correlation,
   frames,
+  posterior_mode,
   refine,
   signs,
+)
+from internal_diffusion.applications.measurement.agreement import (
+  local_average,
+  local_correlation,
 )
 from internal_diffusion.applications.measurement.checks import check_pair
 from internal_diffusion.applications.measurement.model import MeasurementModel
@@ -22,7 +26,6 @@ _MIN_CORRELATION = 0.3
 _MAX_DEVIATION = 1.0  # In pixels; where errors are larger, nothing is known.
 _MIN_SEEN = 0.25  # Part of the window that must be visible.
 _MIN_INFORMATION = 0.02  # Of a window, over the median window.
-_MIN_WINDOW = 12  # Side in pixels of the window of a correlation.
 _MAX_STEEPNESS = 0.7  # Change of the displacement that can be followed.
 
 
@@ -68,9 +71,9 @@ def measure(
   """
   pair = frames.flatten_pair(*check_pair(first, second, ignored), ignored)
   grid = SplineGrid(*pair.first.shape)
-  start = correlation.find_start(pair, grid)
   windows = np.stack([np.asarray(model.windows, np.float64)] * 2)
-  found = refine.refine(np.random.default_rng(0), pair, grid, start, windows)
+  rng = np.random.default_rng(0)
+  found = posterior_mode.find_mode(rng, pair, grid, windows)
   errors = calibration.ErrorModel(np.asarray(model.weights, np.float64))
   variance = errors.variance(signs.error_signs(found))
   deviation = np.sqrt(variance + _LIMIT**2)
@@ -106,50 +109,14 @@ def _is_measured(
     & (alike > _MIN_CORRELATION)
     & (told > _MIN_INFORMATION * np.median(told))
     & (local_average(found.residuals.visible, window) > _MIN_SEEN)
-    & (local_average(steepness, window) < _MAX_STEEPNESS)
+    & (_average_inside(steepness, window) < _MAX_STEEPNESS)
   )
 
 
-def local_average(values: np.ndarray, window: float) -> np.ndarray:
-  """Averages of values [H, W] over square windows of a side in pixels."""
-  side = max(_MIN_WINDOW, round(window))
-  return scipy.ndimage.uniform_filter(
-    np.asarray(values, np.float64), side, mode='constant'
-  )
-
-
-def local_correlation(
-  pair: frames.FramePair, found: refine.Refined
-) -> np.ndarray:
-  """Correlation of the denoised frames around the points of the middle."""
-  moved = frames.move_together(pair, found.field)
-  average = (moved.first + moved.second) / 2
-  residual = found.residuals.residual
-  shared = found.residuals.average
-  # The same filter for both: their average is `shared`, and half of their
-  # difference is what it lets through of the residual.
-  half = refine.denoise_like(average, residual, residual / 2)
-  first, second = shared - half, shared + half
-  return correlation_of(first, second, window=float(np.mean(found.window)))
-
-
-def correlation_of(
-  first: np.ndarray, second: np.ndarray, *, window: float = 16.0
-) -> np.ndarray:
-  """Correlation of two frames [H, W] around each pixel, [H, W].
-
-  Args:
-    first: First frame.
-    second: Second frame, moved onto it.
-    window: Side of the windows, in pixels.
-  """
-  parts = first, second, first * second, first**2, second**2
-  mean, other, product, square, other_square = (
-    local_average(part, window) for part in parts
-  )
-  shared = product - mean * other
-  scale = np.sqrt(np.maximum((square - mean**2) * (other_square - other**2), 0))
-  return shared / np.maximum(scale, 1e-9 + 1e-3 * np.median(scale))
+def _average_inside(values: np.ndarray, window: float) -> np.ndarray:
+  """`local_average` over the part of a window that is inside the frame."""
+  inside = local_average(np.ones(values.shape), window)
+  return local_average(values, window) / inside
 
 
 def _stays_usable(field: np.ndarray, pair: frames.FramePair) -> np.ndarray:

@@ -27,7 +27,7 @@ from internal_diffusion.applications.measurement.smooth_field import (
 )
 
 _AROUND = 24.0  # Standard deviation of the surroundings, in pixels.
-_AMPLITUDE = 0.8  # Flows have less of the shortest waves than the prior.
+_AMPLITUDE = 0.6  # Flows have less of the shortest waves than the prior.
 _LOST = 1.08  # Noise that interpolation and the fit take from the residual.
 _PATCH = 2.5  # Standard deviation of the noise whose signs are e, in pixels.
 
@@ -62,22 +62,43 @@ def _local_roughness(refined: Refined) -> np.ndarray:
 
 
 def pseudo_pair(
-  rng: np.random.Generator, refined: Refined, field: np.ndarray
+  rng: np.random.Generator,
+  refined: Refined,
+  field: np.ndarray,
+  *,
+  is_rigid: bool = False,
 ) -> frames.FramePair:
-  """A pair whose field of the middle is known, [2, H, W]."""
+  """A pair whose field of the middle is known, [2, H, W].
+
+  Args:
+    rng: Source of the noise.
+    refined: The field of the pair that this one is made of.
+    field: The known field.
+    is_rigid: Whether the content is particles, which keep their form in a
+      strained flow, and not a surface.
+  """
   residuals = refined.residuals
   residual = residuals.residual
   noise = rng.standard_normal(residual.shape)
   sign = _LOST * np.sign(scipy.ndimage.gaussian_filter(noise, _PATCH))
   average = residuals.average + _same_spectrum(rng, residual / 2)
+  centres = particle_centres(residuals.average) if is_rigid else None
   moved, seen = [], []
   for way in (1, -1):
     frame = average - way * sign * residual / 2
     both = np.stack([frame, residuals.visible])
-    frame, visible = frames.at_first_frame(way * field, both)
+    frame, visible = frames.at_first_frame(way * field, both, centres=centres)
     moved.append(frame)
     seen.append(visible > 0.5)
   return frames.FramePair(moved[0], moved[1], seen[0], seen[1])
+
+
+def particle_centres(image: np.ndarray) -> np.ndarray:
+  """The nearest local maximum (y, x) of each pixel, [2, H, W] integers."""
+  peaks = image >= scipy.ndimage.maximum_filter(image, 3)
+  return scipy.ndimage.distance_transform_edt(
+    ~peaks, return_distances=False, return_indices=True
+  )
 
 
 def _same_spectrum(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:

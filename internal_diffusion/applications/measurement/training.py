@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from internal_diffusion.applications.measurement import (
   calibration,
-  correlation,
   frames,
+  posterior_mode,
   refine,
   signs,
 )
@@ -84,7 +84,7 @@ def learn_measurement(
   if not found.residuals.precision.any():
     raise ValueError('`first` and `second` must show something that moves.')
   pairs = [
-    _known_errors(rng, found)
+    _known_errors(rng, found, kind)
     for _ in tqdm(
       range(options.num_pairs + 1), desc='calibration', disable=not progress
     )
@@ -110,15 +110,16 @@ def _measure(
   options: MeasurementOptions,
 ) -> refine.Refined:
   grid = SplineGrid(*pair.first.shape)
-  start = correlation.find_start(pair, grid)
   bounds = np.array([[options.min_window] * 2, [options.max_window] * 2])
-  return refine.refine(rng, pair, grid, start, bounds)
+  return posterior_mode.find_mode(rng, pair, grid, bounds)
 
 
-def _known_errors(rng: np.random.Generator, refined: refine.Refined) -> _Errors:
+def _known_errors(
+  rng: np.random.Generator, refined: refine.Refined, kind: Kind
+) -> _Errors:
   """Errors on one pair with a known field."""
   truth = random_truth(rng, refined)
-  pair = pseudo_pair(rng, refined, truth)
+  pair = pseudo_pair(rng, refined, truth, is_rigid=kind == Kind.PARTICLES)
   windows = np.stack([refined.window] * 2)
   found = refine.refine(
     rng, pair, refined.grid, refined.coefficients, windows, is_near=True

@@ -41,3 +41,15 @@ def test_brightness_and_background_do_not_matter():
   y = np.indices((64, 64))[0] / 64
   pair = frames.flatten_pair(first, 3 * first + 5 + 0.01 * y, None)
   np.testing.assert_allclose(pair.first, pair.second, atol=0.02)
+
+
+def test_rigid_particles_keep_their_form_in_a_strained_flow():
+  y, x = np.indices((40, 40)).astype(float)
+  spot = np.exp(-((x - 20) ** 2 + (y - 20) ** 2) / 8)
+  field = np.stack([0.4 * (x - 10), np.zeros_like(y)])
+  centres = np.broadcast_to(np.array([20, 20])[:, None, None], (2, 40, 40))
+  rigid = frames.at_first_frame(field, spot, centres=centres)
+  # The centre moves by 0.4 * (20 - 10) / 2 pixels, and all of the spot with it.
+  np.testing.assert_allclose(rigid[:, 5:30], spot[:, 7:32], atol=1e-6)
+  strained = frames.at_first_frame(field, spot)
+  assert np.abs(strained[:, 5:30] - spot[:, 7:32]).max() > 0.1
