@@ -9,7 +9,8 @@ the ring and the colours on both of its sides.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, signal
+import scipy  # Its `signal` is imported where it is used.
+from scipy import ndimage
 from skimage import measure
 
 RING = 3.0  # Distance of the ring to the hole, in pixels.
@@ -132,7 +133,7 @@ def _crossings(picture: _Picture, ring: np.ndarray) -> np.ndarray:
   half = reach // 2
   contrast[half : half + len(leap)] = np.sqrt(np.mean(leap**2, axis=1))
   least = max(_LEAST_CONTRAST, _ABOVE_TEXTURE * float(np.median(contrast)))
-  peaks, _ = signal.find_peaks(slope, distance=reach)
+  peaks, _ = scipy.signal.find_peaks(slope, distance=reach)
   return ring[[peak for peak in peaks if contrast[peak] >= least]]
 
 
