@@ -6,8 +6,8 @@ and no graphical backend is needed.
 """
 
 import contextlib
-import importlib
 import errno
+import importlib
 import io
 import os
 import sys
