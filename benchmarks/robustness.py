@@ -12,6 +12,7 @@ import io
 import json
 import pathlib
 import resource
+import shutil
 import tempfile
 import time
 import warnings
@@ -33,6 +34,8 @@ from internal_diffusion.data import (
   jpeg,
   metadata,
 )
+from internal_diffusion.training import model_files
+from internal_diffusion.training.checkpoint import CheckpointStore
 
 _RESULT = pathlib.Path(__file__).parent / 'results' / 'robustness.json'
 _HUGE = (0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 4_194_328)
@@ -118,6 +121,24 @@ def good_files(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, Reader]]:
   yield folder / 'samples.npz', read_samples
 
 
+def good_folders(
+  folder: pathlib.Path,
+) -> Iterator[tuple[pathlib.Path, Reader]]:
+  """A saved model and the checkpoints of a run, each with its reader."""
+  rng = np.random.default_rng(0)
+  state = {'w': rng.random((9, 7), np.float32), 'step': np.array(3, np.int32)}
+  model_files.save(folder / 'saved', {**state, 'name': 'line', 'size': (1, 2)})
+  yield folder / 'saved', model_files.load
+  with CheckpointStore(folder / 'checkpoints') as store:
+    store.save(3, state, seconds=1.0)
+
+  def read_checkpoints(path: pathlib.Path) -> object:
+    with CheckpointStore(path) as store:
+      return store.restore(state)
+
+  yield folder / 'checkpoints', read_checkpoints
+
+
 def _read_picture(path: pathlib.Path) -> object:
   image, _ = image_io.read_image_with_alpha(path)
   if not np.all(np.isfinite(image)):
@@ -126,13 +147,26 @@ def _read_picture(path: pathlib.Path) -> object:
   return image
 
 
+def _damage(
+  rng: np.random.Generator, path: pathlib.Path, damaged: pathlib.Path
+) -> None:
+  if path.is_file():
+    damaged.write_bytes(mutate(rng, path.read_bytes()))
+    return
+  shutil.rmtree(damaged, ignore_errors=True)
+  shutil.copytree(path, damaged)
+  inside = sorted(p for p in damaged.rglob('*') if p.is_file())
+  chosen = inside[rng.integers(len(inside))]
+  chosen.write_bytes(mutate(rng, chosen.read_bytes()))
+
+
 def read_mutated(
   path: pathlib.Path, read: Reader, *, num: int, seed: int
 ) -> dict[str, float]:
-  """Reads mutated copies of a file.
+  """Reads mutated copies of a file, or a folder of which one file is mutated.
 
   Args:
-    path: A good file.
+    path: A good file or folder.
     read: Its reader.
     num: Number of copies.
     seed: Seed of the changes.
@@ -144,11 +178,10 @@ def read_mutated(
     Exception: Any that is not a clear refusal; its notes name the copy.
   """
   rng = np.random.default_rng(seed)
-  data = path.read_bytes()
   refused, worst = 0, 0.0
   damaged = path.with_name(f'damaged{path.suffix}')
   for index in range(num):
-    damaged.write_bytes(mutate(rng, data))
+    _damage(rng, path, damaged)
     start = time.monotonic()
     try:
       with warnings.catch_warnings():
@@ -174,7 +207,8 @@ def main() -> None:
   arguments = parser.parse_args()
   results = {}
   with tempfile.TemporaryDirectory() as folder:
-    for path, read in good_files(pathlib.Path(folder)):
+    place = pathlib.Path(folder)
+    for path, read in (*good_files(place), *good_folders(place)):
       name = f'{path.name} ({read.__name__.lstrip("_")})'
       before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
       found = read_mutated(path, read, num=arguments.num, seed=arguments.seed)

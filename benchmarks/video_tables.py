@@ -54,8 +54,9 @@ def video() -> str:
         f'{f["psnr"]:.2f}',
         f'{f["dis"]:.2f}',
         f'{100 * f["coverage"]:.0f}%',
-        f'{100 * f["sample_coverage"]:.0f}%',
-        f'{f["flicker"]:.2f}',
+        # Runs of an earlier version lack the samples.
+        f'{100 * f["sample_coverage"]:.0f}%' if 'flicker' in f else '',
+        f'{f["flicker"]:.2f}' if 'flicker' in f else '',
       ]
       for name, f in r['finer'].items()
     ]

@@ -67,6 +67,7 @@ CONFINED = {
     'evaluation',
     'bin',
     'experiments',
+    'applications/editing/edge_ends.py',
     'applications/flow/occlusion.py',
   },
   'absl': {'bin', 'web'},

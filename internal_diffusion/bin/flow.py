@@ -251,7 +251,7 @@ def _read_points(names: Sequence[str], size: tuple[int, ...]) -> np.ndarray:
   try:
     points = [[int(number) for number in name.split(':')] for name in names]
     found = np.array(points, int).reshape(-1, 2)
-  except ValueError as error:
+  except (ValueError, OverflowError) as error:
     raise ValueError(
       f'`points` must be pixels such as 10:20,30:40, got {",".join(names)}.'
     ) from error

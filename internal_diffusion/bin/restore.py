@@ -180,7 +180,7 @@ def _write(
     )
   if 'kernel' in restored.found:
     kernel = np.asarray(restored.found['kernel'], np.float32)
-    np.save(results.path('kernel.npy'), kernel)
+    files.write_npy(results.path('kernel.npy'), kernel)
     image_io.write_image(
       results.picture('kernel.png', 'The kernel that was estimated.'),
       2 * kernel[..., None] / kernel.max() - 1,

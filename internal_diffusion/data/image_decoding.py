@@ -162,8 +162,9 @@ def _decode(data: bytes) -> tuple[np.ndarray, int, list[str]]:
   try:
     image = _open(data)
   except UnidentifiedImageError:
-    samples, num_frames = _load_wide_grey_alpha_tiff(data)
-    return samples / np.float32(65535), 16, _note_frames(num_frames)
+    samples, num_frames = _load_grey_alpha_tiff(data)
+    bits = 8 * samples.itemsize
+    return samples / np.float32(2**bits - 1), bits, _note_frames(num_frames)
   raw_mode = _raw_mode(image)
   notes = _note_frames(getattr(image, 'n_frames', 1))
   if re.match('(CMYK|RGBa);16', raw_mode):
@@ -278,12 +279,13 @@ def _load_wide_colour(data: bytes, raw_mode: str) -> np.ndarray:
   return 256 * high + low
 
 
-def _load_wide_grey_alpha_tiff(data: bytes) -> tuple[np.ndarray, int]:
-  """Decodes upright 16-bit samples [H, W, 2], and counts the frames.
+def _load_grey_alpha_tiff(data: bytes) -> tuple[np.ndarray, int]:
+  """Decodes upright samples [H, W, 2], and counts the frames.
 
   Raises:
-    UnidentifiedImageError: If it is not a TIFF of grey and alpha with 16 bits,
-      which Pillow cannot read.
+    UnidentifiedImageError: If it is not a TIFF of grey and alpha that Pillow
+      cannot read: with 16 bits; or, before its version 13, with 8 bits and grey
+      multiplied by alpha.
   """
   import tifffile  # Its import takes half a second.
 
@@ -294,21 +296,28 @@ def _load_wide_grey_alpha_tiff(data: bytes) -> tuple[np.ndarray, int]:
   except tifffile.TiffFileError as error:
     raise UnidentifiedImageError(str(error)) from error
   page = tiff.pages.first
-  # Black is zero; samples are interleaved; alpha is not premultiplied.
-  is_wide_grey = page.photometric == 1 and page.dtype == np.uint16
-  has_alpha = page.axes == 'YXS' and page.extrasamples == (2,)
-  if not (is_wide_grey and has_alpha):
+  # Black is zero, and samples are interleaved.
+  is_grey = page.photometric == 1 and page.axes == 'YXS'
+  is_wide = page.dtype == np.uint16 and page.extrasamples == (2,)
+  is_multiplied = page.dtype == np.uint8 and page.extrasamples == (1,)
+  if not (is_grey and (is_wide or is_multiplied)):
     raise UnidentifiedImageError(f'a TIFF of {page.dtype} {page.axes}')
   _check_size(
     *page.shape[1::-1],
     num_bytes=len(data),
-    raw_bits=32 if page.compression == 1 else 0,
+    raw_bits=(32 if is_wide else 16) if page.compression == 1 else 0,
   )
-  # As 8-bit RGBA, also four bytes a pixel, Pillow can set it upright.
-  image = Image.fromarray(page.asarray().astype(np.uint16).view(np.uint8))
+  if is_multiplied:
+    height, width = page.shape[:2]
+    content = page.asarray().tobytes()
+    image = Image.frombytes('La', (width, height), content).convert('LA')
+  else:
+    # As 8-bit RGBA, also four bytes a pixel, Pillow can set it upright.
+    image = Image.fromarray(page.asarray().astype(np.uint16).view(np.uint8))
   image.getexif()[_ORIENTATION] = page.tags.valueof(_ORIENTATION, 1)
   ImageOps.exif_transpose(image, in_place=True)
-  return np.asarray(image).view(np.uint16), len(tiff.pages)
+  pixels = np.asarray(image)
+  return pixels.view(np.uint16) if is_wide else pixels, len(tiff.pages)
 
 
 def _decode_wide_png(data: bytes) -> np.ndarray:

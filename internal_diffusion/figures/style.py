@@ -6,6 +6,7 @@ and no graphical backend is needed.
 """
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -53,6 +54,9 @@ class Figure(matplotlib.figure.Figure):
   draw = own_style(matplotlib.figure.Figure.draw)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 @own_style
 def new_figure(width: float, height: float, *, title: str = '') -> Figure:
   """Empty figure whose parts make room for each other.
@@ -85,16 +89,23 @@ def write_or_warn(
   *args: _P.args,
   **kwargs: _P.kwargs,
 ) -> None:
-  """Draws and writes a figure; a failure is a warning, so results are kept.
+  """Draws and writes a figure; a failure to draw is a warning, not an error.
+
+  The results that the figure shows are kept.
 
   Args:
     path: Output PNG path.
     draw: Function that returns the figure.
     *args: Arguments of `draw`.
     **kwargs: Keyword arguments of `draw`.
+
+  Raises:
+    OSError: If the disk is full.
   """
   try:
     write_figure(path, draw(*args, **kwargs))
   except Exception as error:
+    if isinstance(error, OSError) and error.errno in _FULL:
+      raise
     reason = ' '.join(f'{type(error).__name__}: {error}'.split())
     warnings.warn(f'`{path}` could not be drawn: {reason}', stacklevel=2)

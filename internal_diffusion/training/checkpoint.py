@@ -97,8 +97,13 @@ class CheckpointStore:
   def __enter__(self) -> 'CheckpointStore':
     return self
 
-  def __exit__(self, *exception: object) -> None:
-    self._checkpointer.close()
+  def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    with contextlib.ExitStack() as stack:
+      if kind is not None:
+        # A save that failed would be reported once more, at length.
+        stack.enter_context(_quiet_orbax())
+        stack.enter_context(contextlib.suppress(Exception))
+      self._checkpointer.close()
 
   @property
   def steps(self) -> Sequence[int]:

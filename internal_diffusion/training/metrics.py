@@ -1,5 +1,6 @@
 """Logs of a run: scalars as JSON lines and as TensorBoard's event files."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -34,7 +35,8 @@ class MetricWriter:
   def close(self) -> None:
     """Closes the files."""
     self._file.close()
-    self._events.close()
+    with contextlib.suppress(OSError):  # Its own thread may have failed.
+      self._events.close()
 
   def write(self, step: int, **scalars: float) -> None:
     """Writes the scalars of a step, and flushes them to the disk."""

@@ -10,6 +10,7 @@ A folder's model appears whole or not at all. The structure names the library's
 own classes, and nothing else is imported or run when a model is loaded.
 """
 
+import contextlib
 import dataclasses
 import enum
 import importlib
@@ -26,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion import files
 from internal_diffusion import options as options_lib
 from internal_diffusion.jax_settings import with_own_settings
 from internal_diffusion.training import checkpoint, processes
@@ -69,8 +71,12 @@ def save(
   token = np.frombuffer(secrets.token_bytes(8), np.uint8)
   token = np.asarray(processes.from_first(token), np.uint8)
   temporary = target.with_name(f'.{token.tobytes().hex()}.tmp')
-  try:
+  files.remove_abandoned(target.parent)
+  with contextlib.ExitStack() as stack:
     temporary.mkdir(exist_ok=processes.are_several())
+    if processes.is_first():
+      stack.enter_context(files.in_use(temporary))
+      stack.callback(shutil.rmtree, temporary, ignore_errors=True)
     if arrays:
       checkpoint.write_arrays(temporary / _ARRAYS, arrays)
     if processes.is_first():
@@ -78,25 +84,23 @@ def save(
       (temporary / _DESCRIPTION).write_text(text)
       _replace_folder(temporary, target)
     processes.wait_for_all()
-  finally:
-    if processes.is_first():
-      shutil.rmtree(temporary, ignore_errors=True)
   return target
 
 
 def _replace_folder(source: pathlib.Path, target: pathlib.Path) -> None:
   """Renames a folder to one that may exist, which comes back on an error."""
-  old = target.with_name(f'.{secrets.token_hex(8)}.tmp')
-  exists = target.exists()
-  if exists:
-    os.replace(target, old)
-  try:
+  if not target.exists():
     os.replace(source, target)
-  except OSError:
-    if exists:
+    return
+  old = files.temporary_beside(target)
+  with files.in_use(target):
+    os.replace(target, old)
+    try:
+      os.replace(source, target)
+    except OSError:
       os.replace(old, target)
-    raise
-  shutil.rmtree(old, ignore_errors=True)
+      raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _model_dir(folder: str | os.PathLike) -> pathlib.Path:

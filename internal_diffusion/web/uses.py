@@ -124,7 +124,7 @@ USES = (
     uploads=(
       Upload(
         'clip',
-        'Clip: GIF, WebP or PNG animation, or film',
+        'Clip (GIF, WebP or PNG animation, or film)',
         is_required=True,
         is_clip=True,
       ),

@@ -1,5 +1,6 @@
 """The library's own style under a person's settings, and how files appear."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -107,3 +108,16 @@ def test_a_figure_that_cannot_be_drawn_is_one_line_of_warning(tmp_path):
   assert list(tmp_path.iterdir()) == []
   figures.write_or_warn(path, draw_points)
   assert path.read_bytes() == png(tmp_path / 'b.png', draw_points)
+
+
+def test_a_full_disk_is_an_error_and_a_bad_figure_a_warning(tmp_path):
+  def full():
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  def bad():
+    raise ValueError('no data')
+
+  with pytest.raises(OSError, match='No space'):
+    figures.write_or_warn(tmp_path / 'a.png', full)
+  with pytest.warns(UserWarning, match='no data'):
+    figures.write_or_warn(tmp_path / 'a.png', bad)

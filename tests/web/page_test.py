@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from internal_diffusion.data import image_io
+from internal_diffusion.data import clip_io, image_io
+from tests.applications.video import moving
 from tests.bin import commands
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -186,6 +187,27 @@ def test_a_mask_that_is_painted_in_a_browser(page, photo, tmp_path):
   # About the middle of the picture, where the mouse was.
   assert abs(rows.mean() / mask.shape[0] - 0.5) < 0.15
   assert abs(columns.mean() / mask.shape[1] - 0.5) < 0.15
+
+
+def test_a_clip_in_a_browser(page, tmp_path):
+  clip = tmp_path / 'clip.gif'
+  frames = moving.moved((1.0, 0.5), 5, size=(32, 40))
+  clip_io.write_gif(clip, frames, rate=10)
+  page.get_by_role('tab', name='Video').click()
+  page.wait_for_timeout(1000)
+  give(page, 'video', clip, 'clip')
+  wait_for(page, 'video', 'Ready')
+  page.locator('#run_video').click()
+  text = wait_for(page, 'video', 'Done in')
+  assert 'interpolate: 9 frames' in text
+  with page.expect_download() as download:
+    page.locator('#zip_video').click()
+  archive = tmp_path / 'results.zip'
+  download.value.save_as(archive)
+  with zipfile.ZipFile(archive) as file:
+    assert {'clip.gif', 'out/mean.gif', 'out/mean/008.png'} <= set(
+      file.namelist()
+    )
 
 
 def test_a_narrow_screen(page):

@@ -1,5 +1,8 @@
 """Fills of a hole, from a coarse level of the pyramid to the finest.
 
+Edges that surely go on through the hole are continued first, as curves
+(`continued_edges`); patches fill the rest.
+
 A fill at one level is a source for each pixel. A step takes the picture that
 the sources make, draws a source for each patch from the posterior at a noise
 level sigma, and averages the patches; after the steps, which end at sigma = 0,
@@ -17,6 +20,9 @@ import numpy as np
 
 from internal_diffusion.applications.editing import patch_sources
 from internal_diffusion.applications.editing.blend import blend
+from internal_diffusion.applications.editing.continued_edges import (
+  continue_edges,
+)
 from internal_diffusion.applications.editing.fill_levels import (
   MARGIN,
   FillLevel,
@@ -58,8 +64,13 @@ def complete(
     ValueError: If no whole patch is known.
   """
   num_channels = image.shape[-1]
-  rough = _ROUGHNESS * roughness(image, ~mask)
-  levels = make_levels(np.concatenate([image, rough], axis=-1), mask)
+  image, is_edge, sides = continue_edges(image, mask)
+  hole = mask & ~is_edge
+  if not hole.any():
+    return np.repeat(image[None], num_samples, axis=0)
+  rough = _ROUGHNESS * roughness(image, ~hole)
+  both = np.concatenate([image, rough], axis=-1)
+  levels = make_levels(both, hole, given=~mask, sides=sides)
   first = _first_level(levels)
   start_key, *keys = jax.random.split(key, 2 + first)
   sources = _draw_and_choose(start_key, levels[first], num=num_samples)

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from scipy import ndimage
 
+from internal_diffusion.applications.editing.edge_sides import decided
 from internal_diffusion.types import static
 
 Array = jax.Array
@@ -28,6 +29,7 @@ OUTSIDE = 0  # A position in the margin.
 # touch the hole have known pixels on two of its sides.
 _RADIUS_AT_COARSEST = 5.0
 _LEAST_SIDE = 24  # Side of the coarsest level at least, in pixels.
+_TRUST = 0.03  # In pixels that are known but not given, in the first fill.
 _SIDE_STEP = 8  # Sides of the coarsest level are multiples of this.
 _BINOMIAL = np.array([1, 3, 3, 1]) / 8
 # Lengths of the lists of positions are rounded up to one of these times 2^k.
@@ -40,8 +42,10 @@ class FillLevel:
 
   Attributes:
     image: [H, W, C]; hole pixels and those outside are 0.
-    known: 1 at known pixels and 0 at others, [H, W].
+    known: 1 at pixels that are given, less at those that are known otherwise,
+      and 0 at others, [H, W].
     weight: 1 inside the picture and 0 outside, [H, W].
+    sides: Codes of the sides of edges, see `edge_sides`, [H, W].
     is_source: Whether the patch around a pixel is known as a whole, [H * W].
     sources: Positions of such patches, [M], repeated from the start.
     num_sources: Number of different ones, scalar int32.
@@ -57,6 +61,7 @@ class FillLevel:
   image: Array
   known: Array
   weight: Array
+  sides: Array
   is_source: Array
   sources: Array
   num_sources: Array
@@ -74,12 +79,20 @@ class FillLevel:
     return self.image.shape[0], self.image.shape[1]
 
 
-def make_levels(image: np.ndarray, mask: np.ndarray) -> list[FillLevel]:
+def make_levels(
+  image: np.ndarray,
+  mask: np.ndarray,
+  *,
+  given: np.ndarray,
+  sides: np.ndarray,
+) -> list[FillLevel]:
   """The levels of a picture, finest first.
 
   Args:
     image: [H, W, C]; the values of hole pixels are not used.
     mask: True at hole pixels, [H, W].
+    given: True at the pixels of which sources consist, [H, W].
+    sides: Codes of the sides of edges, see `edge_sides`, [H, W].
 
   Raises:
     ValueError: If no whole patch is known at the finest level.
@@ -88,17 +101,19 @@ def make_levels(image: np.ndarray, mask: np.ndarray) -> list[FillLevel]:
   num_levels = _num_levels(mask)
   step = _SIDE_STEP * 2 ** (num_levels - 1)
   around = [(0, -side % step) for side in mask.shape]
-  known = np.pad(inside & ~mask, around)
+  known, given = (np.pad(part, around) for part in (~mask, given))
+  sides = np.pad(sides, around)
   inside = np.pad(inside, around)
   image = np.pad(np.where(mask[..., None], 0, image), [*around, (0, 0)])
   levels = []
   for index in range(num_levels):
     if index:
+      given = _whole_blocks(given, inside)
+      sides = np.bitwise_or.reduce(_blocks(sides), axis=(1, 3))
       image, known, inside = _halve(image, known, inside)
-    sources = _whole(known, PATCH_SIZE)
-    if not sources.any():
+    if not _whole(given, PATCH_SIZE).any():
       break
-    levels.append(_make_level(image, known, inside, sources))
+    levels.append(_make_level(image, known, inside, given, sides))
   if not levels:
     raise ValueError(
       f'`mask` must leave a square of {PATCH_SIZE}x{PATCH_SIZE} known pixels or'
@@ -127,16 +142,23 @@ def _halve(
   """The next coarser image, known pixels and pixels inside the picture."""
   weight = known[..., None].astype(np.float32)
   total, weights = (_blur_and_halve(part) for part in (weight * image, weight))
-  blocks = [
-    part.reshape(part.shape[0] // 2, 2, -1, 2) for part in (known, inside)
-  ]
-  is_known = np.all(blocks[0] >= blocks[1], axis=(1, 3))
-  is_inside = np.any(blocks[1], axis=(1, 3))
-  is_known = is_known & is_inside
+  is_known = _whole_blocks(known, inside)
+  is_inside = np.any(_blocks(inside), axis=(1, 3))
   image = np.where(
     is_known[..., None], total / np.where(weights > 0, weights, 1), 0
   )
   return image, is_known, is_inside
+
+
+def _whole_blocks(known: np.ndarray, inside: np.ndarray) -> np.ndarray:
+  """Whether all pixels of a coarser one that are inside are known."""
+  blocks, is_inside = _blocks(known), _blocks(inside)
+  is_whole = np.all(blocks >= is_inside, axis=(1, 3))
+  return is_whole & np.any(is_inside, axis=(1, 3))
+
+
+def _blocks(values: np.ndarray) -> np.ndarray:
+  return values.reshape(values.shape[0] // 2, 2, -1, 2)
 
 
 def _blur_and_halve(image: np.ndarray) -> np.ndarray:
@@ -151,16 +173,19 @@ def _make_level(
   image: np.ndarray,
   known: np.ndarray,
   inside: np.ndarray,
-  sources: np.ndarray,
+  given: np.ndarray,
+  sides: np.ndarray,
 ) -> FillLevel:
   around = (MARGIN, MARGIN)
   image = np.pad(image.astype(np.float32), [around, around, (0, 0)])
-  known, inside, sources = (
-    np.pad(part, MARGIN) for part in (known, inside, sources)
+  known, inside, given, sides = (
+    np.pad(part, MARGIN) for part in (known, inside, given, sides)
   )
+  sources = _whole(given, PATCH_SIZE)
   hole = inside & ~known
+  sides = decided(sides, hole)
   targets = ndimage.maximum_filter(hole, PATCH_SIZE) & inside
-  first = {side: _whole(known, side) for side in FIRST_SIDES}
+  first = {side: _whole(given, side) for side in FIRST_SIDES}
   first = {k: v for k, v in first.items() if v.sum() >= _ENOUGH_PATCHES}
   if not first:
     first = {PATCH_SIZE: sources}
@@ -168,8 +193,9 @@ def _make_level(
   put = jax.device_put
   return FillLevel(
     image=put(image),
-    known=put(known.astype(np.float32)),
+    known=put(np.where(given, 1, _TRUST * known).astype(np.float32)),
     weight=put(inside.astype(np.float32)),
+    sides=put(sides),
     is_source=put(sources.ravel()),
     sources=put(_repeated(np.flatnonzero(sources))),
     num_sources=put(np.int32(sources.sum())),

@@ -25,7 +25,10 @@ import jax.numpy as jnp
 from internal_diffusion.applications.editing.fill_levels import (
   FillLevel,
 )
-from internal_diffusion.applications.editing.patch_sources import windows
+from internal_diffusion.applications.editing.patch_sources import (
+  patch_weights,
+  windows,
+)
 
 Array = jax.Array
 
@@ -35,6 +38,7 @@ _DISORDER = 0.3  # Scale of the noise on the logarithm of the order.
 _NUM_VALUES = 20
 _MAX_SOURCES = 4096  # Number of sources that are compared.
 _REACH = 0.15  # Length l of offsets, over the hole's inscribed radius.
+_BEYOND = 100.0  # Weight of each pixel that comes from beyond an edge.
 _REPEAT = 2.0  # Weight r of the number of uses.
 
 
@@ -59,11 +63,19 @@ class _State(NamedTuple):
 
 
 class _Bank(NamedTuple):
-  """Source patches: positions [M], values [M, P*P*C] and squares [M, P*P]."""
+  """Source patches.
+
+  Attributes:
+    positions: [M].
+    values: [M, P*P*C].
+    squares: Their squares, summed over channels, [M, P*P].
+    beyond: 1 at pixels that an edge separates from the centre, [M, P*P].
+  """
 
   positions: Array
   values: Array
   squares: Array
+  beyond: Array
 
 
 @functools.partial(jax.jit, static_argnames='num')
@@ -102,7 +114,10 @@ def _make_bank(key: Array, level: FillLevel, index: int) -> _Bank:
   positions = sources[chosen.astype(jnp.int32)]
   values = windows(level.image, positions, side=side)
   squares = jnp.sum(values**2, axis=-1).reshape(most, -1)
-  return _Bank(positions, values.reshape(most, -1), squares)
+  beyond = 1 - patch_weights(level, positions, side=side)
+  return _Bank(
+    positions, values.reshape(most, -1), squares, beyond.reshape(most, -1)
+  )
 
 
 def _spread_of_known(level: FillLevel) -> Array:
@@ -130,9 +145,10 @@ def _draw_one(
     order = jnp.where(missing, state.order + noise, -jnp.inf)
     place = jnp.argmax(order.ravel()).astype(jnp.int32)
     log_prior = _log_prior(level, bank, state.uses, place, side)
-    source = _draw_source(source_key, bank, state, place, side, log_prior)
+    seen = patch_weights(level, place[None], side=side)[0]
+    source = _draw_source(source_key, bank, state, place, seen, log_prior)
     return _reorder(
-      _paste(state, level, place, source, side), level, place, spread, side
+      _paste(state, level, place, source, seen), level, place, spread, side
     )
 
   order = _order(level.image, level.known, level.weight, spread, side)
@@ -152,12 +168,23 @@ def _draw_source(
   bank: _Bank,
   state: _State,
   place: Array,
-  side: int,
+  seen: Array,
   log_prior: Array,
 ) -> Array:
-  """Draws the position of a source given the known pixels of a patch."""
+  """Draws the position of a source given the known pixels of a patch.
+
+  Args:
+    key: One key.
+    bank: Sources.
+    state: What is known.
+    place: Position of the patch.
+    seen: Weights of its pixels, [P, P].
+    log_prior: Logarithm of the sources' prior, [M].
+  """
+  side = len(seen)
   patch = windows(state.picture, place[None], side=side)[0]
   own = windows(state.trust[..., None], place[None], side=side)[0]
+  own = own * seen[..., None]
   weight = own / jnp.maximum(jnp.sum(own), 1e-6)
   weighted = (weight * patch).ravel()
   distance = bank.squares @ weight.ravel() - 2 * bank.values @ weighted
@@ -165,6 +192,9 @@ def _draw_source(
   distance = jnp.maximum(distance, 0) / patch.shape[-1]
   noise = jnp.maximum(jnp.min(distance), 1e-5)
   logits = log_prior - _NUM_VALUES * distance / (2 * noise)
+  # What is copied to one side of an edge is of one side of it.
+  copied = seen * (own[..., 0] == 0)
+  logits = logits - _BEYOND * (bank.beyond @ copied.ravel())
   return bank.positions[jax.random.categorical(key, logits)]
 
 
@@ -184,9 +214,10 @@ def _log_prior(
 
 
 def _paste(
-  state: _State, level: FillLevel, place: Array, source: Array, side: int
+  state: _State, level: FillLevel, place: Array, source: Array, seen: Array
 ) -> _State:
-  """Fills what is missing of the patch at `place` from a source."""
+  """Fills what is missing and seen of the patch at `place` from a source."""
+  side = len(seen)
   width, num_channels = level.size[1], level.image.shape[-1]
   start = _corner(place, width, side // 2)
   steps = jnp.arange(side) - side // 2
@@ -194,7 +225,7 @@ def _paste(
   new = level.image.reshape(-1, num_channels)[there]
   trust = jax.lax.dynamic_slice(state.trust, start, (side, side))
   inside = jax.lax.dynamic_slice(level.weight, start, (side, side))
-  is_new = (trust == 0) & (inside > 0)
+  is_new = (trust == 0) & (seen > 0)
   mean_trust = jnp.sum(trust) / jnp.maximum(jnp.sum(inside), 1)
   uses = state.uses.ravel().at[there].add(is_new.astype(jnp.float32))
 

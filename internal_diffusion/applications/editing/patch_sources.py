@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from internal_diffusion.applications.editing.edge_sides import are_together
 from internal_diffusion.applications.editing.fill_levels import (
   MARGIN,
   OUTSIDE,
@@ -49,6 +50,20 @@ def windows(image: Array, positions: Array, *, side: int = PATCH_SIZE) -> Array:
     return jax.lax.dynamic_slice(image, (row, column, jnp.int32(0)), size)
 
   return jax.vmap(cut)(row - side // 2, column - side // 2)
+
+
+def patch_weights(
+  level: FillLevel, positions: Array, *, side: int = PATCH_SIZE
+) -> Array:
+  """Weights [N, P, P] of the pixels of patches around positions [N].
+
+  They are 1 inside the picture, but for pixels that an edge separates from the
+  patch's centre.
+  """
+  found = windows(level.weight[..., None], positions, side=side)[..., 0]
+  sides = windows(level.sides[..., None], positions, side=side)[..., 0]
+  own = level.sides.ravel()[positions]
+  return found * are_together(own[:, None, None], sides)
 
 
 def _distances(
@@ -107,7 +122,7 @@ def _search_chunk(
 ) -> tuple[Array, Array]:
   """Sources and squared distances of some targets, [N]."""
   patches = windows(picture, targets)
-  weights = windows(level.weight[..., None], targets)[..., 0]
+  weights = patch_weights(level, targets)
   candidate_key, noise_key = jax.random.split(key)
   candidates = _candidates(candidate_key, level, field, targets)
   width, num = level.size[1], field.shape[0]
@@ -171,7 +186,7 @@ def mean_distances(level: FillLevel, picture: Array, field: Array) -> Array:
   """
 
   def chunk(targets: Array) -> Array:
-    weights = windows(level.weight[..., None], targets)[..., 0]
+    weights = patch_weights(level, targets)
     patches = windows(picture, targets)
     distance = _distances(level.image, patches, weights, field[targets])
     is_one = (targets != OUTSIDE) & level.is_source[field[targets]]
@@ -209,6 +224,7 @@ def vote(
   weight = jnp.exp(-distance / (2 * noise)) * _FALLOFF ** (-level.depth)
   weight = jnp.where(jnp.isfinite(distance), jnp.maximum(weight, 1e-20), 0)
   image = level.image.reshape(-1, num_channels)
+  sides = level.sides.ravel()
   row, column = np.indices((PATCH_SIZE, PATCH_SIZE)).reshape(2, -1)
   row, column = row - PATCH_SIZE // 2, column - PATCH_SIZE // 2
   steps = jnp.asarray(row * width + column, jnp.int32)
@@ -216,7 +232,8 @@ def vote(
   def body(index: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
     step = steps[index]
     centre = level.holes - step
-    own = weight[centre][:, None]
+    is_seen = are_together(sides[centre], sides[level.holes])
+    own = (weight[centre] * is_seen)[:, None]
     return total[0] + own * image[field[centre] + step], total[1] + own
 
   num = len(level.holes)

@@ -131,13 +131,17 @@ def _check_memory(size: ClipSize, num_channels: int) -> None:
   if math.prod(size) <= most:
     return
   shrink = math.sqrt(most / math.prod(size))
-  smaller = f'{length} of {int(height * shrink)}x{int(width * shrink)}'
+  smaller = int(height * shrink), int(width * shrink)
   fitting = most // (height * width)
+  possible = []
   if fitting >= PATCH_SHAPE[0]:
-    smaller = f'{fitting} of this size, or {smaller},'
+    possible.append(f'{fitting} frames of this size')
+  if min(smaller) >= max(PATCH_SHAPE):
+    possible.append(f'{length} frames of {smaller[0]}x{smaller[1]}')
   raise ValueError(
     f'`num_frames` {length} of `size` {height}x{width} need more than the'
-    f' {memory() / 2**30:.0f} GiB of memory here; {smaller} would fit.'
+    f' {memory() / 2**30:.0f} GiB of memory here;'
+    f' {" or ".join(possible) or "fewer and smaller frames"} would fit.'
   )
 
 

@@ -33,7 +33,7 @@ PATCH_SHAPE = (3, 7, 7)
 _COARSEST = 4 / 3  # Smallest ratio of a level's shortest side to a patch's.
 _FEWEST_FRAMES = 4  # Of a level that is halved in time.
 # Distance of denoised patches in space, by the largest number of pixels.
-_STRIDES = ((20_000, 1), (200_000, 2), (4_000_000, 3))
+_STRIDES = ((20_000, 1), (2_000_000, 2), (4_000_000, 3))
 _LARGEST_STRIDE = 4
 _MAX_TREE_PATCHES = 100_000  # Number of reference patches of a level, about.
 _SIGMA_ON_ENLARGED = 0.25

@@ -12,7 +12,12 @@ HOLE[16:24, 82:90] = True
 
 
 def test_where_all_sources_fit_near_ones_are_drawn():
-  level = make_levels(np.zeros((*SIZE, 1), np.float32), HOLE)[0]
+  level = make_levels(
+    np.zeros((*SIZE, 1), np.float32),
+    HOLE,
+    given=~HOLE,
+    sides=np.zeros(SIZE, np.int32),
+  )[0]
   found = np.asarray(draw_first_sources(jax.random.key(0), level, num=2))
   holes = np.flatnonzero((level.weight > 0) & (level.known == 0))
   sources = found[:, holes]
