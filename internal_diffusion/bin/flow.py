@@ -16,9 +16,9 @@ More than two frames are a sequence of pairs, each with a folder of its own.
 
 Particle images and speckle (--kind) are measured instead: windows and errors
 are learnt from the first pair. For all kinds, vectors on a grid with standard
-deviations, vorticity, divergence and strain are in vectors.csv, vectors.nc and
-vectors.png; those of a sequence together in vectors.nc, their mean and its
-standard error in ensemble.csv and ensemble.nc.
+deviations are in vectors.csv, vectors.nc and vectors.png, where they are
+measured with vorticity, divergence and strain; those of a sequence together in
+vectors.nc, their mean and its standard error in ensemble.csv and ensemble.nc.
 """
 
 import warnings
@@ -197,7 +197,7 @@ def _process(
     results,
     first,
     flow_vectors.from_flow(flow, *grey, ignored),
-    np.full((2, 2), flow_vectors.FLOW_SLOPE),
+    None,
     measuring,
   )
   return _figures_of_merit(results, flow, first, options, truth), field

@@ -30,9 +30,6 @@ FIGURES = {
   'flow.png': 'Flow: the hue is its direction, the saturation its length.',
 }
 OUTPUTS = ('vectors.csv', 'vectors.nc', 'ensemble.csv', 'ensemble.nc', *FIGURES)
-# Variance of a photograph's flow's derivative over that of the flow, in 1 /
-# pixels^2: its errors are alike over about 8 pixels.
-FLOW_SLOPE = 1 / 64
 _Field = Mapping[str, np.ndarray]
 
 
@@ -78,12 +75,13 @@ def write_vectors(
   results: Results,
   first: np.ndarray,
   found: Measurement,
-  slopes: np.ndarray,
+  slopes: np.ndarray | None,
   options: MeasurementOptions,
 ) -> _Field:
   """Writes the vectors as a table, as NetCDF and as a figure.
 
-  `slopes` are variances of the error's derivatives; see `grid_vectors`.
+  `slopes` are variances of the error's derivatives, or None; see
+  `grid_vectors`.
   """
   field = grid_vectors(found, slopes, options)
   units = _units(field, options)

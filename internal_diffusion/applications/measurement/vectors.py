@@ -6,10 +6,12 @@ error over that of the component over the window's area (known from pairs with
 known fields; see `model`),
 
   vorticity  = dv/dx - du/dy,     divergence = du/dx + dv/dy,
-  strain     = (du/dy + dv/dx) / 2,
+  strain_xx  = du/dx,             strain_yy  = dv/dy,
+  strain_xy  = (du/dy + dv/dx) / 2,
 
 each with a standard deviation. v is down, as y is, so the vorticity is positive
-for clockwise rotation as seen in the image.
+for clockwise rotation as seen in the image. Photographs have boundaries of
+motion, where derivatives mean nothing: they have none.
 """
 
 import dataclasses
@@ -23,7 +25,7 @@ from internal_diffusion.applications.measurement.options import (
 )
 
 _Field = Mapping[str, np.ndarray]
-_DERIVED = ('vorticity', 'divergence', 'strain')
+_DERIVED = ('vorticity', 'divergence', 'strain_xx', 'strain_yy', 'strain_xy')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,29 +55,31 @@ class Units:
     length = 'px' if self.pixels_per_mm is None else 'mm'
     if name in ('x', 'y'):
       return length
-    plain = name.rpartition('_')[2]
-    if plain in ('u', 'v'):
+    if name.rpartition('_')[2] in ('u', 'v'):
       return length if self.dt is None else f'{length}/s'
-    if plain in _DERIVED:
+    if name.removeprefix('sigma_') in _DERIVED:
       return '1' if self.dt is None else '1/s'
     return '1'
 
 
 def grid_vectors(
-  measured: Measurement, slopes: np.ndarray, options: MeasurementOptions
+  measured: Measurement,
+  slopes: np.ndarray | None,
+  options: MeasurementOptions,
 ) -> dict[str, np.ndarray]:
   """Quantities on a grid, [m, n] each.
 
   Args:
     measured: Displacements of all pixels.
     slopes: Variance of the error's derivative along x and y, of u and v, in
-      units of the component's variance per pixel^2, [2, 2].
+      units of the component's variance per pixel^2, [2, 2]; None leaves out
+      what follows of derivatives.
     options: Grid and calibration.
 
   Returns:
     x, y, u, v, sigma_u, sigma_v, correlation, valid, and the vorticity, the
-    divergence and the strain, each with its sigma. What is not valid is NaN,
-    and its sigma infinite.
+    divergence and the three strains, each with its sigma. What is not valid is
+    NaN, and its sigma infinite.
   """
   units = Units(options.pixels_per_mm, options.dt)
   rows, columns = (
@@ -98,6 +102,8 @@ def grid_vectors(
       speed = units.length / units.time
       found[name] = np.where(good, part * speed, unknown)
   found |= {'correlation': measured.correlation[at], 'valid': good}
+  if slopes is None:
+    return found
   derived, errors = _derivatives(measured.mean, at, sigma, slopes)
   for name in _DERIVED:
     found[name] = np.where(good, derived[name] / units.time, np.nan)
@@ -122,11 +128,15 @@ def _derivatives(
   return {
     'vorticity': along_x[..., 1] - along_y[..., 0],
     'divergence': along_x[..., 0] + along_y[..., 1],
-    'strain': (along_y[..., 0] + along_x[..., 1]) / 2,
+    'strain_xx': along_x[..., 0],
+    'strain_yy': along_y[..., 1],
+    'strain_xy': (along_y[..., 0] + along_x[..., 1]) / 2,
   }, {
     'vorticity': across,
     'divergence': np.sqrt(spread[0, 0] + spread[1, 1]),
-    'strain': across / 2,
+    'strain_xx': np.sqrt(spread[0, 0]),
+    'strain_yy': np.sqrt(spread[1, 1]),
+    'strain_xy': across / 2,
   }
 
 

@@ -34,10 +34,14 @@ def test_derivatives_of_a_linear_field_and_their_errors():
   found = vectors(linear(0.1, -0.2, 0.3, 0.05))
   np.testing.assert_allclose(found['vorticity'], 0.5)
   np.testing.assert_allclose(found['divergence'], 0.15)
-  np.testing.assert_allclose(found['strain'], 0.05)
+  np.testing.assert_allclose(found['strain_xx'], 0.1)
+  np.testing.assert_allclose(found['strain_yy'], 0.05)
+  np.testing.assert_allclose(found['strain_xy'], 0.05)
   np.testing.assert_allclose(found['sigma_vorticity'], 0.2 * np.sqrt(3 + 2))
   np.testing.assert_allclose(found['sigma_divergence'], 0.2 * np.sqrt(1 + 4))
-  np.testing.assert_allclose(found['sigma_strain'], 0.1 * np.sqrt(5))
+  np.testing.assert_allclose(found['sigma_strain_xx'], 0.2)
+  np.testing.assert_allclose(found['sigma_strain_yy'], 0.4)
+  np.testing.assert_allclose(found['sigma_strain_xy'], 0.1 * np.sqrt(5))
 
 
 def test_units():
@@ -49,7 +53,9 @@ def test_units():
   np.testing.assert_allclose(found['sigma_u'], 0.04)
   np.testing.assert_allclose(found['divergence'], 0.2)
   units = Units(10.0, 0.5)
-  assert [units.of(n) for n in ('x', 'sigma_u', 'vorticity', 'valid')] == [
+  assert [
+    units.of(n) for n in ('x', 'sigma_u', 'sigma_strain_xx', 'valid')
+  ] == [
     'mm',
     'mm/s',
     '1/s',
@@ -64,7 +70,7 @@ def test_what_is_not_valid_is_not_a_number_with_infinite_uncertainty():
   found = vectors(linear(0, 0, 0, 0), valid=valid)
   assert np.isnan(found['u'][0]).all()
   assert np.isinf(found['sigma_v'][0]).all()
-  assert np.isinf(found['sigma_strain'][0]).all()
+  assert np.isinf(found['sigma_strain_xy'][0]).all()
   assert np.isfinite(found['u'][2:]).all()
   assert not found['valid'][0].any()
 
