@@ -53,3 +53,14 @@ def bounded_memory():
   """Forgets compiled functions after each file; all together take gigabytes."""
   yield
   jax.clear_caches()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def few_residuals():
+  """Fits the mixtures of idiff-upscale to few residuals, to save minutes."""
+  training = importlib.import_module(
+    'internal_diffusion.applications.super_resolution.training'
+  )
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(training, '_NUM_RESIDUALS', 2000)
+    yield

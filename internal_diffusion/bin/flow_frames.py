@@ -70,8 +70,8 @@ def read_mask(name: str | None, size: tuple[int, int]) -> np.ndarray | None:
 def read_points(names: Sequence[str], size: tuple[int, ...]) -> np.ndarray:
   """Pixels (x, y) from texts X:Y, [N, 2]."""
   try:
-    points = [[int(number) for number in name.split(':')] for name in names]
-    found = np.array(points, int).reshape(-1, 2)
+    pairs = [name.split(':') for name in names]
+    found = np.array([(int(x), int(y)) for x, y in pairs], int).reshape(-1, 2)
   except (ValueError, OverflowError) as error:
     raise ValueError(
       f'`points` must be pixels such as 10:20,30:40, got {",".join(names)}.'

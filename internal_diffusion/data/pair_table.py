@@ -97,7 +97,7 @@ def make_pair_table(
 
   Example:
     >>> table = make_pair_table([(9, 9)], patch_size=7)
-    >>> table.rows.positions[0].tolist()
+    >>> table.axes[0].positions[0].tolist()
     [[0, 0], [1, 1], [2, 2]]
   """
   arrays.check_in_range('power', power, 0, 1)
