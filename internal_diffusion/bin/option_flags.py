@@ -41,7 +41,11 @@ class _NumbersParser(flags.ArgumentParser):
       parts = argument.lower().replace('x', ',').split(',')
       numbers = tuple(self.kind(part) for part in parts)
     except ValueError as error:
-      raise ValueError(f'{error}; numbers have commas between.') from error
+      kind = 'whole numbers' if self.kind is int else 'numbers'
+      count = '' if self.length is None else f'{self.length} '
+      raise ValueError(
+        f'it must be {count}{kind} with commas or x between.'
+      ) from error
     if self.length is not None and len(numbers) != self.length:
       raise ValueError(f'it must be {self.length} numbers, got {len(numbers)}.')
     return numbers
