@@ -133,7 +133,9 @@ def interpolate(
   def frame_at(time: float) -> np.ndarray:
     fraction = ((1 + _DURATION) * time - times) / _DURATION
     between = inversion.spherical_interpolation(
-      ends[0][None], ends[1][None], fraction.clip(0, 1)[None, ..., None]
+      ends[0][None],
+      ends[1][None],
+      jax.device_put(fraction.clip(0, 1)[None, ..., None]),
     )[0]
     own = start._replace(picture=between, is_noisy=True)
     return generate(key, prior, start=own)[0]
@@ -152,7 +154,8 @@ def spaced(
   """Frames of a path about equally far apart, the two ends among them.
 
   Twice as many frames as wanted are made, each in the middle of the two that
-  differ most; then those are left out whose neighbours are nearest.
+  differ most; then those are left out that are nearest to their neighbours,
+  by the product of the two distances.
 
   Args:
     frame_at: The frame at a time in (0, 1).
@@ -168,7 +171,8 @@ def spaced(
     path.insert(at + 1, (time, frame_at(time)))
   frames = [frame for _, frame in path]
   while len(frames) > num_frames:
-    del frames[1 + int(np.argmin(list(map(_distance, frames, frames[2:]))))]
+    gaps = np.array(list(map(_distance, frames, frames[1:])))
+    del frames[1 + int(np.argmin(gaps[:-1] * gaps[1:]))]
   return frames
 
 
