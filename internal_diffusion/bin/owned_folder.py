@@ -86,7 +86,7 @@ class OwnedFolder:
     self._parts = _identities(self.identity, inputs, parts)
     self.files: list[str] = []
     for folder in ('', *parts):
-      _check_writable(self.directory / folder)
+      check_writable(self.directory / folder)
     self._stale = self._earlier_files(overwrite)
     self._check_in_the_way(inputs, outputs, list(parts))
     self.done = [] if overwrite else [n for n in parts if self._is_done(n)]
@@ -258,7 +258,8 @@ def _digest(path: pathlib.Path) -> str:
     return ''  # Reading it will fail again, with its own message.
 
 
-def _check_writable(directory: pathlib.Path) -> None:
+def check_writable(directory: pathlib.Path) -> None:
+  """Raises OSError unless a folder can be made, if need be, and written to."""
   existing = next(
     p for p in (directory, *directory.absolute().parents) if p.exists()
   )
