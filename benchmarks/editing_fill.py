@@ -24,10 +24,7 @@ Time and memory are those of a process of its own for each size.
 """
 
 import argparse
-import json
 import pathlib
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -37,7 +34,7 @@ import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from benchmarks import editing_rivals, tables, timing
+from benchmarks import editing_resources, editing_rivals, tables, timing
 from benchmarks.generation import at_short_side
 from internal_diffusion.applications.editing import extend, fill
 from internal_diffusion.applications.images import generate, make_image_prior
@@ -63,7 +60,6 @@ _NUM_SAMPLES = 4
 _NUM_CROPS = 64
 _SMALL_SIDE = 128  # Of photographs that are extended.
 _PATCH_SIZE = 7
-_PROCESSES = ('256', '512', '4000x3000')
 
 
 def pictures(
@@ -233,45 +229,6 @@ def extended(image: np.ndarray, path: pathlib.Path | None) -> dict[str, object]:
   }
 
 
-def measured_process(size: str) -> dict[str, float]:
-  """Seconds and memory of a fill in a process of its own."""
-  command = [sys.executable, '-m', 'benchmarks.editing_fill', f'--time={size}']
-  start = time.perf_counter()
-  done = subprocess.run(command, capture_output=True, text=True, check=True)
-  found = json.loads(done.stdout.splitlines()[-1])
-  return {'process_seconds': time.perf_counter() - start, **found}
-
-
-def fill_once(size: str) -> dict[str, float]:
-  """Seconds of a first and of a later answer, and peak memory in GiB.
-
-  A square with a tenth of the pixels missing in a square picture; or a hole of
-  40 pixels in a picture of 4000x3000.
-  """
-  sides = [int(side) for side in size.split('x')]
-  photograph = 2 * skimage.data.astronaut().astype(np.float32) / 255 - 1
-  if len(sides) == 2:
-    tiled = np.tile(photograph, (8, 8, 1))
-    image = tiled[: sides[1], : sides[0]]
-    hole = (slice(1000, 1040), slice(2000, 2040))
-  else:
-    image = at_short_side(photograph, sides[0])
-    side = round(sides[0] / 10**0.5)
-    hole = (slice(sides[0] // 3, sides[0] // 3 + side),) * 2
-  mask = np.zeros(image.shape[:2], bool)
-  mask[hole] = True
-  found = {}
-  for name, seed in (('first', 0), ('later', 1)):
-    start, used = time.perf_counter(), time.process_time()
-    fill(jax.random.key(seed), image, mask, num_samples=1)
-    found[name] = time.perf_counter() - start
-    found[f'{name}_cpu'] = time.process_time() - used
-  # Unlike getrusage's, this figure does not begin with the parent's memory.
-  status = pathlib.Path('/proc/self/status').read_text()
-  used = int(status.split('VmHWM:')[1].split()[0])
-  return {**found, 'peak_gib': used / 2**20}
-
-
 def read_pair(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
   """A picture and its mask, NAME_mask.png, in which a hole is black."""
   mask = image_io.read_image(path.with_stem(f'{path.stem}_mask'), channels=1)
@@ -319,7 +276,7 @@ def run_extended(options: argparse.Namespace) -> list[dict[str, object]]:
 def run_resources(options: argparse.Namespace) -> dict[str, dict[str, float]]:
   """Seconds and memory of each size."""
   del options
-  return {size: measured_process(size) for size in _PROCESSES}
+  return editing_resources.measure_all()
 
 
 _PARTS: dict[str, Callable[[argparse.Namespace], object]] = {
@@ -339,11 +296,7 @@ def main() -> None:
   parser.add_argument(
     '--only', nargs='*', choices=_PARTS, help='the others keep their results'
   )
-  parser.add_argument('--time', help='size of a picture; for own use')
   options = parser.parse_args()
-  if options.time:
-    print(json.dumps(fill_once(options.time)))
-    return
   results = tables.read(_NAME) if options.only else {}
   for name in options.only or _PARTS:
     results[name] = _PARTS[name](options)

@@ -25,10 +25,16 @@ from internal_diffusion.bin import (
   surroundings,
   user_errors,
 )
-from internal_diffusion.bin.owned_folder import OwnedFolder
+from internal_diffusion.bin.owned_folder import OwnedFolder, check_writable
 from internal_diffusion.bin.results import Results, finish_several
 from internal_diffusion.version import __version__
 
+# Writes what inputs have together, from a function that gives the paths to
+# write to, and the results of the inputs that are done, now or by an earlier
+# run. It returns figures of the report of all.
+Together = Callable[
+  [Callable[[str], pathlib.Path], Sequence[Results]], Mapping[str, Any]
+]
 _FAILED, _PARTLY_FAILED = 2, 3
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it.
 
@@ -106,7 +112,8 @@ def for_each_input(
   given: Mapping[str, Sequence[pathlib.Path]] | None = None,
   also_read: Sequence[str | os.PathLike | None] = (),
   other_endings: Sequence[str] = (),
-  together: Callable[[Callable[[str], pathlib.Path]], None] | None = None,
+  several: bool | None = None,
+  together: Together | None = None,
 ) -> None:
   """Processes each input, into a folder of its own where there are several.
 
@@ -127,19 +134,23 @@ def for_each_input(
     also_read: Further files that the run reads, None for none.
     other_endings: Endings of names, beside those of picture formats, of files
       in a folder of --image that are inputs too.
-    together: Writes what several inputs have together, to the paths that its
-      argument gives.
+    several: Whether each input has a folder of its own; None is where there are
+      several.
+    together: Writes what several inputs have together; see `Together`.
 
   Raises:
     ValueError: If the output folder is another run's; or the error of `process`
       where there is one input.
+    OSError: If a folder cannot be written to.
   """
   if given is None:
     require(image=flag_values.image)
     paths = inputs.find_pictures(flag_values.image, other_endings=other_endings)
     given = _named(paths, name)
   require(out=flag_values.out)
-  several = len(given) > 1
+  if 'workdir' in flag_values and flag_values.workdir:
+    _check_workdir(flag_values.workdir)
+  several = len(given) > 1 if several is None else several
   read = [path for files in given.values() for path in files]
   folder = OwnedFolder(
     flag_values.out,
@@ -159,7 +170,7 @@ def for_each_input(
     errors = cluster.run_undone(flag_values.scheduler, folder, given, name)
     done_before |= given.keys() - errors.keys()
   for own, files in given.items():
-    label = ', '.join(map(str, files)) or own
+    label = (' and ' if len(files) == 2 else ', ').join(map(str, files)) or own
     with compilation.measure_compilation() as meter:
       results = Results(folder, meter, name=own, inputs=files, several=several)
       try:
@@ -182,9 +193,8 @@ def for_each_input(
     if results.summary:
       print(f'{name}: {results.summary} in {results.directory}')
   if several and done:
-    if together is not None:
-      together(folder.path)
-    finish_several(folder, done, title=name)
+    common = together(folder.path, done) if together is not None else {}
+    finish_several(folder, done, title=name, common=common)
   if failed:
     text = f'{len(failed)} of {len(given)} inputs failed: {", ".join(failed)}'
     print(f'{name}: {text}', file=sys.stderr)
@@ -219,6 +229,15 @@ def output_dir(path: str) -> pathlib.Path:
   if not os.access(directory, os.W_OK | os.X_OK):
     raise PermissionError(f'{path} is not writable.')
   return directory
+
+
+def _check_workdir(path: str) -> None:
+  """Raises OSError if a model cannot be saved to a folder that has none."""
+  # Late: commands without a model start sooner.
+  from internal_diffusion.training import model_files
+
+  if not model_files.has_model(path):
+    check_writable(pathlib.Path(path))
 
 
 def _named(

@@ -19,10 +19,13 @@ are learnt from the first pair. For all kinds, vectors on a grid with standard
 deviations are in vectors.csv, vectors.nc and vectors.png, where they are
 measured with vorticity, divergence and strain; those of a sequence together in
 vectors.nc, their mean and its standard error in ensemble.csv and ensemble.nc.
+Pixels of --mask are NaN with infinite covariance, and so are vectors that are
+not valid. The report.json of a sequence lists frames that were left out.
 """
 
+import pathlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -44,7 +47,6 @@ from internal_diffusion.applications.flow import figures as flow_figures
 from internal_diffusion.applications.flow.frames import (
   make_frame_pyramid,
 )
-from internal_diffusion.applications.flow.pixels import check_points
 from internal_diffusion.applications.measurement import (
   Kind,
   MeasurementOptions,
@@ -53,14 +55,16 @@ from internal_diffusion.applications.measurement import (
 from internal_diffusion.bin import (
   command,
   common_flags,
+  flow_checks,
   flow_frames,
+  flow_truth,
   flow_vectors,
   inputs,
   option_flags,
 )
+from internal_diffusion.bin.flow_truth import Truth
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import flow_io, image_io
-from internal_diffusion.evaluation import flow_report
 
 _NAME = 'idiff-flow'
 _FLAGS = flags.FlagValues()
@@ -84,7 +88,6 @@ _FIGURES = {
   'points.png': 'Posterior of the flow at single pixels.',
   'motion.gif': 'The first frame, moved along the flow.',
 }
-_Truth = tuple[np.ndarray, np.ndarray]  # The flow and the mask of its pixels.
 
 
 def main() -> None:
@@ -93,32 +96,43 @@ def main() -> None:
   options = option_flags.read(_FLAGS, FlowOptions)
   measuring = option_flags.read(_FLAGS, MeasurementOptions, seed=_FLAGS.seed)
   paths = inputs.find_pictures(_FLAGS.frames, repeated=True)
-  frames = flow_frames.read_frames(paths)
+  frames, left_out = flow_frames.read_frames(paths)
   first = frames[next(path for path in paths if path in frames)]
   measuring.check_grid(first.shape)
   ignored = flow_frames.read_mask(_FLAGS.mask, first.shape[:2])
-  points = _read_points(_FLAGS.points, first.shape)
-  truth = _read_truth(_FLAGS.truth, list(frames.values()))
+  points = flow_frames.read_points(_FLAGS.points, first.shape)
+  truth = flow_truth.read_truth(
+    _FLAGS.truth, first.shape[:2], num_frames=len(paths)
+  )
   kind = measuring.kind
   if kind == Kind.AUTO:
-    kind = find_kind(first)
+    # A constant frame does not tell.
+    kind = find_kind(next(filter(np.ptp, frames.values()), first))
     print(f'{_NAME}: the frames are taken for {kind} (--kind)')
   measuring = options_lib.replace(measuring, kind=kind)
+  flow_checks.check_used(_FLAGS, kind)
+  flow_checks.check_saved(
+    _FLAGS, kind, options if kind == Kind.PHOTOGRAPH else measuring
+  )
   if kind == Kind.PHOTOGRAPH:
     make_frame_pyramid(first, options)  # Raises if it is too small.
-  fields: dict[str, Any] = {}
 
   def process(results: Results) -> dict[str, Any]:
     pair = [frames[path] for path in results.inputs]
-    if kind == Kind.PHOTOGRAPH:
-      figures_of_merit, fields[results.name] = _process(
-        results, pair, options, measuring, points, truth, ignored
+    with flow_frames.named(results.inputs):
+      if kind == Kind.PHOTOGRAPH:
+        return _process(
+          results, pair, options, measuring, points, truth, ignored
+        )
+      return flow_vectors.process(
+        results, pair, measuring, truth, ignored, _FLAGS.workdir
       )
-    else:
-      figures_of_merit, fields[results.name] = flow_vectors.process(
-        results, pair, measuring, ignored, _FLAGS.workdir
-      )
-    return figures_of_merit
+
+  def write_together(
+    path: Callable[[str], pathlib.Path], done: Sequence[Results]
+  ) -> dict[str, Any]:
+    flow_vectors.write_together(path, done, measuring)
+    return {'left_out': left_out} if left_out else {}
 
   command.for_each_input(
     _FLAGS,
@@ -143,7 +157,9 @@ def main() -> None:
       paths, frames, double_frames=_FLAGS.double_frames
     ),
     also_read=[_FLAGS.truth, _FLAGS.mask],
-    together=lambda path: flow_vectors.write_together(path, fields, measuring),
+    # A sequence of which two frames are left has the folders of a sequence.
+    several=len(paths) > 2,
+    together=write_together,
   )
 
 
@@ -153,9 +169,9 @@ def _process(
   options: FlowOptions,
   measuring: MeasurementOptions,
   points: np.ndarray,
-  truth: _Truth | None,
+  truth: Truth | None,
   ignored: np.ndarray | None,
-) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
+) -> dict[str, Any]:
   first, second = images
   if np.array_equal(first, second):
     warnings.warn('The frames are identical: their flow is 0.', stacklevel=2)
@@ -173,13 +189,17 @@ def _process(
   grey = smooth_grey(first, options), smooth_grey(second, options)
   mode_key, point_key = jax.random.split(jax.random.fold_in(key, 1))
   mode = pixel_modes(mode_key, model, *grey, flow.mean)
-  _write_numbers(results, flow, mode)
+  measured = np.ones(mode.shape[:2], bool) if ignored is None else ~ignored
+  known = _hide(flow, measured)
+  _write_numbers(
+    results, known, np.where(measured[..., None], mode, np.nan), measured
+  )
   drawings: dict[str, Callable[[], figures.Figure]] = {
     'flow.png': lambda: figures.flow_figure(
-      {'flow': flow.mean}, image=first, title='Optical flow'
+      {'flow': flow.mean}, image=first, title='Optical flow', valid=measured
     ),
-    'confidence.png': lambda: flow_figures.uncertainty_figure(first, flow),
-    'ellipses.png': lambda: flow_figures.ellipse_figure(first, flow),
+    'confidence.png': lambda: flow_figures.uncertainty_figure(first, known),
+    'ellipses.png': lambda: flow_figures.ellipse_figure(first, known),
     'warp_check.png': lambda: flow_figures.warp_figure(first, second, flow),
   }
   if len(points):
@@ -193,88 +213,69 @@ def _process(
     flow_figures.motion_frames(first, second, flow),
     seconds=0.08,
   )
-  field = flow_vectors.write_vectors(
+  counts = flow_vectors.write_vectors(
     results,
     first,
     flow_vectors.from_flow(flow, *grey, ignored),
     None,
     measuring,
+    ignored=ignored,
+    why='The frames may not be a pair.',
   )
-  return _figures_of_merit(results, flow, first, options, truth), field
+  found = _figures_of_merit(results, flow, measured) | counts
+  if truth is not None:
+    found |= truth.judge(
+      results,
+      flow.mean,
+      flow.covariance,
+      measured=measured,
+      image=first,
+      is_horizontal=options.stereo,
+    )
+  return found
 
 
-def _write_numbers(results: Results, flow: Flow, mode: np.ndarray) -> None:
-  flow_io.write_flow(results.path('flow.flo'), flow.mean)
-  if np.abs(flow.mean).max() < _KITTI_RANGE:
-    flow_io.write_flow(results.path('flow_kitti.png'), flow.mean)
-  names = (
+def _hide(flow: Flow, measured: np.ndarray) -> Flow:
+  """The flow, NaN with infinite covariance where it was not measured."""
+  kept, nan = measured[..., None], np.float32(np.nan)
+  infinite = np.diag([np.inf, np.inf]).astype(np.float32)
+  return flow._replace(
+    mean=np.where(kept, flow.mean, nan),
+    covariance=np.where(kept[..., None], flow.covariance, infinite),
+    samples=np.where(kept, flow.samples, nan),
+    modes=np.where(kept[..., None], flow.modes, nan),
+  )
+
+
+def _write_numbers(
+  results: Results, flow: Flow, mode: np.ndarray, measured: np.ndarray
+) -> None:
+  names = ['flow.flo']
+  if np.nanmax(np.abs(flow.mean)) < _KITTI_RANGE:
+    names.append('flow_kitti.png')
+  for name in names:
+    flow_io.write_flow(results.path(name), flow.mean, valid=measured)
+  fields = (
     *('mean', 'covariance', 'samples', 'modes', 'mode_weights'),
     *('occlusion', 'occluded'),
   )
-  arrays = {name: getattr(flow, name) for name in names} | {'mode': mode}
+  arrays = {name: getattr(flow, name) for name in fields} | {'mode': mode}
   files.write_npz(results.path('result.npz'), arrays)
 
 
 def _figures_of_merit(
-  results: Results,
-  flow: Flow,
-  first: np.ndarray,
-  options: FlowOptions,
-  truth: _Truth | None,
+  results: Results, flow: Flow, measured: np.ndarray
 ) -> dict[str, Any]:
-  """The report's figures; also sets the summary."""
-  length = np.linalg.norm(flow.mean, axis=-1)
-  std = flow_figures.standard_deviation(flow)
-  found: dict[str, Any] = {
-    'size': list(length.shape),
+  """The report's figures, of measured pixels; also sets the summary."""
+  length = np.linalg.norm(flow.mean, axis=-1)[measured]
+  std = flow_figures.standard_deviation(flow)[measured]
+  results.summary = f'median length {np.median(length):.2f} pixels'
+  return {
+    'size': list(measured.shape),
     'mean_length_pixels': float(length.mean()),
     'median_std_pixels': float(np.median(std)),
-    'occluded_fraction': float(flow.occluded.mean()),
+    'occluded_fraction': float(flow.occluded[measured].mean()),
   }
-  results.summary = f'median length {np.median(length):.2f} pixels'
-  if truth is not None:
-    true_flow, valid = truth
-    found['unknown_truth_pixels'] = int((~valid).sum())
-    found |= flow_report.judge_flow(
-      flow.mean,
-      flow.covariance,
-      true_flow,
-      valid=valid,
-      image=first,
-      is_horizontal=options.stereo,
-    )
-    results.summary += f', mean endpoint error {found["aepe"]:.3f} pixels'
-  return found
-
-
-def _read_points(names: Sequence[str], size: tuple[int, ...]) -> np.ndarray:
-  try:
-    pairs = [name.split(':') for name in names]
-    found = np.array([(int(x), int(y)) for x, y in pairs], int).reshape(-1, 2)
-  except (ValueError, OverflowError) as error:
-    raise ValueError(
-      f'`points` must be pixels such as 10:20,30:40, got {",".join(names)}.'
-    ) from error
-  check_points(found, size)
-  return found
-
-
-def _read_truth(
-  name: str | None, images: Sequence[np.ndarray]
-) -> _Truth | None:
-  if not name:
-    return None
-  if len(images) > 2:
-    raise ValueError('`truth` needs exactly two `frames`.')
-  flow, valid = flow_io.read_flow(name)
-  if flow.shape[:2] != images[0].shape[:2]:
-    raise ValueError(
-      f'`truth` must have the size of the frames, {images[0].shape[:2]}, got'
-      f' {flow.shape[:2]}.'
-    )
-  if not valid.any():
-    raise ValueError(f'`truth` is unknown everywhere in {name}.')
-  return flow, valid
 
 
 def run() -> None:

@@ -1,12 +1,14 @@
-"""The frames of `idiff-flow`, their pairs, and the mask of the pixels."""
+"""The frames of `idiff-flow`, their pairs, and pixels: a mask, and points."""
 
+import contextlib
 import itertools
 import pathlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from internal_diffusion.applications.flow.pixels import check_points
 from internal_diffusion.data import image_io, masks
 
 Frames = Mapping[pathlib.Path, np.ndarray]
@@ -14,14 +16,19 @@ Frames = Mapping[pathlib.Path, np.ndarray]
 
 def read_frames(
   paths: Sequence[pathlib.Path],
-) -> dict[pathlib.Path, np.ndarray]:
-  """Frames by path; in a sequence, those unlike the first are left out."""
+) -> tuple[Frames, dict[str, str]]:
+  """Frames by path; in a sequence, those unlike the first are left out.
+
+  Returns:
+    The frames, and why others are left out, by path.
+  """
   if len(paths) < 2:
     raise ValueError(
       f'`frames` must name two frames or more, got {len(paths)}; with a comma'
       ' between, as in --frames=a.png,b.png.'
     )
   frames: dict[pathlib.Path, np.ndarray] = {}
+  left_out: dict[str, str] = {}
   for path in dict.fromkeys(paths):
     try:
       # The channels of the file tell grey from colour.
@@ -32,15 +39,16 @@ def read_frames(
       if len(paths) == 2:
         raise
       warnings.warn(f'{path} is left out: {error}', stacklevel=2)
+      left_out[str(path)] = str(error)
       continue
     frames[path] = image
   if not frames:
     raise ValueError('`frames` must hold pictures, but none can be read.')
-  return frames
+  return frames, left_out
 
 
 def read_mask(name: str | None, size: tuple[int, int]) -> np.ndarray | None:
-  """The mask of pixels not to measure, [H, W] booleans."""
+  """The mask of pixels not to measure, [H, W] booleans; None is none."""
   if not name:
     return None
   picture, _ = image_io.read_image_with_alpha(name)
@@ -49,7 +57,45 @@ def read_mask(name: str | None, size: tuple[int, int]) -> np.ndarray | None:
       f'`mask` must have the size of the frames, {size}, got'
       f' {picture.shape[:2]}.'
     )
-  return masks.read_mask(name, size)
+  try:
+    return masks.read_mask(name, size)
+  except masks.UniformMaskError as error:
+    if error.colour == 'black':
+      return None
+    raise ValueError(
+      '`mask` must be black at the pixels to measure; it is white everywhere.'
+    ) from error
+
+
+def read_points(names: Sequence[str], size: tuple[int, ...]) -> np.ndarray:
+  """Pixels (x, y) from texts X:Y, [N, 2]."""
+  try:
+    pairs = [name.split(':') for name in names]
+    found = np.array([(int(x), int(y)) for x, y in pairs], int).reshape(-1, 2)
+  except (ValueError, OverflowError) as error:
+    raise ValueError(
+      f'`points` must be pixels such as 10:20,30:40, got {",".join(names)}.'
+    ) from error
+  check_points(found, size)
+  return found
+
+
+@contextlib.contextmanager
+def named(paths: Sequence[pathlib.Path]) -> Iterator[None]:
+  """Lets errors name the files of a pair, where they say `first` or `second`.
+
+  Args:
+    paths: Files of both frames.
+  """
+  try:
+    yield
+  except ValueError as error:
+    text = str(error).replace('`ignored`', '`mask`')
+    for name, path in zip(('`first`', '`second`'), paths, strict=True):
+      text = text.replace(name, str(path))
+    if text == str(error):
+      raise
+    raise ValueError(text) from error
 
 
 def pairs_of(

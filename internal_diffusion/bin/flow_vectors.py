@@ -1,6 +1,7 @@
 """Results of `idiff-flow` on particle images and speckle, and its vectors."""
 
 import pathlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from internal_diffusion.applications.measurement import (
   learn_measurement,
   measure,
 )
+from internal_diffusion.bin.flow_truth import Truth
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import flow_io, vector_io
 
@@ -37,10 +39,11 @@ def process(
   results: Results,
   images: Sequence[np.ndarray],
   options: MeasurementOptions,
+  truth: Truth | None,
   ignored: np.ndarray | None,
   workdir: str | None,
-) -> tuple[dict[str, Any], _Field]:
-  """Measures one pair; returns the report's figures and the vectors."""
+) -> dict[str, Any]:
+  """Measures one pair; returns the report's figures."""
   first, second = images
   model = learn_measurement(
     first, second, options, ignored=ignored, workdir=workdir, progress=True
@@ -49,26 +52,34 @@ def process(
   found = measure(model, first, second, ignored=ignored)
   _write_numbers(results, found)
   windows = np.asarray(model.windows, np.float64)
-  field = write_vectors(
+  counts = write_vectors(
     results,
     first,
     found,
     np.asarray(model.slopes) / windows[:, None] ** 2,
     options,
+    ignored=ignored,
+    why='The frames may not be a pair, or the motion is beyond 32 pixels.',
   )
   _draw(results, first, found, model)
-  good = field['valid']
   results.summary = (
-    f'{int(good.sum())} of {good.size} vectors valid ({model.kind})'
+    f'{counts["valid_vectors"]} of {counts["vectors"]} vectors valid'
+    f' ({model.kind})'
   )
-  return {
+  figures_of_merit = {
     'kind': model.kind,
     'window_pixels': windows.tolist(),
     'valid_fraction': float(found.valid.mean()),
     'median_sigma_pixels': _median_deviation(found),
     'confidence': np.asarray(model.nominal).tolist(),
     'coverage_on_known_field': np.asarray(model.coverage).tolist(),
-  }, field
+    **counts,
+  }
+  if truth is not None:
+    figures_of_merit |= truth.judge(
+      results, found.mean, found.covariance, measured=found.valid, image=first
+    )
+  return figures_of_merit
 
 
 def write_vectors(
@@ -77,11 +88,26 @@ def write_vectors(
   found: Measurement,
   slopes: np.ndarray | None,
   options: MeasurementOptions,
-) -> _Field:
+  *,
+  ignored: np.ndarray | None,
+  why: str,
+) -> dict[str, Any]:
   """Writes the vectors as a table, as NetCDF and as a figure.
 
-  `slopes` are variances of the error's derivatives, or None; see
-  `grid_vectors`.
+  Warns where most are not valid.
+
+  Args:
+    results: Results of the pair.
+    first: First frame, [H, W, C].
+    found: Displacements of all pixels.
+    slopes: Variances of the error's derivatives, or None; see `grid_vectors`.
+    options: Grid and calibration.
+    ignored: Mask of pixels not to measure, [H, W] booleans; None is none.
+    why: What may be the cause where most vectors are not valid.
+
+  Returns:
+    Figures of the report: the numbers of vectors and of valid ones, where the
+    mask leaves pixels to measure; and the warning, if any.
   """
   field = grid_vectors(found, slopes, options)
   units = _units(field, options)
@@ -91,17 +117,34 @@ def write_vectors(
   )
   plain = Units(options.pixels_per_mm, options.dt)
   speed = plain.length / plain.time
+  points = np.stack([field['x'], field['y']], axis=-1) / plain.length
   figures.write_or_warn(
     results.picture('vectors.png', FIGURES['vectors.png']),
     lambda: figures.vector_figure(
       first,
-      np.stack([field['x'], field['y']], axis=-1) / plain.length,
+      points,
       np.stack([field['u'], field['v']], axis=-1) / speed,
       np.hypot(field['sigma_u'], field['sigma_v']) / speed,
       title='Measured displacement',
     ),
   )
-  return field
+  columns, rows = np.moveaxis(np.rint(points).astype(int), -1, 0)
+  total = field['valid'].size
+  if ignored is not None:
+    total = int((~ignored[rows, columns]).sum())
+  return _count(results, int(field['valid'].sum()), total, why)
+
+
+def _count(
+  results: Results, num_valid: int, total: int, why: str
+) -> dict[str, Any]:
+  counts: dict[str, Any] = {'vectors': total, 'valid_vectors': num_valid}
+  if num_valid < total / 2:
+    names = ' to '.join(path.name for path in results.inputs)
+    text = f'{num_valid} of {total} vectors valid from {names}. {why}'
+    warnings.warn(f'warning: {text}', stacklevel=2)
+    counts['warning'] = text
+  return counts
 
 
 def from_flow(
@@ -123,14 +166,14 @@ def from_flow(
 
 def write_together(
   path: Callable[[str], pathlib.Path],
-  fields: Mapping[str, _Field],
+  done: Sequence[Results],
   options: MeasurementOptions,
 ) -> None:
-  """Writes the vectors of several pairs, by name, and their mean."""
-  pairs = list(fields.values())
-  if not pairs:
-    return
-  title = f'pairs {", ".join(fields)}'
+  """Writes the vectors of several pairs, from their files, and their mean."""
+  pairs = [
+    vector_io.read_netcdf(results.directory / 'vectors.nc') for results in done
+  ]
+  title = f'pairs {", ".join(results.name for results in done)}'
   vector_io.write_netcdf(
     path('vectors.nc'), pairs, units=_units(pairs[0], options), title=title
   )

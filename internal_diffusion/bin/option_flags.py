@@ -54,6 +54,26 @@ class _NumbersParser(flags.ArgumentParser):
     return ','.join([self.kind.__name__] * (self.length or 2))
 
 
+class _IntegerParser(flags.IntegerParser):
+  """Parses a whole number."""
+
+  def convert(self, argument: Any) -> int:
+    try:
+      return super().convert(argument)
+    except ValueError:
+      raise ValueError(f'it must be a whole number, got {argument}.') from None
+
+
+class _FloatParser(flags.FloatParser):
+  """Parses a number."""
+
+  def convert(self, argument: Any) -> float:
+    try:
+      return super().convert(argument)
+    except ValueError:
+      raise ValueError(f'it must be a number, got {argument}.') from None
+
+
 class _PathParser(flags.ArgumentParser):
   """Parses a path; ~ is the home folder."""
 
@@ -233,8 +253,8 @@ def _make_flag(name: str, kind: Any, default: Any, text: str) -> flags.Flag:
     value = None if default is None else str(default)
     return flags.EnumFlag(name, value, text, choices)
   parsers: dict[type, flags.ArgumentParser] = {
-    int: flags.IntegerParser(),
-    float: flags.FloatParser(),
+    int: _IntegerParser(),
+    float: _FloatParser(),
     str: flags.ArgumentParser(),
     pathlib.Path: _PathParser(),
   }

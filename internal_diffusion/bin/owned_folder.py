@@ -86,7 +86,7 @@ class OwnedFolder:
     self._parts = _identities(self.identity, inputs, parts)
     self.files: list[str] = []
     for folder in ('', *parts):
-      _check_writable(self.directory / folder)
+      check_writable(self.directory / folder)
     self._stale = self._earlier_files(overwrite)
     self._check_in_the_way(inputs, outputs, list(parts))
     self.done = [] if overwrite else [n for n in parts if self._is_done(n)]
@@ -227,6 +227,8 @@ class OwnedFolder:
     for path in inputs:
       if path.resolve() in stale:
         raise ValueError(f'`{path}` is an input and would be replaced.')
+    # So are the folders inside that hold these files.
+    stale |= {folder for path in stale for folder in path.parents}
     for folder in [self.directory, *(self.directory / name for name in names)]:
       if not folder.is_dir():
         continue
@@ -256,7 +258,8 @@ def _digest(path: pathlib.Path) -> str:
     return ''  # Reading it will fail again, with its own message.
 
 
-def _check_writable(directory: pathlib.Path) -> None:
+def check_writable(directory: pathlib.Path) -> None:
+  """Raises OSError unless a folder can be made, if need be, and written to."""
   existing = next(
     p for p in (directory, *directory.absolute().parents) if p.exists()
   )

@@ -113,9 +113,16 @@ class Results:
 
 
 def finish_several(
-  folder: OwnedFolder, done: Sequence[Results], *, title: str
+  folder: OwnedFolder,
+  done: Sequence[Results],
+  *,
+  title: str,
+  common: Mapping[str, Any],
 ) -> None:
-  """Writes the report and the page of several inputs together."""
+  """Writes the report and the page of several inputs together.
+
+  `common` are figures of the report beside those of the inputs.
+  """
   shown = [results for results in done if results.pictures]
   if shown:
     report.write_page(
@@ -136,6 +143,6 @@ def finish_several(
     for part, value in results.seconds.items():
       seconds[part] = seconds.get(part, 0.0) + value
   folder.write_report(
-    figures={results.name: results.figures for results in done},
+    figures={results.name: results.figures for results in done} | dict(common),
     seconds=seconds,
   )

@@ -21,6 +21,10 @@ def one_line(error: BaseException, flag_values: flags.FlagValues) -> str:
   text = str(error)
   if isinstance(error, jax.errors.JaxRuntimeError):
     text = text.splitlines()[0]
+  elif isinstance(error, OSError) and error.filename is not None:
+    text = f'Cannot use `{error.filename}`: {error.strerror}.'
+    if isinstance(error, FileNotFoundError):
+      text = f'There is no file `{error.filename}`.'
   text = ' '.join(text.split()) or type(error).__name__
 
   def as_flag(match: re.Match) -> str:

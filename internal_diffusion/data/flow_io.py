@@ -97,7 +97,7 @@ def write_flow(
 def _suffix(path: pathlib.Path) -> str:
   suffix = path.suffix.lower()
   if suffix not in _SUFFIXES:
-    raise ValueError(f'`path` must end in .flo or .png, got `{path}`.')
+    raise ValueError(f'`{path}` must end in .flo or .png.')
   return suffix
 
 

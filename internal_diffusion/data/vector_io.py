@@ -84,6 +84,23 @@ def write_netcdf(
   files.write_atomically(path, content)
 
 
+def read_netcdf(path: _PathLike) -> dict[str, np.ndarray]:
+  """Reads the vectors of one pair from a file of `write_netcdf`.
+
+  Returns:
+    Quantities by name, [m, n] each; `valid` is boolean.
+  """
+  with scipy.io.netcdf_file(path, 'r', mmap=False) as file:
+    found = {
+      name: np.array(variable[:]).astype(variable[:].dtype.newbyteorder('='))
+      for name, variable in file.variables.items()
+    }
+  x, y = np.meshgrid(found.pop('x'), found.pop('y'))
+  if 'valid' in found:
+    found['valid'] = found['valid'].astype(bool)
+  return {'x': x, 'y': y, **found}
+
+
 def _add(
   file: scipy.io.netcdf_file,
   name: str,

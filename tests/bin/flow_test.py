@@ -41,6 +41,10 @@ def folder(tmp_path_factory):
   image_io.write_image(path / 'small.png', photo[:20, :20])
   image_io.write_image(path / 'grey.png', np.asarray(pair.first)[..., :1])
   flow_io.write_flow(path / 'truth.flo', np.asarray(pair.flow))
+  mask = np.full((*pair.first.shape[:2], 1), -1, np.float32)
+  mask[:20, :30] = 1
+  image_io.write_image(path / 'mask.png', mask)
+  image_io.write_image(path / 'white.png', np.ones_like(mask))
   return path
 
 
@@ -106,15 +110,44 @@ def test_a_trained_model_gives_the_same_flow_without_training(
     f'--frames={folder / "a.png"},{folder / "b.png"}',
     f'--out={tmp_path}',
     f'--workdir={found / "model"}',
+    f'--mask={folder / "mask.png"}',
+    '--grid=2',
     *QUICK,
   )
   assert code == 0, err
   assert 'training' not in err
-  np.testing.assert_allclose(
-    flow_io.read_flow(tmp_path / 'flow.flo')[0],
-    flow_io.read_flow(found / 'flow.flo')[0],
-    atol=1e-3,
+  flow, known = flow_io.read_flow(tmp_path / 'flow.flo')
+  before = flow_io.read_flow(found / 'flow.flo')[0]
+  np.testing.assert_allclose(flow[known], before[known], atol=1e-3)
+  mask = image_io.read_image(folder / 'mask.png')[..., 0] > 0
+  np.testing.assert_array_equal(known, ~mask)
+  with np.load(tmp_path / 'result.npz') as result:
+    for name in ('mean', 'mode'):
+      np.testing.assert_array_equal(np.isnan(result[name][..., 0]), mask)
+    covariance, occlusion = result['covariance'], result['occlusion']
+  np.testing.assert_array_equal(np.isinf(covariance[..., 0, 0]), mask)
+  # Neither masked nor occluded pixels have vectors.
+  hidden = mask | (occlusion > 0.5)
+  assert (occlusion[1::2, 1::2] > 0.5).any()
+  with open(tmp_path / 'vectors.csv') as file:
+    for row in csv.DictReader(file):
+      is_hidden = hidden[int(row['y']), int(row['x'])]
+      assert (row['valid'] == '0') == is_hidden
+      assert (row['u'] == 'nan') == (row['sigma_u'] == 'inf') == is_hidden
+
+
+def test_options_unlike_those_of_the_saved_model_are_refused(
+  folder, found, tmp_path
+):
+  code, _, err = run(
+    f'--frames={folder / "a.png"},{folder / "b.png"}',
+    f'--out={tmp_path}',
+    f'--workdir={found / "model"}',
+    '--width=32',
   )
+  assert '--width is 32' in err
+  assert 'learnt with 16' in err
+  commands.assert_one_line_and_nothing_written(code, err, tmp_path)
 
 
 def test_a_folder_is_a_sequence_in_natural_order(folder, tmp_path):
@@ -146,11 +179,15 @@ def test_a_folder_is_a_sequence_in_natural_order(folder, tmp_path):
     (('a.png', 'b.png'), ('--num_samples=1',), 'num_samples'),
     (('a.png', 'b.png'), ('--denoiser=x',), 'denoiser'),
     (('a.png', 'b.png'), ('--train_on=x',), 'train_on'),
-    (('a.png', 'b.png'), ('--truth=missing.flo',), 'missing.flo'),
+    (('a.png', 'b.png'), ('--truth=missing.flo',), 'There is no file'),
+    (('a.png', 'b.png'), ('--max_window=30',), '--max_window is for particles'),
+    (('a.png', 'b.png'), ('--mask=DIR/white.png',), 'white everywhere'),
+    (('a.png', 'b.png'), ('--workdir=DIR/a.png/model',), 'a.png is a file'),
   ],
 )
 def test_bad_input_is_one_line(folder, tmp_path, frames, options, message):
   names = ','.join(str(folder / name) for name in frames)
+  options = [option.replace('DIR', str(folder)) for option in options]
   code, _, err = run(f'--frames={names}', f'--out={tmp_path}', *options)
   assert message in err
   commands.assert_one_line_and_nothing_written(code, err, tmp_path)
@@ -163,24 +200,40 @@ def particle_folder(tmp_path_factory):
     for name, frame in zip('ab', particles(seed, turn(0.05)), strict=True):
       image_io.write_image(path / f'{seed}{name}.png', frame)
   image_io.write_image(path / 'odd.png', frame[:50])
+  image_io.write_image(path / 'flat.png', np.zeros_like(frame))
+  image_io.write_image(path / 'black.png', -np.ones_like(frame))
+  places = np.indices(frame.shape[:2])[::-1].reshape(2, -1).T
+  truth = turn(0.05)(places).reshape(*frame.shape[:2], 2)
+  flow_io.write_flow(path / 'truth.flo', truth)
   mask = np.full(frame.shape, -1, np.float32)
   mask[:40, :40] = 1
   image_io.write_image(path / 'mask.png', mask)
   return path
 
 
-def test_particles_are_found_and_measured_with_units(particle_folder, tmp_path):
-  names = ('0a', '0b', '1a', '1b', '0a', 'odd')
-  code, out, err = run(
-    '--frames=' + ','.join(str(particle_folder / f'{n}.png') for n in names),
+@pytest.fixture(scope='module')
+def particle_model(tmp_path_factory):
+  return tmp_path_factory.mktemp('particle_model')
+
+
+def frames_of(folder, *names):
+  return '--frames=' + ','.join(str(folder / f'{name}.png') for name in names)
+
+
+def test_particles_are_found_and_measured_with_units(
+  particle_folder, particle_model, tmp_path
+):
+  arguments = (
+    frames_of(particle_folder, '0a', '0b', '1a', '1b', '0a', 'odd'),
     '--double_frames',
     f'--mask={particle_folder / "mask.png"}',
     '--pixels_per_mm=10',
     '--dt=0.5',
     '--num_pairs=1',
-    f'--workdir={tmp_path / "model"}',
+    f'--workdir={particle_model}',
     f'--out={tmp_path / "out"}',
   )
+  code, out, err = run(*arguments)
   assert code == 0, err
   assert 'taken for particles' in out
   assert 'odd.png is left out' in err
@@ -205,7 +258,97 @@ def test_particles_are_found_and_measured_with_units(particle_folder, tmp_path):
   with open(tmp_path / 'out' / 'ensemble.csv') as file:
     mean = list(csv.DictReader(file))[21]
   assert mean['number'] == '2'
-  assert (tmp_path / 'out' / 'vectors.nc').exists()
+  assert_left_out(tmp_path / 'out', 'odd.png')
+  # Pairs that are done already keep their part in what is common.
+  common = ('vectors.nc', 'ensemble.csv', 'ensemble.nc')
+  before = [(tmp_path / 'out' / name).read_bytes() for name in common]
+  code, out, err = run(*arguments)
+  assert code == 0, err
+  assert 'done already' in out
+  after = [(tmp_path / 'out' / name).read_bytes() for name in common]
+  assert after == before
+
+
+def assert_left_out(out, name):
+  report = commands.assert_report(out / 'report.json')
+  (path,) = report['figures']['left_out']
+  assert path.endswith(name)
+
+
+def test_a_sequence_with_a_pair_left_has_folders_and_an_ensemble(
+  particle_folder, particle_model, tmp_path
+):
+  code, _, err = run(
+    frames_of(particle_folder, '0a', '0b', 'odd'),
+    f'--workdir={particle_model}',
+    f'--out={tmp_path}',
+  )
+  assert code == 0, err
+  assert (tmp_path / '000_001' / 'vectors.csv').exists()
+  assert (tmp_path / 'ensemble.csv').exists()
+  assert_left_out(tmp_path, 'odd.png')
+
+
+def test_particles_are_compared_with_a_truth(
+  particle_folder, particle_model, tmp_path
+):
+  code, out, err = run(
+    frames_of(particle_folder, '0a', '0b'),
+    f'--truth={particle_folder / "truth.flo"}',
+    f'--mask={particle_folder / "black.png"}',
+    f'--workdir={particle_model}',
+    f'--out={tmp_path}',
+  )
+  assert code == 0, err
+  assert 'mean endpoint error' in out
+  assert 'warning' not in err
+  figures = commands.assert_report(tmp_path / 'report.json')['figures']
+  assert figures['aepe'] < 0.1
+  assert figures['vectors'] == 36
+
+
+def test_frames_that_are_no_pair_are_warned_of(
+  particle_folder, particle_model, tmp_path
+):
+  code, _, err = run(
+    frames_of(particle_folder, '0a', '1a'),
+    f'--workdir={particle_model}',
+    f'--out={tmp_path}',
+  )
+  assert code == 0, err
+  assert 'idiff-flow: warning: ' in err
+  assert 'may not be a pair' in err
+  figures = commands.assert_report(tmp_path / 'report.json')['figures']
+  assert figures['valid_vectors'] < 18
+  assert 'vectors valid from 0a.png to 1a.png' in figures['warning']
+
+
+def test_pairs_that_fail_and_constant_frames_are_named(
+  particle_folder, particle_model, tmp_path
+):
+  code, _, err = run(
+    frames_of(particle_folder, 'flat', '0a', 'flat'),
+    f'--workdir={particle_model}',
+    f'--out={tmp_path}',
+  )
+  assert code == 3
+  assert 'flat.png must show something' in err
+  last = err.strip().splitlines()[-1]
+  assert '2 of 2 inputs failed' in last
+  assert last.count('.png and ') == 2
+
+
+def test_particles_refuse_options_unlike_those_of_the_saved_model(
+  particle_folder, particle_model, tmp_path
+):
+  code, _, err = run(
+    frames_of(particle_folder, '0a', '0b'),
+    f'--workdir={particle_model}',
+    f'--out={tmp_path}',
+    '--max_window=30',
+  )
+  assert '--max_window is 30' in err
+  commands.assert_one_line_and_nothing_written(code, err, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +357,8 @@ def test_particles_are_found_and_measured_with_units(particle_folder, tmp_path):
     (('--grid=97',), '--grid'),
     (('--dt=0',), '--dt'),
     (('--kind=fluid',), '--kind'),
+    (('--stereo',), '--stereo is for photographs'),
+    (('--points=3:4',), '--points is for photographs'),
     (('--mask=DIR/odd.png',), '--mask must have the size'),
     (
       ('--double_frames', '--frames=DIR/0a.png,DIR/0b.png,DIR/1a.png'),

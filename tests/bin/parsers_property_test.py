@@ -14,7 +14,7 @@ from internal_diffusion.applications.flow import FlowOptions
 from internal_diffusion.applications.images import GenerateOptions
 from internal_diffusion.applications.restoration import RestoreOptions
 from internal_diffusion.applications.super_resolution import UpscaleOptions
-from internal_diffusion.bin import flow, option_flags
+from internal_diffusion.bin import flow_frames, option_flags
 
 SETTINGS = settings(max_examples=40, derandomize=True, deadline=None)
 CLASSES = (
@@ -79,7 +79,7 @@ def test_numbers_come_back(numbers, separator):
 @example(texts=['9' * 40 + ':1'])
 def test_points_are_pixels_or_an_error(texts):
   try:
-    points = flow._read_points(texts, (40, 50, 3))
+    points = flow_frames.read_points(texts, (40, 50, 3))
   except ValueError:
     return
   assert points.shape == (len(texts), 2)

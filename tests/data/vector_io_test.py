@@ -44,6 +44,15 @@ def test_netcdf(tmp_path, num):
     assert file.title == b'pairs'
 
 
+def test_netcdf_of_a_pair_is_read_back(tmp_path):
+  vector_io.write_netcdf(tmp_path / 'a.nc', [FIELD], units=UNITS, title='pair')
+  found = vector_io.read_netcdf(tmp_path / 'a.nc')
+  assert set(found) == set(FIELD)
+  for name, values in FIELD.items():
+    assert found[name].dtype == values.dtype
+    np.testing.assert_array_equal(found[name], values)
+
+
 def test_no_pair_is_an_error(tmp_path):
   with pytest.raises(ValueError, match='fields'):
     vector_io.write_netcdf(tmp_path / 'a.nc', [], units={}, title='')

@@ -41,6 +41,8 @@ def ellipse_figure(first: np.ndarray, flow: Flow) -> figures.Figure:
   """Covariances as ellipses on a grid over the first frame [H, W, C]."""
   points, step = ellipse_centres(flow.mean.shape[:2])
   covariances = flow.covariance[points[:, 1], points[:, 0]]
+  known = np.isfinite(covariances).all(axis=(1, 2))
+  points, covariances = points[known], covariances[known]
   # The typical ellipse reaches a fifth of the way to the next one.
   typical = np.sqrt(np.median(np.linalg.eigvalsh(covariances)[:, -1]))
   return figures.ellipses(
