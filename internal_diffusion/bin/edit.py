@@ -38,6 +38,7 @@ from internal_diffusion.applications.editing import (
   Mode,
   edit,
 )
+from internal_diffusion.applications.editing.remove import grow_mask
 from internal_diffusion.bin import command, common_flags, option_flags
 from internal_diffusion.bin.results import Results
 from internal_diffusion.data import image_io, masks, metadata
@@ -96,9 +97,12 @@ def _edit_to(
     jax.random.key(_FLAGS.seed), image, options, mask=mask, guide=guide
   )
   results.lap('run')
+  if mask is not None and options.mode is Mode.REMOVE:
+    mask = grow_mask(mask, edited.found['grow'])
   _write(results, options, edited, image, bit_depth, mask, guide)
   num = len(edited.samples)
-  results.summary = f'{path.name}: {options.mode}, {num} pictures'
+  pictures = 'picture' if num == 1 else 'pictures'
+  results.summary = f'{path.name}: {options.mode}, {num} {pictures}'
   return {
     'found': edited.found,
     'size': list(edited.samples.shape[1:3]),
@@ -115,10 +119,13 @@ def _read_mask(
   try:
     mask = read(path, size)
   except masks.UniformMaskError as error:
+    advice = 'white where the picture changes and black elsewhere'
+    other = ', or the reverse with `invert_mask`'
+    if options.invert_mask:
+      advice = 'black where the picture changes and white elsewhere'
+      other = ', or the reverse without `invert_mask`'
     raise ValueError(
-      f'`mask` is {error.colour} everywhere; it must be white where the picture'
-      ' changes and black elsewhere, or, with `invert_mask`, black where it'
-      ' changes and white elsewhere.'
+      f'`mask` is {error.colour} everywhere; it must be {advice}{other}.'
     ) from error
   if not options.invert_mask:
     return mask

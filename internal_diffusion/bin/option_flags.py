@@ -41,13 +41,37 @@ class _NumbersParser(flags.ArgumentParser):
       parts = argument.lower().replace('x', ',').split(',')
       numbers = tuple(self.kind(part) for part in parts)
     except ValueError as error:
-      raise ValueError(f'{error}; numbers have commas between.') from error
+      kind = 'whole numbers' if self.kind is int else 'numbers'
+      count = '' if self.length is None else f'{self.length} '
+      raise ValueError(
+        f'it must be {count}{kind} with commas or x between.'
+      ) from error
     if self.length is not None and len(numbers) != self.length:
       raise ValueError(f'it must be {self.length} numbers, got {len(numbers)}.')
     return numbers
 
   def flag_type(self) -> str:
     return ','.join([self.kind.__name__] * (self.length or 2))
+
+
+class _IntegerParser(flags.IntegerParser):
+  """Parses a whole number."""
+
+  def convert(self, argument: Any) -> int:
+    try:
+      return super().convert(argument)
+    except ValueError:
+      raise ValueError(f'it must be a whole number, got {argument}.') from None
+
+
+class _FloatParser(flags.FloatParser):
+  """Parses a number."""
+
+  def convert(self, argument: Any) -> float:
+    try:
+      return super().convert(argument)
+    except ValueError:
+      raise ValueError(f'it must be a number, got {argument}.') from None
 
 
 class _PathParser(flags.ArgumentParser):
@@ -229,8 +253,8 @@ def _make_flag(name: str, kind: Any, default: Any, text: str) -> flags.Flag:
     value = None if default is None else str(default)
     return flags.EnumFlag(name, value, text, choices)
   parsers: dict[type, flags.ArgumentParser] = {
-    int: flags.IntegerParser(),
-    float: flags.FloatParser(),
+    int: _IntegerParser(),
+    float: _FloatParser(),
     str: flags.ArgumentParser(),
     pathlib.Path: _PathParser(),
   }

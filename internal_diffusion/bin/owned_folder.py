@@ -227,6 +227,8 @@ class OwnedFolder:
     for path in inputs:
       if path.resolve() in stale:
         raise ValueError(f'`{path}` is an input and would be replaced.')
+    # So are the folders inside that hold these files.
+    stale |= {folder for path in stale for folder in path.parents}
     for folder in [self.directory, *(self.directory / name for name in names)]:
       if not folder.is_dir():
         continue

@@ -12,10 +12,11 @@ MP4, which needs pip install 'internal-diffusion[video]'. --mask is a picture
 for all frames, or a folder with one for each; white is what is filled.
 
 Writes the frames of least expected error: mean.png where it is one, else
-mean/000.png and so on, mean.gif and mean.mp4; each sample the same way;
-result.npz with mean [N, H, W, C] in [-1, 1] and std [N, H, W];
-uncertainty.png, a map of the standard deviation; strip.png, frames side by
-side; report.json and index.html.
+mean/000.png and so on, mean.gif and, with ffmpeg, mean.mp4; each sample the
+same way as sample_000 and so on; result.npz with mean [N, H, W, C] in [-1, 1]
+and std [N, H, W]; uncertainty.png, maps of the standard deviation; strip.png,
+frames that were made, side by side; report.json and index.html. `generate` has
+samples only, in result.npz as samples [K, N, H, W, C].
 """
 
 import pathlib
@@ -61,6 +62,7 @@ def main() -> None:
   """Reads a clip, does the task and writes the results."""
   command.require(clip=_FLAGS.clip)
   options = option_flags.read(_FLAGS, VideoOptions)
+  _check_out()
   clip = clip_io.read_clip(_FLAGS.clip, last=options.last)
   if options.rate is not None:
     clip = clip_io.Clip(clip.pixels, options.rate)
@@ -77,6 +79,17 @@ def main() -> None:
     given={path.stem or path.name: read},
     also_read=list(mask_paths),
   )
+
+
+def _check_out() -> None:
+  """Raises ValueError if the results would be among the frames or masks."""
+  out = pathlib.Path(_FLAGS.out or '').resolve()
+  for name in ('clip', 'mask'):
+    given = getattr(_FLAGS, name)
+    if given and out.is_dir() and out == pathlib.Path(given).resolve():
+      raise ValueError(
+        f'`out` must be another folder than that of `{name}`, got {given}.'
+      )
 
 
 def _read_masks(
@@ -111,20 +124,30 @@ def _film_to(
     _write_frames(
       results, f'sample_{index:03d}', sample, filmed.rate, f'Sample {index}'
     )
-  files.write_npz(
-    results.path('result.npz'), {'mean': filmed.mean, 'std': filmed.std}
-  )
+  arrays = {'mean': filmed.mean, 'std': filmed.std}
+  if options.task is Task.GENERATE:
+    arrays = {'samples': filmed.samples}
+  files.write_npz(results.path('result.npz'), arrays)
   _write_figures(results, options, filmed)
   num = len(filmed.mean)
   results.title = f'{_NAME}: {options.task} of {pathlib.Path(_FLAGS.clip).name}'
   results.summary = f'{options.task}: {num} frames'
-  return {
+  found = {
     **filmed.found,
     'num_frames': num,
     'size': list(filmed.mean.shape[1:3]),
     'rate': filmed.rate,
-    'std_grey_levels': 127.5 * float(np.sqrt(np.mean(filmed.std**2))),
   }
+  if options.task is not Task.GENERATE:
+    std = filmed.std[_made(filmed)]
+    found['std_grey_levels'] = 127.5 * float(np.sqrt(np.mean(std**2)))
+  return found
+
+
+def _made(filmed: Filmed) -> np.ndarray:
+  """Numbers of the frames that were made, not given; all if there is none."""
+  is_made = filmed.std.any(axis=(1, 2))
+  return np.flatnonzero(is_made if is_made.any() else ~is_made)
 
 
 def _write_frames(
@@ -147,13 +170,16 @@ def _write_figures(
   results: Results, options: VideoOptions, filmed: Filmed
 ) -> None:
   """Writes the strip of frames and the map of uncertainty."""
-  num = len(filmed.mean)
-  shown = np.unique(np.linspace(0, num - 1, min(num, _MOST_IN_STRIP)).round())
-  shown = shown.astype(int)
+  made = _made(filmed)
+  num_shown = min(len(made), _MOST_IN_STRIP)
+  shown = made[np.linspace(0, len(made) - 1, num_shown).round().astype(int)]
+  caption = 'Frames that were made: the mean, then samples.'
+  if options.task is Task.GENERATE:
+    caption = 'Frames of the new clips, one clip a row.'
   rows = [] if options.task is Task.GENERATE else [filmed.mean[shown]]
   rows += [sample[shown] for sample in filmed.samples[:3]]
   image_io.write_grid(
-    results.picture('strip.png', 'Frames: the mean, then samples.'),
+    results.picture('strip.png', caption),
     np.concatenate(rows),
     num_columns=len(shown),
   )

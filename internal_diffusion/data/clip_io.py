@@ -10,6 +10,7 @@ import itertools
 import os
 import pathlib
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -139,8 +140,28 @@ def _read_folder(folder: pathlib.Path) -> Iterator[np.ndarray]:
   ]
   if not paths:
     raise FileNotFoundError(f'There is no picture in the folder `{folder}`.')
+  said: set[str] = set()
+  first: tuple[pathlib.Path, tuple[int, int]] | None = None
   for path in sorted(paths, key=_by_number):
-    yield to_samples(image_io.read_image(path, channels=None))
+    with warnings.catch_warnings(record=True) as caught:
+      warnings.simplefilter('always')
+      image = image_io.read_image(path, channels=None)
+    for warning in caught:
+      # What is lost of many frames is said of the first one.
+      text = str(warning.message)
+      loss = text.removeprefix(f'`{path}`')
+      if loss not in said:
+        said.add(loss)
+        warnings.warn(text, warning.category, stacklevel=2)
+    height, width = image.shape[:2]
+    first = first or (path, (height, width))
+    if (height, width) != first[1]:
+      raise ValueError(
+        f'The frames of a clip must have one size; `{first[0]}` is'
+        f' {first[1][0]}x{first[1][1]} (height x width) and `{path}` is'
+        f' {height}x{width}.'
+      )
+    yield to_samples(image)
 
 
 def _by_number(path: pathlib.Path) -> list[tuple[int, str]]:
@@ -166,7 +187,8 @@ def _of_one_size(
       )
       raise ValueError(
         f'The frames of `{path}` must have one size; frame 0 is'
-        f' {width}x{height} and frame {index} is {own_width}x{own_height}.'
+        f' {height}x{width} (height x width) and frame {index} is'
+        f' {own_height}x{own_width}.'
       )
     found.append(frame)
   if not found:

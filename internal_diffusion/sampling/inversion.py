@@ -71,7 +71,8 @@ def spherical_interpolation(
   Args:
     first: Encodings, [B, ...].
     second: Encodings, [B, ...].
-    fraction: Fraction of the way, scalar or [B]; 0 is `first`, 1 is `second`.
+    fraction: Fraction of the way, scalar, [B], or one of each value or pixel,
+      [B, ...]; 0 is `first`, 1 is `second`.
 
   Returns:
     sin((1 - f) a) / sin(a) first + sin(f a) / sin(a) second, [B, ...], where a
@@ -82,7 +83,9 @@ def spherical_interpolation(
     >>> spherical_interpolation(first, second, 0.5).round(3).tolist()
     [[0.7070000171661377, 0.7070000171661377]]
   """
-  fraction = jnp.broadcast_to(jnp.asarray(fraction), first.shape[:1])
+  fraction = jnp.asarray(fraction)
+  if fraction.ndim < 2:
+    fraction = jnp.broadcast_to(fraction, first.shape[:1])
   flat = [values.reshape(len(values), -1) for values in (first, second)]
   units = [v / jnp.linalg.norm(v, axis=-1, keepdims=True) for v in flat]
   # More precise than the inner product's arccosine for small angles.
@@ -90,14 +93,14 @@ def spherical_interpolation(
     jnp.linalg.norm(units[0] - units[1], axis=-1),
     jnp.linalg.norm(units[0] + units[1], axis=-1),
   )
+  angle, fraction = (arrays.match_rank(v, first) for v in (angle, fraction))
   sine = jnp.sin(angle)
   is_line = sine < _SMALLEST_SINE
   safe = jnp.where(is_line, 1.0, sine)
-  weights = (
+  from_first, from_second = (
     jnp.where(is_line, part, jnp.sin(part * angle) / safe)
     for part in (1 - fraction, fraction)
   )
-  from_first, from_second = (arrays.match_rank(w, first) for w in weights)
   return from_first * first + from_second * second
 
 

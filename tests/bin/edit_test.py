@@ -215,7 +215,42 @@ def test_a_region_is_copied(folder, tmp_path):
         '--mask={folder}/white.png',
         '--move=1,1',
       ),
-      ('--mask', 'white everywhere', '--invert_mask'),
+      ('--mask', 'white everywhere', 'be white where', '--invert_mask'),
+    ),
+    (
+      (
+        '--mode=fill',
+        '--image={folder}/photo.png',
+        '--mask={folder}/white.png',
+        '--invert_mask',
+      ),
+      ('--mask', 'white everywhere', 'be black where', 'without'),
+    ),
+    (
+      ('--mode=interpolate', '--image={folder}/photo.png'),
+      ('--guide is required', 'interpolate'),
+    ),
+    (
+      (
+        '--mode=remove',
+        '--image={folder}/photo.png',
+        '--mask={folder}/mask.png',
+        '--grow=-1',
+      ),
+      ('--grow', '0 or more', '-1'),
+    ),
+    (
+      (
+        '--mode=remove',
+        '--image={folder}/photo.png',
+        '--mask={folder}/mask.png',
+        '--grow=500',
+      ),
+      ('--grow 500', 'whole picture'),
+    ),
+    (
+      ('--mode=extend', '--image={folder}/photo.png', '--size=big'),
+      ('--size=big', '2 whole numbers'),
     ),
     (
       (

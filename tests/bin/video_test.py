@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from internal_diffusion.bin import video
 from internal_diffusion.data import clip_io, image_io
 from tests.applications.video import moving
 from tests.bin import commands
@@ -74,6 +75,8 @@ def test_several_frames(folder, tmp_path):
     '--num_samples=1',
   )
   assert code == 0, err
+  report = json.loads((tmp_path / 'report.json').read_text())
+  assert 'mean/000.png' in report['files']
   for name in ('mean', 'sample_000'):
     assert (tmp_path / f'{name}/001.png').exists()
     assert (tmp_path / f'{name}.gif').exists()
@@ -120,7 +123,9 @@ def test_fill_keeps_known_pixels(folder, tmp_path):
     ),
     (['--clip={folder}/frames', '--task=fill'], '--mask'),
     (['--clip={folder}/mask.png'], 'two frames'),
-    (['--clip={folder}/sizes'], 'frame 2 is 40x31'),
+    (['--clip={folder}/sizes'], '002.png` is 31x40'),
+    (['--clip={folder}/frames', '--at=3', '--factor=4'], '--factor is for all'),
+    (['--clip={folder}/frames', '--at=x'], 'whole number, got x'),
     (['--clip={folder}/grey'], 'one colour'),
     (['--clip={folder}/corrupt'], '003.png'),
     (['--clip={folder}/film.ogv'], 'readable are .gif'),
@@ -141,3 +146,30 @@ def test_a_mistake_is_one_line_and_writes_nothing(
   assert err.count('\n') == 1
   assert text in err
   assert not out.exists()
+
+
+def test_again_with_other_options_replaces_folders_of_frames(folder, tmp_path):
+  arguments = ('--task=interpolate', '--clip={folder}/frames', '--last=4')
+  arguments += ('--num_samples=0',)
+  for more in ((), (), ('--seed=1', '--overwrite')):
+    code, _, err = run(folder, tmp_path / 'out', *arguments, *more)
+    assert code == 0, err
+  own = tmp_path / 'out' / 'mean' / 'mine.png'
+  own.write_bytes(b'mine')
+  shown = video._made(
+    video.Filmed(None, np.load(tmp_path / 'out/result.npz')['std'], None, 1, {})
+  )
+  np.testing.assert_array_equal(shown, [1, 3, 5])
+  more = ('--num_samples=0', '--at=1', '--overwrite')
+  code, _, err = run(folder, tmp_path / 'out', '--clip={folder}/frames', *more)
+  assert code == 0, err
+  assert own.read_bytes() == b'mine'
+  assert [p.name for p in own.parent.iterdir()] == ['mine.png']
+
+
+def test_results_are_not_written_among_the_frames(folder):
+  before = sorted((folder / 'frames').iterdir())
+  code, _, err = run(folder, folder / 'frames', '--clip={folder}/frames')
+  assert code == 2
+  assert '--out must be another folder than that of --clip' in err
+  assert sorted((folder / 'frames').iterdir()) == before

@@ -20,7 +20,7 @@ contrasted pictures.
 import math
 
 import numpy as np
-from scipy import spatial
+from scipy import ndimage, spatial
 
 from internal_diffusion import arrays
 from internal_diffusion.applications.images.prior import build_levels
@@ -85,24 +85,32 @@ def _unit(image: np.ndarray, size: Size, patch_size: int) -> float:
 
 
 def match_palette(
-  picture: np.ndarray, image: np.ndarray
+  picture: np.ndarray,
+  image: np.ndarray,
+  *,
+  patch_size: int = 1,
+  near: float = _NEAR,
 ) -> tuple[np.ndarray, bool]:
   """A picture in colours that the image has, and whether it was changed.
 
-  Colours that the image has stay. Where on the mean they are far from its
-  nearest ones, they get the mean and the covariance of its colours, by the
-  linear map of least change (Pitie & Kokaram 2007, the linear
-  Monge-Kantorovitch map).
+  An image has the colours that are means of its patches: a black area is not
+  made of grass, though a few pixels of grass are black. Colours that the image
+  has stay. Where on the mean they are far from its nearest ones, they get the
+  mean and the covariance of its colours, by the linear map of least change
+  (Pitie & Kokaram 2007, the linear Monge-Kantorovitch map).
 
   Args:
     picture: [h, w, C] in [-1, 1].
     image: [H, W, C] in [-1, 1].
+    patch_size: Side in pixels of the patches whose means are its colours.
+    near: Largest mean distance of colours that the image has.
   """
-  colours, own = (x.reshape(-1, x.shape[-1]) for x in (picture, image))
+  means = ndimage.uniform_filter(image, patch_size, axes=(0, 1))
+  colours, own = (x.reshape(-1, x.shape[-1]) for x in (picture, means))
   few = own[:: max(1, len(own) // _NUM_COLOURS)]
   queries = colours[:: max(1, len(colours) // _NUM_COLOURS)]
   distance, _ = spatial.cKDTree(few).query(queries)
-  if distance.mean() <= _NEAR:
+  if distance.mean() <= near:
     return picture, False
   mean, target = colours.mean(axis=0), own.mean(axis=0)
   jitter = 1e-4 * np.eye(len(mean))

@@ -48,7 +48,7 @@ def harmonize(
     background: The picture without the object, [H, W, C].
     strength: Fraction of the change of tones that is made, in [0, 1].
     num_samples: Number K of answers: the first is the most probable one, the
-      others are drawn from the posterior of the tones.
+      others are drawn near it, the better they fit the likelier.
 
   Returns:
     The answers; `found` has the parameters of each and the number of lines
@@ -65,12 +65,9 @@ def harmonize(
   share = _check_share(mask, image.shape[:2])
   values = (image.astype(np.float64) + 1) / 2
   found = tones.fit_tones(values, share)
-  drawn = np.array(
-    jax.random.normal(key, (num_samples, len(found.mode))), np.float64
-  )
-  drawn[0] = 0
-  root = np.linalg.cholesky(found.covariance)
-  parameters = strength * (found.mode + drawn @ root.T)
+  rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+  others = tones.draw_tones(rng, found, num_samples - 1)
+  parameters = strength * np.concatenate([found.mode[None], others])
   samples = np.repeat(image[None], num_samples, axis=0)
   solid = tones.object_pixels(share)
   touched = (share > 0) & ~solid

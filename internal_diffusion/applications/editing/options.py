@@ -5,6 +5,7 @@ import enum
 
 from internal_diffusion import arrays
 from internal_diffusion import options as options_lib
+from internal_diffusion.applications.editing.remove import check_grow
 from internal_diffusion.options import rare
 
 
@@ -54,7 +55,7 @@ NEEDS_GUIDE = {
   Mode.PAINT: True,
   Mode.HARMONIZE: False,
   Mode.REFERENCE: True,
-  Mode.INTERPOLATE: False,
+  Mode.INTERPOLATE: True,
 }
 
 
@@ -123,8 +124,8 @@ class EditOptions:
       arrays.check_in_range('strength', self.strength, 0, 1)
     for side in self.size or ():
       arrays.check_positive_int('size', side)
-    if self.grow:
-      arrays.check_positive_int('grow', self.grow)
+    if self.grow is not None:
+      check_grow(self.grow)
     arrays.check_in_range('factor', self.factor, 1.1, 64)
     arrays.check_in_range('scale', self.scale, 0.1, 10)
     if self.mode is Mode.EXTEND and (self.expand is None) == (

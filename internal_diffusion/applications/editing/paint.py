@@ -21,7 +21,10 @@ from internal_diffusion.applications.images.inference import (
   check_size,
   generate,
 )
-from internal_diffusion.applications.images.prior import make_image_prior
+from internal_diffusion.applications.images.prior import (
+  build_levels,
+  make_image_prior,
+)
 from internal_diffusion.data import image_io
 from internal_diffusion.data.operators import Size
 
@@ -29,6 +32,7 @@ Array = jax.Array
 
 PATCH_SIZE = 9  # Small patches follow another picture's lines.
 STRENGTH = 0.9
+_NEAR = 0.05  # Mean distance of colours that a photograph has: 6 grey levels.
 
 
 def paint(
@@ -61,9 +65,12 @@ def paint(
       f'`guide`, the painting, has {painting.shape[-1]} channels, but the image'
       f' has {image.shape[-1]}; convert it.'
     )
+  _check_smallest(image, painting.shape[:2], size)
   size = size or painting.shape[:2]
   check_size(size, image.shape[-1], patch_size=PATCH_SIZE)
-  painting, is_matched = match_palette(painting, image)
+  painting, is_matched = match_palette(
+    painting, image, patch_size=PATCH_SIZE, near=_NEAR
+  )
   start = make_start(painting, image, patch_size=PATCH_SIZE, strength=strength)
   prior = make_image_prior(image, patch_size=PATCH_SIZE)
   traces = [
@@ -79,3 +86,19 @@ def paint(
   return from_samples(
     np.stack([levels[0] for levels in traces]), found
   )._replace(traces=traces)
+
+
+def _check_smallest(
+  image: np.ndarray, of_painting: Size, size: Size | None
+) -> None:
+  """Raises ValueError if a patch does not fit the answers' coarsest level."""
+  halvings = len(build_levels(image, patch_size=PATCH_SIZE)) - 1
+  smallest = (PATCH_SIZE - 1) * 2**halvings + 1
+  name = '`size`' if size else '`guide`, the painting,'
+  height, width = size or of_painting
+  if min(height, width) < smallest:
+    raise ValueError(
+      f'{name} is {height}x{width}; with an image of'
+      f' {image.shape[0]}x{image.shape[1]} its sides must be at least'
+      f' {smallest} pixels.'
+    )

@@ -4,7 +4,6 @@ import jax
 import numpy as np
 from scipy import ndimage
 
-from internal_diffusion import arrays
 from internal_diffusion.applications.editing.edited import Edited
 from internal_diffusion.applications.editing.fill import fill
 from internal_diffusion.data.masks import check_mask
@@ -17,6 +16,12 @@ _GROW = 1 / 128  # Pixels to grow by, over the picture's longer side.
 def default_grow(size: tuple[int, int]) -> int:
   """Pixels by which `remove` grows a mask if it is not told: 4 of 512."""
   return max(1, round(_GROW * max(size)))
+
+
+def check_grow(grow: int) -> None:
+  """Raises ValueError unless a number of pixels is whole and 0 or more."""
+  if isinstance(grow, bool) or not isinstance(grow, int) or grow < 0:
+    raise ValueError(f'`grow` must be a whole number, 0 or more, got {grow!r}.')
 
 
 def grow_mask(mask: np.ndarray, grow: int) -> np.ndarray:
@@ -51,7 +56,11 @@ def remove(
   mask = check_mask(mask, size)
   if grow is None:
     grow = default_grow(size)
-  if grow != 0:
-    arrays.check_positive_int('grow', grow)
-  edited = fill(key, image, grow_mask(mask, grow), num_samples=num_samples)
+  check_grow(grow)
+  grown = grow_mask(mask, grow)
+  if grown.all():
+    raise ValueError(
+      f'`grow` {grow} grows the mask over the whole picture; give fewer pixels.'
+    )
+  edited = fill(key, image, grown, num_samples=num_samples)
   return edited._replace(found={**edited.found, 'grow': grow})

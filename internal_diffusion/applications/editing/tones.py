@@ -18,6 +18,9 @@ edge rarely follows the border to the pixel; so the residuals are heavy-tailed
 (Student's t), and the map is their posterior mode with a prior around no
 change. Where the object's border is soft, with mixed pixels between p0 and q0,
 the same law of pixels so far apart holds.
+
+Other maps are drawn near the mode. Their prior is as wide as the change that
+the mode makes, so that an object which fits already stays nearly as it is.
 """
 
 from collections.abc import Callable
@@ -33,6 +36,8 @@ _PRIOR_STD = {'gain': 0.5, 'channel': 0.09, 'exponent': 0.4, 'angle': 0.6}
 _TAIL = 4.0  # Scales at which the tail of the residuals begins.
 _WEIGHT = 0.05  # Of a line: neighbours are far from independent.
 _LIMIT = 2.0  # Of a parameter, for the search.
+_LEAST_SPREAD = 0.1  # Of the prior's standard deviation, for draws.
+_CANDIDATES = 16  # That each drawn map is chosen from.
 _FEWEST_LINES = 8
 _WIDEST = 16  # Of a soft border, in pixels.
 _WHOLE = 0.99  # Share of the object in its own pixels, at least.
@@ -48,12 +53,15 @@ class ToneMap(NamedTuple):
     mode: Most probable parameters, [P]: the logarithms of the gain and of the
       exponent, then for colour the angle and the logarithms of the channels'
       own gains. Zeros change nothing.
-    covariance: Of the parameters, [P, P].
+    covariance: Of the parameters near the mode, [P, P].
+    energy: Minus the logarithm of the density of parameters [P] that maps are
+      drawn from, up to a constant.
     num_lines: Number of lines across the border that it was estimated from.
   """
 
   mode: np.ndarray
   covariance: np.ndarray
+  energy: Callable[[np.ndarray], float]
   num_lines: int
 
 
@@ -113,21 +121,47 @@ def fit_tones(image: np.ndarray, mask: np.ndarray) -> ToneMap:
   scale = flat + growth * activity.mean(axis=-1, keepdims=True)
   prior_std = _prior_std(image.shape[-1])
 
-  def energy(parameters: np.ndarray) -> float:
+  def misfit(parameters: np.ndarray) -> float:
     inside = apply_tones(lines[:2], parameters.clip(-_LIMIT, _LIMIT))
     outer = (inside[1] - inside[0]) + (lines[3] - lines[2])
     residual = (lines[2] - inside[1] - gain * outer) / scale
     squares = (residual**2).mean(axis=-1)
-    misfit = 1.5 * np.log1p(squares / _TAIL**2).sum()
-    return _WEIGHT * misfit + 0.5 * np.sum((parameters / prior_std) ** 2)
+    return _WEIGHT * 1.5 * np.log1p(squares / _TAIL**2).sum()
+
+  def energy(parameters: np.ndarray) -> float:
+    return misfit(parameters) + 0.5 * np.sum((parameters / prior_std) ** 2)
 
   found = [
     optimize.minimize(energy, start, method='L-BFGS-B', options={'maxiter': 30})
     for start in _starts(len(prior_std))
   ]
   best = min(found, key=lambda result: result.fun).x.clip(-_LIMIT, _LIMIT)
-  covariance = _covariance(energy, best, prior_std)
-  return ToneMap(best, covariance, lines.shape[1])
+  size = float(np.sqrt(np.mean((best / prior_std) ** 2)))
+  spread = float(np.clip(size, _LEAST_SPREAD, 1))
+  covariance = _covariance(misfit, best, spread * prior_std)
+
+  def near(parameters: np.ndarray) -> float:
+    change = (parameters - best) / (spread * prior_std)
+    return misfit(parameters) + 0.5 * np.sum(change**2)
+
+  return ToneMap(best, covariance, near, lines.shape[1])
+
+
+def draw_tones(
+  rng: np.random.Generator, found: ToneMap, num_samples: int
+) -> np.ndarray:
+  """Parameters [K, P] near the mode, the better they fit the likelier.
+
+  Draws of the normal law with the covariance are weighted by the density over
+  that of the normal law, and K of them are kept without repetition.
+  """
+  shape = (_CANDIDATES * num_samples, len(found.mode))
+  normal = rng.standard_normal(shape)
+  candidates = found.mode + normal @ np.linalg.cholesky(found.covariance).T
+  energies = np.array([found.energy(own) for own in candidates])
+  logs = 0.5 * (normal**2).sum(axis=-1) - energies
+  order = np.argsort(logs + rng.gumbel(size=len(logs)))  # Gumbel's top K.
+  return candidates[order[::-1][:num_samples]]
 
 
 def _rotation(angle: float) -> np.ndarray:
@@ -245,27 +279,26 @@ def _fit_law(image: np.ndarray, left_out: np.ndarray, gap: int) -> _Law:
 
 
 def _covariance(
-  energy: Callable[[np.ndarray], float],
+  misfit: Callable[[np.ndarray], float],
   mode: np.ndarray,
   prior_std: np.ndarray,
 ) -> np.ndarray:
-  """Inverse of the energy's second derivatives, at most the prior's."""
-  steps = np.diag(0.02 * prior_std)
+  """Inverse of the second derivatives at the mode, at most the prior's."""
+  step = 0.02
+  steps = np.diag(step * prior_std)
   hessian = np.array(
     [
       [
-        (
-          energy(mode + a + b)
-          - energy(mode + a - b)
-          - energy(mode - a + b)
-          + energy(mode - a - b)
-        )
-        / (4 * a.sum() * b.sum())
+        misfit(mode + a + b)
+        - misfit(mode + a - b)
+        - misfit(mode - a + b)
+        + misfit(mode - a - b)
         for b in steps
       ]
       for a in steps
     ]
-  )
-  precision, directions = np.linalg.eigh((hessian + hessian.T) / 2)
-  variance = 1 / np.maximum(precision, 1 / prior_std.max() ** 2)
-  return (directions * variance) @ directions.T
+  ) / (4 * step**2)
+  # In units of the prior, whose own second derivatives are the identity.
+  curvature, directions = np.linalg.eigh((hessian + hessian.T) / 2)
+  root = prior_std[:, None] * directions
+  return (root / (1 + np.maximum(curvature, 0))) @ root.T

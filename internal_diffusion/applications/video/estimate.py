@@ -10,7 +10,8 @@ How motion goes on is the same in all examples, so an error at s times the
 offsets is larger. By how much is measured on the clip too: where an error grows
 like offset^p from s to 2 s, the error here is s^-p times that of the examples.
 The weights correct errors, so at the offsets themselves 1 / s of them is used,
-and only the two nearest frames.
+and only the two nearest frames. The examples are also moved by other
+fractions of a pixel than the frame is, by which errors differ (`subpixel`).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ import numpy as np
 
 from internal_diffusion.applications.video import samples, weights
 from internal_diffusion.applications.video.evidence import Evidence, gather
+from internal_diffusion.applications.video.subpixel import half_pixel_variance
 
 _MOST_EXAMPLES = 8
 _FEWEST_EXAMPLES = 2
@@ -116,6 +118,8 @@ class FrameEstimator:
     )
     growth = self._growth(offsets, scale) if scale > 1 else 0.0
     std = scale**-growth * fitted.model.std(evidence)
+    if scale > 1:
+      std = _with_fractions(std, evidence, [one.evidence for one in examples])
     return Estimate(
       fitted.apply(evidence, 1 / scale),
       std,
@@ -205,6 +209,28 @@ class FrameEstimator:
       sizes.append(np.mean(squares))
     growth = _CAUTION * np.log2(sizes[1] / max(sizes[0], 1e-12)) / 2
     return float(np.clip(growth, 0, _MOST_GROWTH))
+
+
+def _with_fractions(
+  std: np.ndarray, evidence: Evidence, examples: Sequence[Evidence]
+) -> np.ndarray:
+  """The error at the frame's own fractions of a pixel, [H, W].
+
+  The error of interpolation at the frame's fractions takes the place of that at
+  the examples' fractions. If the examples have no other error, theirs and the
+  frame's are to each other as the fractions' weights: no less is left.
+
+  Args:
+    std: Error at the examples' fractions, [H, W].
+    evidence: Evidence of the frame.
+    examples: Evidence of the examples.
+  """
+  own = evidence.fractions
+  seen = np.mean([one.fractions for one in examples], axis=0)
+  half = half_pixel_variance(evidence.base)
+  variance = std**2 + np.sum((own - seen) * half, axis=-1)
+  ratio = own.sum(axis=-1) / (seen.sum(axis=-1) + 1e-6)
+  return np.sqrt(np.maximum(variance, ratio.clip(0, 1) * std**2))
 
 
 def _fitting_scales(offsets: Sequence[float]) -> list[int]:

@@ -21,11 +21,13 @@ from internal_diffusion.applications.video.motion import (
   warp_along,
   warp_variance,
 )
+from internal_diffusion.applications.video.subpixel import fraction_weights
 
 WINDOWS = (4.0, 1.5)  # Of the motion, in pixels; the first is the base's.
 _BLUR = 1.0  # Of the features that sharpen, in pixels.
 _NOISE = 0.0055  # Standard deviation of an estimate at least.
 _FARTHER = 1e-6  # Weight of the farther one of two frames on one side.
+_WHOLE_PIXELS = np.zeros((1, 1, 2), np.float32)  # Without a fraction.
 
 
 class Evidence(NamedTuple):
@@ -38,11 +40,14 @@ class Evidence(NamedTuple):
     disagreement: What tells of errors, [H, W, M]: of frames around, the mean
       squared difference of the two nearest ones and of the estimates by both
       windows, and the variance that the motion's error causes.
+    fractions: sin^2(pi f) of the fractions f of a pixel by which the nearest
+      frames are moved along x and y, [H, W, 2]; see `subpixel`.
   """
 
   base: np.ndarray
   features: np.ndarray
   disagreement: np.ndarray
+  fractions: np.ndarray = _WHOLE_PIXELS
 
 
 class _Moved(NamedTuple):
@@ -70,10 +75,12 @@ def gather(frames: Sequence[np.ndarray], times: Sequence[float]) -> Evidence:
   nearest = times[0], times[1]
   pairs: list[list[_Moved]] = []
   others = []
+  fractions = _WHOLE_PIXELS
   for window in WINDOWS:
     velocity = find_motion(frames[0], frames[1], times=nearest, window=window)
     pairs.append(_move(frames, velocity, nearest, window))
     if window == WINDOWS[0]:
+      fractions = _fractions(velocity, nearest)
       others = [
         warp_along(frame, velocity, time)
         for frame, time in zip(frames[2:], times[2:], strict=True)
@@ -92,7 +99,7 @@ def gather(frames: Sequence[np.ndarray], times: Sequence[float]) -> Evidence:
     np.mean((bases[0] - bases[1]) ** 2, axis=-1),
     (pairs[0][0].variance + pairs[0][1].variance) / 2,
   ]
-  return Evidence(base, np.stack(features, -1), np.stack(terms, -1))
+  return Evidence(base, np.stack(features, -1), np.stack(terms, -1), fractions)
 
 
 def _move(
@@ -138,6 +145,13 @@ def _weighted_mean(
       values = values + own[..., None] * one.frame
       total = total + own
   return (values / total[..., None]).astype(np.float32)
+
+
+def _fractions(velocity: np.ndarray, times: tuple[float, float]) -> np.ndarray:
+  """sin^2(pi f) of the fractions of the frames that the base is made of."""
+  if times[0] * times[1] > 0:
+    times = times[0], times[0]
+  return np.mean([fraction_weights(time * velocity) for time in times], axis=0)
 
 
 def _difference(one: _Moved, other: _Moved) -> np.ndarray:

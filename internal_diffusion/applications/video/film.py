@@ -16,6 +16,7 @@ from internal_diffusion.jax_settings import with_own_settings
 Array = jax.Array
 
 _NUM_PREDICTED = 8
+_FACTOR = 2.0
 
 
 @with_own_settings
@@ -46,13 +47,14 @@ def film(
       f' {"without" if mask is None else "with"} a mask.'
     )
   num_samples = options.num_samples
+  factor = _FACTOR if options.factor is None else options.factor
   match options.task:
     case Task.INTERPOLATE:
       return interpolate(
         key,
         clip,
         at=options.at,
-        factor=int(options.factor),
+        factor=int(factor),
         num_samples=num_samples,
         progress=progress,
       )
@@ -72,7 +74,7 @@ def film(
       return upscale(
         key,
         clip,
-        factor=options.factor,
+        factor=factor,
         num_samples=num_samples,
         progress=progress,
       )

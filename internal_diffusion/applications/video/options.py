@@ -27,8 +27,8 @@ class VideoOptions:
       `upscale` a larger clip.
     at: Number of a single frame that `interpolate` makes: it comes between the
       given frames at - 1 and at, counted from 0.
-    factor: Frames of `interpolate` for each given one, a whole number; or ratio
-      of the sides of `upscale`, from 1.1 to 4.
+    factor: Frames of `interpolate` for each given one, a whole number, without
+      `at`; or ratio of the sides of `upscale`, from 1.1 to 4. By default 2.
     num_frames: Number of frames that `predict` makes, by default 8, or
       `generate`, by default the clip's.
     size: Height and width of the clips of `generate`; by default the clip's.
@@ -42,7 +42,7 @@ class VideoOptions:
 
   task: Task = Task.INTERPOLATE
   at: int | None = None
-  factor: float = 2.0
+  factor: float | None = None
   num_frames: int | None = None
   size: tuple[int, int] | None = None
   loop: bool = False
@@ -68,16 +68,24 @@ class VideoOptions:
     arrays.check_in_range('num_steps', self.num_steps, 2, 1000)
     belongs = {
       'at': (Task.INTERPOLATE,),
+      'factor': (Task.INTERPOLATE, Task.UPSCALE),
       'num_frames': (Task.PREDICT, Task.GENERATE),
       'size': (Task.GENERATE,),
       'loop': (Task.GENERATE,),
       'backward': (Task.PREDICT,),
     }
     for name, tasks in belongs.items():
-      if getattr(self, name) and task not in tasks:
+      if getattr(self, name) not in (None, False) and task not in tasks:
         raise ValueError(
           f'`{name}` is for {" and ".join(tasks)}, not for `task={task}`.'
         )
+    if self.factor is None:
+      return
+    if self.at is not None:
+      raise ValueError(
+        f'`factor` is for all frames between, not for one `at` {self.at}.'
+      )
+    arrays.check_in_range('factor', self.factor, 1.1, 64)
     if task is Task.INTERPOLATE and self.factor != int(self.factor):
       raise ValueError(
         f'`factor` must be a whole number of frames, got {self.factor:g}.'

@@ -60,6 +60,21 @@ def test_what_fits_already_stays():
   assert error(edited.samples[0], IMAGE) < 0.08
 
 
+def test_all_answers_leave_what_fits_nearly_as_it_is():
+  found = tones.fit_tones((IMAGE + 1.0) / 2, MASK)
+  best = tones.apply_tones((IMAGE[MASK] + 1) / 2, found.mode)
+  drawn = tones.draw_tones(np.random.default_rng(0), found, 20)
+  moved = [
+    np.sqrt(np.mean((tones.apply_tones((IMAGE[MASK] + 1) / 2, p) - best) ** 2))
+    for p in drawn
+  ]
+  assert min(moved) > 0
+  assert max(moved) < 12 / 255
+  again = tones.draw_tones(np.random.default_rng(0), found, 20)
+  np.testing.assert_array_equal(again, drawn)
+  assert tones.draw_tones(np.random.default_rng(0), found, 0).shape == (0, 6)
+
+
 def test_a_grey_picture_and_a_strength():
   grey = IMAGE.mean(-1, keepdims=True)
   pasted = changed(grey, (-0.5, 0.0))
