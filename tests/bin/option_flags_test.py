@@ -125,7 +125,7 @@ def test_help_is_the_docstring(values):
   ('argument', 'words'),
   [
     ('--size=2', ('size', '2 numbers')),
-    ('--size=a,b', ('size', "'a'")),
+    ('--size=a,b', ('size', '2 whole numbers')),
     ('--number=1.5', ('number', '1.5')),
     ('--speed=medium', ('speed', 'fast|slow')),
     ('--switch=maybe', ('switch', 'maybe')),
