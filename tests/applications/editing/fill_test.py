@@ -110,7 +110,9 @@ def test_bad_masks(mask, message):
 def test_bad_arguments():
   with pytest.raises(ValueError, match='`num_samples` must be a positive'):
     fill(KEY, picture(), HOLE, num_samples=0)
-  with pytest.raises(ValueError, match='`grow` must be a positive integer'):
+  with pytest.raises(
+    ValueError, match='`grow` must be a whole number, 0 or more'
+  ):
     remove(KEY, picture(), HOLE, grow=-1)
   for expand in ((0, 0, 0, 0), (1, 2, 3), (-1, 0, 0, 2), (0.5, 0, 0, 0)):
     with pytest.raises(ValueError, match='`expand` must be four whole numbers'):
