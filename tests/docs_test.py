@@ -103,7 +103,7 @@ def test_python_blocks_run_in_their_order(tmp_path, monkeypatch):
     readme_test.run_blocks(DOCS / f'{page}.md', names, small)
   height, width = image.shape[:2]
   assert names['levels'][0].shape == (40, 48, 3)
-  assert names['edited'].samples.shape == (2, height, width, 3)
+  assert names['edited'].samples.shape == (2, *names['hole'].shape, 3)
   assert names['result'].mean.shape == (2 * height, 2 * width, 3)
   assert names['restored'].samples.shape == (4, height, width, 3)
   assert names['filled'].mean.shape == image.shape
