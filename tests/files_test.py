@@ -56,6 +56,7 @@ def test_what_is_new_is_kept(tmp_path):
 
 def test_a_missing_folder_has_nothing_to_remove(tmp_path):
   files.remove_abandoned(tmp_path / 'none')
+  assert not (tmp_path / 'none').exists()
 
 
 def test_arrays_come_back(tmp_path):
